@@ -1,0 +1,7 @@
+/* libalign/align.h - every header of libalign. */
+#ifndef LIBALIGN_ALIGN_H
+#define LIBALIGN_ALIGN_H
+
+#include <libalign/base.h>
+
+#endif

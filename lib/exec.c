@@ -1,0 +1,112 @@
+#include "exec.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+void align_exec_init(align_exec *exec, size_t size)
+{
+    memset(exec, 0, size);
+    exec->size = size;
+}
+
+align_status align__import(const align_exec *exec, const char *owner, void *local, size_t known,
+                           size_t least, const void *user)
+{
+    if (user == NULL)
+        return ALIGN__FAIL(exec, NULL_STRUCT, .owner = owner);
+    size_t size;
+    memcpy(&size, user, sizeof size);
+    if (size < least)
+        return ALIGN__FAIL(exec, STRUCT_SIZE, .owner = owner, .field = "size",
+                           .value = (double)size, .low = (double)least);
+    const unsigned char *bytes = user;
+    for (size_t i = known; i < size; i++)
+        if (bytes[i] != 0)
+            return ALIGN__FAIL(exec, STRUCT_TAIL, .owner = owner, .field = "size",
+                               .value = (double)size, .high = (double)known);
+    memset(local, 0, known);
+    memcpy(local, user, size < known ? size : known);
+    return ALIGN_E_NONE;
+}
+
+align_status align__enter(align_exec *exec, const align_exec *user)
+{
+    memset(exec, 0, sizeof *exec);
+    exec->size = sizeof *exec;
+    if (user == NULL)
+        return ALIGN_E_NONE;
+    align_exec silent = *exec;
+    align_status status = align__import(&silent, "align_exec", exec, sizeof *exec, sizeof *exec,
+                                        user);
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (exec->error != NULL && exec->error->size < sizeof *exec->error)
+        return ALIGN_E_VERSION;
+    if ((exec->flags & ~(uint32_t)(ALIGN_FLAG_FINITE | ALIGN_FLAG_FAST)) != 0)
+        return ALIGN__FAIL(exec, FLAG_UNKNOWN, .owner = "align_exec", .field = "flags",
+                           .value = exec->flags, .word = "this library");
+    return ALIGN_E_NONE;
+}
+
+/* Counts finished tasks, so that a hook which drops one is found out. */
+struct counted {
+    align_task_fn fn;
+    void *ctx;
+    _Atomic int64_t done;
+};
+
+static void run_counted(void *ctx, int64_t task)
+{
+    struct counted *counted = ctx;
+    counted->fn(counted->ctx, task);
+    atomic_fetch_add_explicit(&counted->done, 1, memory_order_release);
+}
+
+align_status align__parallel(const align_exec *exec, int64_t tasks, align_task_fn fn, void *ctx)
+{
+    if (exec->parallel == NULL || tasks < 2) {
+        for (int64_t i = 0; i < tasks; i++)
+            fn(ctx, i);
+        return ALIGN_E_NONE;
+    }
+    struct counted counted = {.fn = fn, .ctx = ctx};
+    int32_t code = exec->parallel(exec->parallel_user, tasks, run_counted, &counted);
+    int64_t done = atomic_load_explicit(&counted.done, memory_order_acquire);
+    if (code == 0 && done == tasks)
+        return ALIGN_E_NONE;
+    return ALIGN__FAIL(exec, PARALLEL_FAILED, .owner = "align_exec", .field = "parallel",
+                       .value = code, .low = (double)done, .high = (double)tasks);
+}
+
+size_t align__block(size_t bytes)
+{
+    return (bytes + ALIGN__LINE - 1) / ALIGN__LINE * ALIGN__LINE;
+}
+
+size_t align__arena_slack(void)
+{
+    return ALIGN__LINE - 1;
+}
+
+align_status align__arena_open(const align_exec *exec, struct align__arena *arena, size_t least)
+{
+    size_t size = exec->scratch == NULL ? 0 : exec->scratch_size;
+    if (size < least)
+        return ALIGN__FAIL(exec, SCRATCH_SMALL, .owner = "align_exec", .field = "scratch_size",
+                           .value = (double)size, .low = (double)least);
+    size_t skip = (ALIGN__LINE - (uintptr_t)exec->scratch % ALIGN__LINE) % ALIGN__LINE;
+    arena->at = size == 0 ? NULL : (char *)exec->scratch + skip;
+    arena->left = size < skip ? 0 : size - skip;
+    return ALIGN_E_NONE;
+}
+
+void *align__arena_take(struct align__arena *arena, size_t bytes)
+{
+    size_t block = align__block(bytes);
+    if (block > arena->left)
+        return NULL;
+    void *taken = arena->at;
+    arena->at += block;
+    arena->left -= block;
+    return taken;
+}

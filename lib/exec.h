@@ -1,0 +1,34 @@
+/* Entry to a call: the exec and the structs of the caller, taken in once and checked. */
+#ifndef ALIGN__EXEC_H
+#define ALIGN__EXEC_H
+
+#include "error.h"
+
+/* Copies *user (or the defaults, for NULL) to *exec, so that the rest of a call never meets NULL. */
+align_status align__enter(align_exec *exec, const align_exec *user);
+
+/* Copies a caller's struct of any version to *local, which has `known` bytes. `least` is the size that
+ * the struct had in the first release. Fields that the caller does not have become 0. */
+align_status align__import(const align_exec *exec, const char *owner, void *local, size_t known,
+                           size_t least, const void *user);
+
+/* Runs the tasks through the caller's hook, or in order on this thread. */
+align_status align__parallel(const align_exec *exec, int64_t tasks, align_task_fn fn, void *ctx);
+
+/* Scratch handed out from one end in blocks of whole cache lines. */
+struct align__arena {
+    char *at;
+    size_t left;
+};
+
+enum { ALIGN__LINE = 64 };
+
+/* Bytes that a block takes in an arena, and what the whole must add for a start at any address. */
+size_t align__block(size_t bytes);
+size_t align__arena_slack(void);
+
+/* SCRATCH when exec has fewer than `least` bytes (slack included). */
+align_status align__arena_open(const align_exec *exec, struct align__arena *arena, size_t least);
+void *align__arena_take(struct align__arena *arena, size_t bytes);
+
+#endif

@@ -1,0 +1,143 @@
+#include "tensor.h"
+
+static align_tensor view(const void *data, align_dtype dtype, int32_t ndim)
+{
+    return (align_tensor){.data = (void *)(uintptr_t)data, .ndim = ndim, .dtype = dtype};
+}
+
+align_tensor align_1d(const void *data, align_dtype dtype, int64_t n0)
+{
+    align_tensor t = view(data, dtype, 1);
+    t.shape[0] = n0;
+    t.stride[0] = 1;
+    return t;
+}
+
+align_tensor align_2d(const void *data, align_dtype dtype, int64_t n0, int64_t n1)
+{
+    align_tensor t = view(data, dtype, 2);
+    t.shape[0] = n0;
+    t.shape[1] = n1;
+    t.stride[0] = n1;
+    t.stride[1] = 1;
+    return t;
+}
+
+align_tensor align_3d(const void *data, align_dtype dtype, int64_t n0, int64_t n1, int64_t n2)
+{
+    align_tensor t = view(data, dtype, 3);
+    t.shape[0] = n0;
+    t.shape[1] = n1;
+    t.shape[2] = n2;
+    t.stride[0] = n1 * n2;
+    t.stride[1] = n2;
+    t.stride[2] = 1;
+    return t;
+}
+
+struct dtype_set {
+    int set;
+    const char *word;
+    align_dtype members[4];
+};
+
+static const struct dtype_set sets[] = {
+    {ALIGN__SET_REAL, "F32, F64, BF16 or F16", {ALIGN_F32, ALIGN_F64, ALIGN_BF16, ALIGN_F16}},
+    {ALIGN__SET_WIDE, "F32 or F64", {ALIGN_F32, ALIGN_F64}},
+    {ALIGN__SET_INDEX, "I32 or I64", {ALIGN_I32, ALIGN_I64}},
+    {ALIGN__SET_MASK, "BOOL, U8 or F32", {ALIGN_BOOL, ALIGN_U8, ALIGN_F32}},
+    {ALIGN__SET_COUNT, "F32, F64, I32 or I64", {ALIGN_F32, ALIGN_F64, ALIGN_I32, ALIGN_I64}},
+    {ALIGN__SET_HIT, "F32, F64, U8 or BOOL", {ALIGN_F32, ALIGN_F64, ALIGN_U8, ALIGN_BOOL}},
+    {ALIGN__SET_OFFSET, "I64", {ALIGN_I64}},
+    {ALIGN__SET_F64, "F64", {ALIGN_F64}},
+};
+
+static align_status check_dtype(const align_exec *exec, struct align__named named, int set)
+{
+    const struct dtype_set *row = sets;
+    while (row->set != set)
+        row++;
+    for (int i = 0; i < 4; i++)
+        if (row->members[i] != 0 && row->members[i] == named.tensor->dtype)
+            return ALIGN_E_NONE;
+    return ALIGN__FAIL(exec, TENSOR_DTYPE, .owner = named.owner, .field = named.field,
+                       .value = named.tensor->dtype, .word = row->word);
+}
+
+static align_status check_sizes(const align_exec *exec, struct align__named named)
+{
+    const align_tensor *t = named.tensor;
+    double reach = 0;
+    for (int32_t k = 0; k < t->ndim; k++) {
+        if (t->shape[k] < 0)
+            return ALIGN__FAIL(exec, TENSOR_NEGATIVE, .owner = named.owner, .field = named.field,
+                               .value = (double)t->shape[k], .low = k);
+        double stride = (double)t->stride[k];
+        reach += (double)t->shape[k] * (stride < 0 ? -stride : stride);
+        if (reach * align_dtype_bytes(t->dtype) > 0x1p62 || (double)t->shape[k] > 0x1p53)
+            return ALIGN__FAIL(exec, TENSOR_EXTENT, .owner = named.owner, .field = named.field,
+                               .value = (double)t->stride[k], .low = k);
+    }
+    return ALIGN_E_NONE;
+}
+
+static bool is_empty(const align_tensor *t)
+{
+    for (int32_t k = 0; k < t->ndim; k++)
+        if (t->shape[k] == 0)
+            return true;
+    return t->ndim == 0;
+}
+
+align_status align__check_tensor(const align_exec *exec, struct align__named named, int set)
+{
+    const align_tensor *t = named.tensor;
+    if (!align__present(t))
+        return ALIGN_E_NONE;
+    if (t->ndim < 1 || t->ndim > 3)
+        return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named.owner, .field = named.field,
+                           .value = t->ndim, .word = "1, 2 or 3");
+    align_status status = check_dtype(exec, named, set);
+    if (status == ALIGN_E_NONE)
+        status = check_sizes(exec, named);
+    if (status != ALIGN_E_NONE || is_empty(t))
+        return status;
+    if (t->data == NULL)
+        return ALIGN__FAIL(exec, TENSOR_DATA, .owner = named.owner, .field = named.field);
+    int32_t bytes = align_dtype_bytes(t->dtype);
+    if ((uintptr_t)t->data % (uintptr_t)bytes != 0)
+        return ALIGN__FAIL(exec, TENSOR_ALIGN, .owner = named.owner, .field = named.field,
+                           .low = bytes);
+    return ALIGN_E_NONE;
+}
+
+align_status align__check_shape(const align_exec *exec, struct align__named named, int32_t ndim,
+                                const int64_t *shape)
+{
+    static const char *const words[] = {"0", "1", "2", "3"};
+    const align_tensor *t = named.tensor;
+    if (!align__present(t))
+        return ALIGN_E_NONE;
+    if (t->ndim != ndim)
+        return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named.owner, .field = named.field,
+                           .value = t->ndim, .word = words[ndim]);
+    for (int32_t k = 0; k < ndim; k++)
+        if (t->shape[k] != shape[k])
+            return ALIGN__FAIL(exec, TENSOR_SIZE, .owner = named.owner, .field = named.field,
+                               .value = (double)t->shape[k], .low = k, .high = (double)shape[k]);
+    return ALIGN_E_NONE;
+}
+
+align_status align__check_output(const align_exec *exec, struct align__named output,
+                                 const struct align__named *others, int count)
+{
+    if (!align__present(output.tensor))
+        return ALIGN_E_NONE;
+    if (align__shares_itself(output.tensor))
+        return ALIGN__FAIL(exec, TENSOR_SELF, .owner = output.owner, .field = output.field);
+    for (int i = 0; i < count; i++)
+        if (others[i].tensor != output.tensor && align__shares(output.tensor, others[i].tensor))
+            return ALIGN__FAIL(exec, TENSOR_SHARED, .owner = output.owner, .field = output.field,
+                               .word = others[i].field);
+    return ALIGN_E_NONE;
+}

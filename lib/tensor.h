@@ -1,0 +1,65 @@
+/* Checks on tensors, and element access that knows every dtype. */
+#ifndef ALIGN__TENSOR_H
+#define ALIGN__TENSOR_H
+
+#include "error.h"
+
+#include <stdbool.h>
+
+/* Sets of dtypes that a field accepts. */
+enum {
+    ALIGN__SET_REAL = 1,    /* F32 F64 BF16 F16 */
+    ALIGN__SET_WIDE = 2,    /* F32 F64 */
+    ALIGN__SET_INDEX = 4,   /* I32 I64 */
+    ALIGN__SET_MASK = 8,    /* BOOL U8 F32 */
+    ALIGN__SET_COUNT = 16,  /* F32 F64 I32 I64 */
+    ALIGN__SET_HIT = 32,    /* F32 F64 U8 BOOL */
+    ALIGN__SET_OFFSET = 64, /* I64 */
+    ALIGN__SET_F64 = 128    /* F64 */
+};
+
+static inline bool align__present(const align_tensor *t)
+{
+    return t->ndim != 0;
+}
+
+/* A tensor with its name, as the checks want it. */
+struct align__named {
+    const char *owner, *field;
+    const align_tensor *tensor;
+};
+
+/* What any present tensor must be: 1 to 3 dimensions, sizes of 0 or more, a dtype of `set`, data
+ * aligned for it, an extent that fits memory. An absent tensor passes. */
+align_status align__check_tensor(const align_exec *exec, struct align__named named, int set);
+
+/* Exactly `ndim` dimensions of these sizes. An absent tensor passes. */
+align_status align__check_shape(const align_exec *exec, struct align__named named, int32_t ndim,
+                                const int64_t *shape);
+
+/* An output: no two of its elements share memory, and none with any of `others`. */
+align_status align__check_output(const align_exec *exec, struct align__named output,
+                                 const struct align__named *others, int count);
+
+/* True when some element of a shares a byte with some element of b. */
+bool align__shares(const align_tensor *a, const align_tensor *b);
+
+/* True when two elements of t at different indices share a byte. */
+bool align__shares_itself(const align_tensor *t);
+
+/* One element as f64, and back with round to nearest even. Integers are exact below 2^53. */
+double align__load(align_dtype dtype, const void *at);
+void align__store(align_dtype dtype, void *at, double x);
+
+/* n elements from `at`, `stride` elements apart. */
+void align__load_row(double *out, align_dtype dtype, const void *at, int64_t stride, int64_t n);
+void align__store_row(align_dtype dtype, void *at, int64_t stride, const double *x, int64_t n);
+
+/* Address of an element. */
+static inline void *align__at(const align_tensor *t, int64_t i, int64_t j)
+{
+    int64_t step = i * t->stride[0] + (t->ndim > 1 ? j * t->stride[1] : 0);
+    return (char *)t->data + step * align_dtype_bytes(t->dtype);
+}
+
+#endif
