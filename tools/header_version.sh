@@ -4,7 +4,7 @@
 set -eu
 header=$(dirname "$0")/../include/libalign/base.h
 number() {
-    sed -n "s/^#define ALIGN_$1 \([0-9][0-9]*\)$/\1/p" "$header"
+    sed -n "s/^#define ALIGN_$1  *\([0-9][0-9]*\)$/\1/p" "$header"
 }
 if [ $# -gt 0 ]; then
     number "$1"
