@@ -1,6 +1,9 @@
 #include "cpu.h"
 
 #include <stdatomic.h>
+#if defined(__x86_64__) || defined(__i386__)
+#    include <cpuid.h>
+#endif
 
 /* Bit 63 tells "looked" from "nothing found". */
 #define LOOKED (UINT64_C(1) << 63)
@@ -11,9 +14,10 @@ static uint64_t look(void)
 {
     uint64_t word = 0;
 #if defined(__x86_64__) || defined(__i386__)
-    __builtin_cpu_init();
+    __builtin_cpu_init(); /* clang 14 does not know f16c by name */
+    unsigned a, b, c, d;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
+        __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0)
         word |= ALIGN_CPU_AVX2;
 #endif
     return word;

@@ -33,6 +33,6 @@ struct align_pool {
 };
 
 /* What each started thread runs; its argument is the pool. */
-void *align__pool_help(void *pool);
+void *align__pool_help(void *user);
 
 #endif
