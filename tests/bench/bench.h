@@ -1,0 +1,65 @@
+/* The benchmark program. A case is one line of text, "kind key=value ...", and a runner is a process that
+ * serves one: this program itself (`--serve LINE`), or a peer (peers.py) that does the same work on the
+ * same shapes. Runners speak lines over a pipe:
+ *
+ *     runner  ready SCRATCH_BYTES WORK | none REASON
+ *     parent  run                          runner  SECONDS of one repetition
+ *     parent  (end of file)                runner  PEAK_BYTES EXTRA_BYTES
+ *
+ * so that repetitions of a case, of the machine limit that it is held against and of its peers can take
+ * turns, and each has memory figures of its own. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <libalign/align.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A case while it is served. */
+struct bench {
+    const char *line;
+    align_exec exec; /* with a pool where the line says workers=2 or more */
+    uint32_t workers;
+    void *state;
+    void (*run)(struct bench *bench);
+    double work;    /* of one run, in units of the kind: bytes, flops, exponentials, rows */
+    double untimed; /* seconds that a run spent on what it does not want to be measured by */
+    size_t scratch;
+};
+
+struct bench_kind {
+    const char *name;
+    const char
+        *unit; /* of work per second, after division by 1e9 (or 1e6 where it begins with M) */
+    const char *limit; /* the kind that bounds it, or NULL */
+    void (*setup)(struct bench *bench);
+};
+
+extern const struct bench_kind bench_limit_kinds[];
+extern const char *const bench_cases[];
+
+/* The kind of a line, or NULL. */
+const struct bench_kind *bench_find_kind(const char *line);
+
+/* Value of `key=` in a line, or `otherwise`. */
+int64_t bench_number(const char *line, const char *key, int64_t otherwise);
+align_dtype bench_dtype(const char *line);
+
+/* Zeroed memory, or the end of the program. */
+void *bench_alloc(size_t count, size_t bytes);
+align_tensor bench_tensor(align_dtype dtype, int64_t n0, int64_t n1);
+
+/* Numbers between low and high, the same in every run. */
+void bench_fill(align_tensor t, double low, double high);
+uint32_t bench_random(uint32_t *state);
+
+/* Scratch as best says, into bench->exec. */
+void bench_scratch(struct bench *bench, size_t best);
+void bench_must(struct bench *bench, align_status status);
+double bench_now(void);
+
+int bench_serve(const char *line);
+
+#endif

@@ -1,0 +1,240 @@
+/* align-bench: runs the table of cases, each in turns with its limit and its peers. */
+#define _GNU_SOURCE
+#include "bench.h"
+#include "report.h"
+
+#include <argp.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef PEERS_SCRIPT
+#    define PEERS_SCRIPT "peers.py"
+#endif
+
+static const char *const peers[] = {"torch", "torch_selective", "numpy"};
+
+struct options {
+    const char *json, *only, *python, *serve;
+    int rounds;
+    bool list, alone;
+};
+
+static const struct argp_option argp_options[] = {
+    {"json", 'j', "FILE", 0, "write one object a case", 0},
+    {"only", 'o', "TEXT", 0, "cases whose line holds TEXT", 0},
+    {"rounds", 'r', "N", 0, "repetitions of each case (7)", 0},
+    {"python", 'p', "PROGRAM", 0, "Python that has the peers (python3)", 0},
+    {"no-peers", 'n', NULL, 0, "libalign and the limits only", 0},
+    {"list", 'l', NULL, 0, "print the cases", 0},
+    {"serve", 's', "CASE", OPTION_HIDDEN, NULL, 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case 'j':
+        options->json = value;
+        return 0;
+    case 'o':
+        options->only = value;
+        return 0;
+    case 'p':
+        options->python = value;
+        return 0;
+    case 's':
+        options->serve = value;
+        return 0;
+    case 'n':
+        options->alone = true;
+        return 0;
+    case 'l':
+        options->list = true;
+        return 0;
+    case 'r':
+        options->rounds = atoi(value);
+        if (options->rounds < 1 || options->rounds > ROUNDS_MOST)
+            argp_error(state, "--rounds %s, expected 1..%d", value, (int)ROUNDS_MOST);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    argp_options, parse_option, NULL, "Measures libalign against this machine and against peers.",
+    NULL,         NULL,         NULL};
+
+static _Noreturn void stop(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* ---- runners ---- */
+
+/* In the child: the BLAS has the threads that the line says, and the peers as many as libalign. */
+static void become(char *const *arguments, const char *line, const int in[2], const int out[2])
+{
+    char threads[16], workers[16];
+    snprintf(threads, sizeof threads, "%d", (int)bench_number(line, "blas", 1));
+    snprintf(workers, sizeof workers, "%d", (int)bench_number(line, "workers", 1));
+    setenv("OPENBLAS_NUM_THREADS", threads, 1);
+    setenv("OMP_NUM_THREADS", workers, 1);
+    dup2(in[0], STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+    execvp(arguments[0], arguments);
+    _exit(127);
+}
+
+/* Starts a runner and waits until it is set up. */
+static bool start(struct runner *runner, const char *name, char *const *arguments, const char *line)
+{
+    int in[2], out[2];
+    if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
+        stop("pipe");
+    *runner = (struct runner){.name = name, .pid = fork()};
+    if (runner->pid < 0)
+        stop("fork");
+    if (runner->pid == 0)
+        become(arguments, line, in, out);
+    close(in[0]);
+    close(out[1]);
+    runner->to = fdopen(in[1], "w");
+    runner->from = fdopen(out[0], "r");
+    char answer[256] = "";
+    runner->alive = fgets(answer, sizeof answer, runner->from) != NULL &&
+                    sscanf(answer, "ready %zu %lf", &runner->scratch, &runner->work) == 2;
+    return runner->alive;
+}
+
+static bool run_once(struct runner *runner, double *seconds)
+{
+    char answer[64];
+    fputs("run\n", runner->to);
+    fflush(runner->to);
+    runner->alive = fgets(answer, sizeof answer, runner->from) != NULL &&
+                    sscanf(answer, "%lf", seconds) == 1;
+    return runner->alive;
+}
+
+/* Ends a runner; true when it ended well. */
+static bool finish(struct runner *runner)
+{
+    fclose(runner->to);
+    if (runner->alive && fscanf(runner->from, "%zu %zu", &runner->peak, &runner->extra) != 2)
+        runner->alive = false;
+    fclose(runner->from);
+    int status = 0;
+    waitpid(runner->pid, &status, 0);
+    return runner->alive && status == 0;
+}
+
+static bool start_own(struct result *result, const char *name, const char *line)
+{
+    char program[] = "/proc/self/exe", serve[] = "--serve", text[256];
+    snprintf(text, sizeof text, "%s", line);
+    char *const arguments[] = {program, serve, text, NULL};
+    return start(&result->runners[result->n_runners++], name, arguments, line);
+}
+
+/* A peer that does not know a case, or is not installed, says so and leaves. */
+static void start_peer(struct result *result, const char *peer, const char *python)
+{
+    char program[256], script[] = PEERS_SCRIPT, name[32], line[256];
+    snprintf(program, sizeof program, "%s", python);
+    snprintf(name, sizeof name, "%s", peer);
+    snprintf(line, sizeof line, "%s", result->line);
+    char *const arguments[] = {program, script, name, line, NULL};
+    struct runner *runner = &result->runners[result->n_runners];
+    if (start(runner, peer, arguments, line))
+        result->n_runners++;
+    else
+        finish(runner);
+}
+
+/* The limit on as many bytes and workers as the case. */
+static void limit_line(char line[256], const struct result *result)
+{
+    int workers = (int)bench_number(result->line, "workers", 1);
+    if (strcmp(result->limit, "limit.gemm") == 0)
+        snprintf(line, 256, "%s blas=%d", result->limit, workers);
+    else
+        snprintf(line, 256, "%s workers=%d bytes=%.0f", result->limit, workers,
+                 result->runners[0].work);
+}
+
+static bool run_case(const struct options *options, struct result *result)
+{
+    char limit[256];
+    bool good = start_own(result, "libalign", result->line);
+    if (good && result->limit != NULL) {
+        limit_line(limit, result);
+        good = start_own(result, "limit", limit);
+    }
+    for (size_t i = 0; good && !options->alone && i < sizeof peers / sizeof peers[0]; i++)
+        start_peer(result, peers[i], options->python);
+    for (int round = -1; good && round < result->rounds; round++)
+        for (int i = 0; good && i < result->n_runners; i++)
+            good = run_once(&result->runners[i],
+                            &result->runners[i].seconds[round < 0 ? 0 : round]);
+    for (int i = 0; i < result->n_runners; i++)
+        good = finish(&result->runners[i]) && good;
+    return good;
+}
+
+static bool run_all(const struct options *options, FILE *json)
+{
+    bool good = true, first = true;
+    report_heading(stdout);
+    if (json != NULL)
+        fprintf(json, "[\n");
+    for (const char *const *line = bench_cases; *line != NULL; line++) {
+        if (options->only != NULL && strstr(*line, options->only) == NULL)
+            continue;
+        const struct bench_kind *kind = bench_find_kind(*line);
+        struct result result = {.line = *line, .rounds = options->rounds};
+        if (kind != NULL) {
+            result.unit = kind->unit;
+            result.limit = kind->limit;
+        }
+        if (kind == NULL || !run_case(options, &result)) {
+            fprintf(stderr, "align-bench: failed: %s\n", *line);
+            good = false;
+            continue;
+        }
+        report_row(stdout, &result);
+        if (json != NULL)
+            report_json(json, &result, first);
+        first = false;
+    }
+    if (json != NULL)
+        fprintf(json, "\n]\n");
+    return good && !first;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.rounds = 7, .python = "python3"};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    if (options.serve != NULL)
+        return bench_serve(options.serve);
+    if (options.list) {
+        for (const char *const *line = bench_cases; *line != NULL; line++)
+            puts(*line);
+        return EXIT_SUCCESS;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    FILE *json = options.json == NULL ? NULL : fopen(options.json, "w");
+    if (options.json != NULL && json == NULL)
+        stop(options.json);
+    bool good = run_all(&options, json);
+    if (json != NULL && fclose(json) != 0)
+        stop(options.json);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Serves one case of align-bench as people compute it without libalign.
+
+usage: peers.py PEER CASE      PEER: torch, torch_selective or numpy; CASE: a line of `align-bench --list`
+
+Speaks the runner protocol of bench.h. A case that a peer does not have is answered by `none`.
+"""
+import resource
+import sys
+import time
+
+REPETITION_SECONDS = 0.01
+
+
+def parse(line):
+    kind, *pairs = line.split()
+    values = dict(pair.split("=", 1) for pair in pairs)
+    return kind, {k: v if k == "dtype" else int(v) for k, v in values.items()}
+
+
+# ---- torch ---------------------------------------------------------------------------------------
+
+
+def torch_dtype(torch, case):
+    return {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "f64": torch.float64}[
+        case.get("dtype", "f32")]
+
+
+def torch_logits(torch, case):
+    torch.manual_seed(1)
+    logits = torch.empty(case["n"], case["v"]).uniform_(-8, 8).to(torch_dtype(torch, case))
+    return logits, torch.randint(0, case["v"], (case["n"], 1))
+
+
+def torch_sum_logp(torch, logits, target):
+    return torch.gather(torch.log_softmax(logits, -1), 1, target).sum()
+
+
+def torch_dense_forward(torch, case):
+    logits, target = torch_logits(torch, case)
+
+    def run():
+        with torch.no_grad():
+            return torch_sum_logp(torch, logits, target)
+    return run
+
+
+def torch_dense_both(torch, case):
+    logits, target = torch_logits(torch, case)
+    logits.requires_grad_()
+
+    def run():
+        logits.grad = None
+        torch_sum_logp(torch, logits, target).backward()
+    return run
+
+
+def selective_dense_forward(torch, case):
+    """Trainers' memory-saving form: a log-sum-exp a row, for bf16 a log-softmax a row."""
+    logits, target = torch_logits(torch, case)
+
+    def run():
+        with torch.no_grad():
+            if logits.dtype == torch.float32:
+                chosen = torch.gather(logits, 1, target).squeeze(1)
+                return (chosen - torch.stack([torch.logsumexp(row, -1) for row in logits])).sum()
+            rows = [torch.log_softmax(row, -1)[t] for row, t in zip(logits, target)]
+            return torch.stack(rows).sum()
+    return run
+
+
+def torch_pair_dpo(torch, case):
+    groups = case["groups"]
+    score = torch.empty(groups, 2).uniform_(-200, 0).requires_grad_()
+    ref = torch.empty(groups, 2).uniform_(-200, 0)
+
+    def run():
+        score.grad = None
+        ratio = score - ref
+        margin = 0.1 * (ratio[:, 0] - ratio[:, 1])
+        (-torch.nn.functional.logsigmoid(margin)).mean().backward()
+    return run
+
+
+def torch_lipo_lambda(torch, case):
+    groups, k = case["groups"], case["k"]
+    score = torch.empty(groups, k).uniform_(-20, 0).requires_grad_()
+    ref = torch.empty(groups, k).uniform_(-20, 0)
+    label = torch.rand(groups, k)
+
+    def run():
+        score.grad = None
+        s = 0.1 * (score - ref)
+        with torch.no_grad():
+            rank = s.argsort(1, descending=True).argsort(1) + 1
+            gain, discount = 2 ** label - 1, 1 / torch.log1p(rank.float())
+            weight = ((gain[:, :, None] - gain[:, None, :]).abs() *
+                      (discount[:, :, None] - discount[:, None, :]).abs())
+            weight = weight * (label[:, :, None] > label[:, None, :])
+        pairs = torch.nn.functional.softplus(s[:, None, :] - s[:, :, None])
+        ((weight * pairs).sum((1, 2))).mean().backward()
+    return run
+
+
+def torch_norm_update(torch, case):
+    x = torch.empty(case["n"]).uniform_(-3, 5)
+    state = {"count": 0.0, "mean": 0.0, "m2": 0.0}
+
+    def run():
+        y = x.double()
+        count, mean, var = y.numel(), y.mean(), y.var(unbiased=False)
+        total = state["count"] + count
+        delta = mean - state["mean"]
+        state["mean"] = state["mean"] + delta * count / total
+        state["m2"] = state["m2"] + var * count + delta ** 2 * state["count"] * count / total
+        state["count"] = total
+    return run
+
+
+# ---- numpy ---------------------------------------------------------------------------------------
+
+
+def numpy_norm_update(numpy, case):
+    x = numpy.random.default_rng(1).uniform(-3, 5, case["n"]).astype("f4")
+    state = {"count": 0.0, "mean": 0.0, "m2": 0.0}
+
+    def run():
+        count, mean, var = x.size, x.mean(dtype="f8"), x.var(dtype="f8")
+        total = state["count"] + count
+        delta = mean - state["mean"]
+        state["mean"] += delta * count / total
+        state["m2"] += var * count + delta ** 2 * state["count"] * count / total
+        state["count"] = total
+    return run
+
+
+def numpy_bt_fit(numpy, case):
+    """Counts the comparisons and takes Newton steps on the counts, as libalign does."""
+    items, rows = case["items"], case["rows"]
+    rng = numpy.random.default_rng(1)
+    first = rng.integers(0, items, rows, dtype="i4")
+    second = (first + 1 + rng.integers(0, items - 1, rows, dtype="i4")) % items
+    theta = numpy.linspace(-1, 1, items)
+    first_won = rng.random(rows) < 1 / (1 + numpy.exp(theta[second] - theta[first]))
+    first, second = numpy.where(first_won, first, second), numpy.where(first_won, second, first)
+
+    def run():
+        wins = numpy.bincount(first.astype("i8") * items + second,
+                              minlength=items * items).reshape(items, items).astype("f8")
+        met, won = wins + wins.T, wins.sum(1)
+        strength = numpy.zeros(items)
+        for _ in range(100):
+            p = 1 / (1 + numpy.exp(strength[None, :] - strength[:, None]))
+            gradient = won - (met * p).sum(1)
+            h = met * p * (1 - p)
+            hessian = numpy.diag(h.sum(1)) - h + 1.0 / items
+            step = numpy.linalg.solve(hessian, gradient)
+            strength += step
+            if abs(step).max() < 1e-9:
+                break
+        return strength - strength.mean()
+    return run
+
+
+CASES = {
+    ("torch", "dense_forward"): torch_dense_forward,
+    ("torch", "dense_both"): torch_dense_both,
+    ("torch_selective", "dense_forward"): selective_dense_forward,
+    ("torch", "dpo"): torch_pair_dpo,
+    ("torch", "lipo_lambda"): torch_lipo_lambda,
+    ("torch", "norm_update"): torch_norm_update,
+    ("numpy", "norm_update"): numpy_norm_update,
+    ("numpy", "bt_fit"): numpy_bt_fit,
+}
+
+
+def load(peer, case):
+    if peer == "numpy":
+        import numpy
+        return numpy
+    import torch
+    torch.set_num_threads(case.get("workers", 1))
+    return torch
+
+
+def repeat(run, runs):
+    begin = time.perf_counter()
+    for _ in range(runs):
+        run()
+    return (time.perf_counter() - begin) / runs
+
+
+def resident_bytes():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def main():
+    peer, line = sys.argv[1:]
+    kind, case = parse(line)
+    make = CASES.get((peer, kind))
+    if make is None:
+        print("none no such case")
+        return
+    try:
+        library = load(peer, case)
+    except ImportError as error:
+        print(f"none {error}")
+        return
+    run = make(library, case)
+    before = resident_bytes()
+    repeat(run, 1)
+    once = repeat(run, 1)
+    runs = 1 if once >= REPETITION_SECONDS else int(REPETITION_SECONDS / once) + 1
+    print("ready 0 0", flush=True)
+    for _ in iter(sys.stdin.readline, ""):
+        print(repeat(run, runs), flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(peak, max(0, peak - before))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+/* Results of a case: medians over the rounds, and how they are shown. */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { ROUNDS_MOST = 101, RUNNERS_MOST = 8 };
+
+/* One process that serves a case, and what it said. */
+struct runner {
+    const char *name; /* "libalign", "limit" or a peer */
+    int pid;
+    FILE *to, *from;
+    bool alive;
+    double work;
+    size_t scratch, peak, extra;
+    double seconds[ROUNDS_MOST];
+};
+
+struct result {
+    const char *line, *unit, *limit;
+    int rounds, n_runners;
+    struct runner runners[RUNNERS_MOST]; /* [0] is libalign, [1] the limit where there is one */
+};
+
+double report_median(const double *x, int n);
+
+/* Heading, then a row a case. */
+void report_heading(FILE *out);
+void report_row(FILE *out, const struct result *result);
+
+/* One JSON object. */
+void report_json(FILE *out, const struct result *result, bool first);
+
+#endif
