@@ -1,4 +1,5 @@
 """Checks of ./dev check that read sources as text. Each takes {path: text} and returns complaints."""
+import posixpath
 import re
 
 # ---- comments ----------------------------------------------------------------------------------
@@ -63,15 +64,15 @@ def check_lengths(files):
 
 # A family may include itself and what stands on a lower floor. What is not named is base.
 FLOORS = {"base": 0, "kernels": 1, "head": 2, "loss": 2, "bt": 2, "reward": 2, "norm": 2,
-          "advantage": 2, "step": 3, "align": 4}
+          "advantage": 2, "step": 3, "threads": 4, "align": 4}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(libalign/[^>]+)>)', re.MULTILINE)
 
 
 def family(path):
-    if "kernels/" in path:
-        return "kernels"
-    stem = re.split(r"[_.]", path.rsplit("/", 1)[-1])[0]
-    return stem if stem in FLOORS else "base"
+    """lib/loss/pair.c, lib/loss_pair.c and libalign/loss.h are all of the family loss."""
+    parts = path.split("/")
+    stem = re.split(r"[_.]", parts[-1])[0]
+    return next((word for word in parts[:-1] + [stem] if word in FLOORS), "base")
 
 
 def check_includes(files):
@@ -81,9 +82,9 @@ def check_includes(files):
         if not path.startswith(("lib/", "include/")):
             continue
         for quoted, public in INCLUDE.findall(text):
-            mine = family(path)
-            in_kernels = mine == "kernels" and quoted and "../" not in quoted
-            other = "kernels" if in_kernels else family(quoted or public)
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(path), quoted))
+            known = beside in files or quoted.startswith("../")
+            mine, other = family(path), family(public or (beside if known else quoted))
             if other != mine and FLOORS[other] >= FLOORS[mine]:
                 complaints.append(f"{path}: {mine} may not include {quoted or public} ({other})")
     return complaints
@@ -92,7 +93,7 @@ def check_includes(files):
 # ---- names -------------------------------------------------------------------------------------
 
 VERBS = ("init", "scratch", "forward", "backward", "eval", "run", "fit", "predict", "update", "merge",
-         "apply", "get", "find", "save", "load", "grow", "create", "destroy")
+         "apply", "get", "find", "save", "load", "grow", "create", "destroy", "count")
 NOUN_ONLY = ("align_1d", "align_2d", "align_3d", "align_abi", "align_cpu", "align_version",
              "align_dtype_bytes", "align_status_name", "align_norm_groups", "align_pool_workers")
 FUNCTION_NAME = re.compile(r"align(_[a-z0-9]+)+_(%s)(_[a-z0-9]+)*" % "|".join(VERBS))

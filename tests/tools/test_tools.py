@@ -25,9 +25,12 @@ class TextChecks(unittest.TestCase):
         check = check_text.check_includes
         self.assertEqual(check({"lib/step.c": '#include "head.h"\n#include <libalign/loss.h>\n',
                                 "lib/kernels/a.c": '#include "v16.h"\n#include "../tensor.h"\n',
+                                "lib/kernels/v16.h": "", "lib/loss/list.c": '#include "sort.h"\n', "lib/loss/sort.h": "",
                                 "lib/loss_pair.c": '#include "loss.h"\n#include "kernels/sum.h"\n'}), [])
         self.complains(check, "lib/head_dense.c", '#include "loss.h"', "head may not include loss.h")
         self.complains(check, "lib/loss.c", "#include <libalign/head.h>", "loss may not include")
+        self.complains(check, "lib/loss/pair.c", '#include "../head.h"', "loss may not include")
+        self.complains(check, "lib/exec.c", "#include <libalign/threads.h>", "base may not include")
         self.complains(check, "lib/tensor.c", '#include "kernels/sum.h"', "base may not include")
         self.complains(check, "lib/kernels/sum.c", '#include "../head.h"', "kernels may not include")
         self.complains(check, "lib/bt_fit.c", '#include "step.h"', "bt may not include")
