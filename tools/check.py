@@ -5,6 +5,7 @@ usage: tools/check.py --build DIR --clang-build DIR [NAME...]     NAME: only the
 """
 import argparse
 import glob
+import json
 import os
 import re
 import subprocess
@@ -47,9 +48,11 @@ def lines_of(command):
     return [] if done.returncode == 0 else said or [f"{command[0]} failed"]
 
 
-def tidy(paths, build):
-    """clang-tidy over the library and the examples, as many at once as there are processors."""
-    sources = [p for p in paths if p.endswith(".c") and p.startswith(("lib/", "examples/"))]
+def tidy(build):
+    """clang-tidy over what is compiled for library and examples, as many at once as processors."""
+    with open(f"{build}/compile_commands.json", encoding="utf-8") as commands:
+        compiled = {os.path.relpath(os.path.join(c["directory"], c["file"])) for c in json.load(commands)}
+    sources = sorted(p for p in compiled if p.startswith(("lib/", "examples/")))
     jobs = os.cpu_count() or 1
     runs = [subprocess.Popen(["clang-tidy", "--quiet", "-p", build, *sources[i::jobs]],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -80,7 +83,7 @@ def checks(build, clang_build):
     core, threads = "lib/libalign", "lib/threads/libalign-threads"
     return {
         "format": lambda: lines_of(["clang-format", "--dry-run", "-Werror", *sources]),
-        "lint": lambda: tidy(paths, clang_build),
+        "lint": lambda: tidy(clang_build),
         "includes": lambda: check_text.check_includes(sources),
         "names": lambda: check_text.check_names(sources),
         "lengths": lambda: check_text.check_lengths(sources),
