@@ -3,5 +3,6 @@
 #define LIBALIGN_ALIGN_H
 
 #include <libalign/base.h>
+#include <libalign/bt.h>
 
 #endif

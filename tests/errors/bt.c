@@ -1,0 +1,403 @@
+/* Every check of the Bradley-Terry calls: what it says, and that it leaves the outputs alone. */
+#include "../suite.h"
+
+#include "../bt_games.h"
+
+#include "reach.h"
+
+#include <math.h>
+
+enum { N = 3, M = 6 };
+
+/* One call that would succeed, for a case to break. */
+struct bed {
+    align_exec exec;
+    align_bt_args args;
+    align_bt_rows rows;
+    _Alignas(8) int32_t first[M];
+    _Alignas(8) int32_t second[M];
+    _Alignas(8) int32_t component[N];
+    _Alignas(8) int32_t part[N];
+    _Alignas(8) float outcome[M];
+    double weight[M], strength[N];
+};
+
+static int32_t stop(void *user)
+{
+    (void)user;
+    return 1;
+}
+
+static void make_bed(struct bed *bed)
+{
+    static const int32_t first[M] = {0, 1, 2, 0, 1, 2}, second[M] = {1, 2, 0, 2, 0, 1};
+    memset(bed, 0, sizeof *bed);
+    align_exec_init(&bed->exec, sizeof bed->exec);
+    align_bt_rows_init(&bed->rows, sizeof bed->rows);
+    align_bt_args_init(&bed->args, sizeof bed->args);
+    for (int r = 0; r < M; r++) {
+        bed->first[r] = first[r];
+        bed->second[r] = second[r];
+        bed->outcome[r] = (float)r / (M - 1);
+        bed->weight[r] = r + 1;
+    }
+    memset(bed->strength, 0xa5, sizeof bed->strength);
+    memset(bed->component, 0xa5, sizeof bed->component);
+    memset(bed->part, 0xa5, sizeof bed->part);
+    bed->rows.first = align_1d(bed->first, ALIGN_I32, M);
+    bed->rows.second = align_1d(bed->second, ALIGN_I32, M);
+    bed->rows.outcome = align_1d(bed->outcome, ALIGN_F32, M);
+    bed->rows.weight = align_1d(bed->weight, ALIGN_F64, M);
+    bed->args.n_items = N;
+    bed->args.rows = &bed->rows;
+    bed->args.strength = align_1d(bed->strength, ALIGN_F64, N);
+    bed->args.component = align_1d(bed->component, ALIGN_I32, N);
+    bed->args.part = align_1d(bed->part, ALIGN_I32, N);
+}
+
+static align_status run(struct bed *bed, align_error *error)
+{
+    static char scratch[1 << 20];
+    align_error_init(error, sizeof *error);
+    bed->exec.error = error;
+    if (bed->exec.scratch == NULL) {
+        bed->exec.scratch = scratch;
+        bed->exec.scratch_size = sizeof scratch;
+    }
+    align_status status = align_bt_fit(&bed->exec, &bed->args);
+    if (status != ALIGN_E_NONE)
+        reach_note(error);
+    return status;
+}
+
+/* The bed before and after are equal, but for what the call may always change. */
+static void expect_untouched(const struct bed *bed, const struct bed *before)
+{
+    ck_assert_mem_eq(bed->strength, before->strength, sizeof bed->strength);
+    ck_assert_mem_eq(bed->component, before->component, sizeof bed->component);
+    ck_assert_mem_eq(bed->part, before->part, sizeof bed->part);
+    ck_assert_mem_eq(&bed->args, &before->args, sizeof bed->args);
+}
+
+/* ---- one row a check ----------------------------------------------------------------------- */
+
+struct expected {
+    enum align__site site;
+    const char *field;
+    int64_t index; /* -1: none */
+    double value;
+    bool written;
+};
+
+static void self_pair(struct bed *bed)
+{
+    bed->second[4] = 1;
+}
+static void first_beyond(struct bed *bed)
+{
+    bed->first[5] = N;
+}
+static void second_below(struct bed *bed)
+{
+    bed->second[2] = -1;
+}
+static void outcome_above(struct bed *bed)
+{
+    bed->outcome[3] = 1.5f;
+}
+static void outcome_nan(struct bed *bed)
+{
+    bed->outcome[1] = NAN;
+}
+static void weight_negative(struct bed *bed)
+{
+    bed->weight[0] = -2;
+}
+static void weight_infinite(struct bed *bed)
+{
+    bed->weight[5] = INFINITY;
+}
+static void one_item(struct bed *bed)
+{
+    bed->args.n_items = 1;
+}
+static void too_many_items(struct bed *bed)
+{
+    bed->args.n_items = INT64_C(1) << 31;
+}
+static void tolerance_nan(struct bed *bed)
+{
+    bed->args.tolerance = NAN;
+}
+static void iterations_negative(struct bed *bed)
+{
+    bed->args.max_iterations = -1;
+}
+static void unknown_flag(struct bed *bed)
+{
+    bed->args.flags = 1u << 31;
+}
+static void no_rows(struct bed *bed)
+{
+    bed->args.rows = NULL;
+}
+static void no_first(struct bed *bed)
+{
+    bed->rows.first.ndim = 0;
+}
+static void no_second(struct bed *bed)
+{
+    bed->rows.second.ndim = 0;
+}
+static void no_strength(struct bed *bed)
+{
+    bed->args.strength.ndim = 0;
+}
+static void short_rows(struct bed *bed)
+{
+    bed->rows.size = 8;
+}
+static void short_args(struct bed *bed)
+{
+    bed->args.size = 16;
+}
+static void little_scratch(struct bed *bed)
+{
+    size_t best;
+    ck_assert_int_eq(align_bt_scratch(&bed->exec, &bed->args, &bed->exec.scratch_size, &best), 0);
+    bed->exec.scratch_size--;
+    bed->exec.scratch = bed;
+}
+static void islands(struct bed *bed)
+{
+    for (int r = 0; r < M; r++) {
+        bed->first[r] = r % 2;
+        bed->second[r] = 1 - r % 2;
+    }
+}
+static void unbeaten(struct bed *bed)
+{
+    for (int r = 0; r < M; r++) {
+        bed->first[r] = r < 3 ? 1 : 2;
+        bed->second[r] = r % 3 == 0 ? 0 : r < 3 ? 2 : 1;
+        bed->outcome[r] = bed->second[r] == 0 ? 0 : 1;
+    }
+}
+static void winless(struct bed *bed)
+{
+    unbeaten(bed);
+    for (int r = 0; r < M; r++)
+        bed->outcome[r] = 1;
+}
+static void one_step(struct bed *bed)
+{
+    bed->args.max_iterations = 1;
+}
+static void cancelled(struct bed *bed)
+{
+    bed->exec.cancel = stop;
+}
+
+#define ARGS          "align_bt_args."
+#define ROWS          "align_bt_rows."
+#define SITE_OF(name) ALIGN__SITE_##name
+static const struct {
+    void (*change)(struct bed *bed);
+    struct expected expected;
+} cases[] = {
+    {self_pair, {SITE_OF(BT_SELF), ROWS "second", 4, 1, false}},
+    {first_beyond, {SITE_OF(FIELD_BOUNDS), ROWS "first", 5, N, false}},
+    {second_below, {SITE_OF(FIELD_BOUNDS), ROWS "second", 2, -1, false}},
+    {outcome_above, {SITE_OF(FIELD_BOUNDS), ROWS "outcome", 3, 1.5, false}},
+    {outcome_nan, {SITE_OF(FIELD_BOUNDS), ROWS "outcome", 1, NAN, false}},
+    {weight_negative, {SITE_OF(FIELD_BOUNDS), ROWS "weight", 0, -2, false}},
+    {weight_infinite, {SITE_OF(FIELD_BOUNDS), ROWS "weight", 5, INFINITY, false}},
+    {one_item, {SITE_OF(FIELD_BOUNDS), ARGS "n_items", -1, 1, false}},
+    {too_many_items, {SITE_OF(FIELD_BOUNDS), ARGS "n_items", -1, 0x1p31, false}},
+    {tolerance_nan, {SITE_OF(FIELD_BOUNDS), ARGS "tolerance", -1, NAN, false}},
+    {iterations_negative, {SITE_OF(FIELD_VALUE), ARGS "max_iterations", -1, -1, false}},
+    {unknown_flag, {SITE_OF(FLAG_UNKNOWN), ARGS "flags", -1, 0x1p31, false}},
+    {no_rows, {SITE_OF(FIELD_MISSING), ARGS "rows", -1, 0, false}},
+    {no_first, {SITE_OF(FIELD_MISSING), ROWS "first", -1, 0, false}},
+    {no_second, {SITE_OF(FIELD_MISSING), ROWS "second", -1, 0, false}},
+    {no_strength, {SITE_OF(FIELD_MISSING), ARGS "strength", -1, 0, false}},
+    {short_rows, {SITE_OF(STRUCT_SIZE), ROWS "size", -1, 8, false}},
+    {short_args, {SITE_OF(STRUCT_SIZE), ARGS "size", -1, 16, false}},
+    {little_scratch, {SITE_OF(SCRATCH_SMALL), "align_exec.scratch_size", -1, -1, false}},
+    {islands, {SITE_OF(BT_ISLANDS), ARGS "strength", 2, 2, true}},
+    {unbeaten, {SITE_OF(BT_UNBEATEN), ARGS "strength", 0, 0, true}},
+    {winless, {SITE_OF(BT_WINLESS), ARGS "strength", 0, 0, true}},
+    {one_step, {SITE_OF(BT_NOT_CONVERGED), ARGS "strength", -1, -1, true}},
+    {cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
+};
+
+static const align_status statuses[ALIGN__SITE_COUNT] = {
+    ALIGN_E_NONE,
+#define SITE(name, status, text) ALIGN_E_##status,
+#include "errors.def"
+#undef SITE
+};
+
+static void expect(const struct expected *expected, align_status status, const align_error *error)
+{
+    ck_assert_msg(error->site == (uint32_t)expected->site, "%s", error->text);
+    ck_assert_int_eq(status, statuses[expected->site]);
+    ck_assert_int_eq(error->status, status);
+    ck_assert_str_eq(error->field, expected->field);
+    ck_assert_ptr_nonnull(strstr(error->text, expected->field));
+    ck_assert_int_eq((int)error->axes, expected->index >= 0);
+    if (expected->index >= 0)
+        ck_assert_int_eq((int)error->index[0], (int)expected->index);
+    if (expected->value != -1)
+        ck_assert(error->value == expected->value ||
+                  (isnan(error->value) && isnan(expected->value)));
+}
+
+static void check_cases(void)
+{
+    struct bed bed, before;
+    align_error error;
+    make_bed(&bed);
+    ck_assert_int_eq(run(&bed, &error), ALIGN_E_NONE);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        make_bed(&bed);
+        cases[i].change(&bed);
+        before = bed;
+        expect(&cases[i].expected, run(&bed, &error), &error);
+        if (!cases[i].expected.written)
+            expect_untouched(&bed, &before);
+        else
+            ck_assert_mem_ne(bed.strength, before.strength, sizeof bed.strength);
+    }
+    ck_assert_int_eq(align_bt_fit(NULL, NULL), ALIGN_E_ARG);
+}
+
+/* ---- every tensor by every general rule ----------------------------------------------------- */
+
+struct field {
+    const char *name;
+    size_t offset;
+    bool output;
+};
+#define ARGS_FIELD(name, output)                                                                   \
+    {                                                                                              \
+        ARGS #name, offsetof(struct bed, args) + offsetof(align_bt_args, name), output             \
+    }
+#define ROWS_FIELD(name)                                                                           \
+    {                                                                                              \
+        ROWS #name, offsetof(struct bed, rows) + offsetof(align_bt_rows, name), false              \
+    }
+static const struct field fields[] = {
+    ROWS_FIELD(first),      ROWS_FIELD(second),         ROWS_FIELD(outcome),
+    ROWS_FIELD(weight),     ARGS_FIELD(strength, true), ARGS_FIELD(component, true),
+    ARGS_FIELD(part, true),
+};
+
+static void break_ndim(align_tensor *t)
+{
+    t->ndim = 4;
+}
+static void break_rank(align_tensor *t)
+{
+    t->ndim = 2;
+    t->shape[1] = t->stride[1] = 1;
+}
+static void break_dtype(align_tensor *t)
+{
+    t->dtype = ALIGN_U8;
+}
+static void break_negative(align_tensor *t)
+{
+    t->shape[0] = -1;
+}
+static void break_extent(align_tensor *t)
+{
+    t->stride[0] = INT64_MAX / 4;
+}
+static void break_data(align_tensor *t)
+{
+    t->data = NULL;
+}
+static void break_address(align_tensor *t)
+{
+    t->data = (char *)t->data + 1;
+}
+static void break_size(align_tensor *t)
+{
+    t->shape[0]--;
+}
+static void break_self(align_tensor *t)
+{
+    t->stride[0] = 0;
+}
+
+static const struct {
+    void (*change)(align_tensor *t);
+    enum align__site site;
+    bool outputs_only;
+} rules[] = {
+    {break_ndim, SITE_OF(TENSOR_NDIM), false},
+    {break_rank, SITE_OF(TENSOR_NDIM), false},
+    {break_dtype, SITE_OF(TENSOR_DTYPE), false},
+    {break_negative, SITE_OF(TENSOR_NEGATIVE), false},
+    {break_extent, SITE_OF(TENSOR_EXTENT), false},
+    {break_data, SITE_OF(TENSOR_DATA), false},
+    {break_address, SITE_OF(TENSOR_ALIGN), false},
+    {break_size, SITE_OF(TENSOR_SIZE), false},
+    {break_self, SITE_OF(TENSOR_SELF), true},
+};
+
+static void check_rule(const struct field *field, void (*change)(align_tensor *t),
+                       enum align__site site)
+{
+    struct bed bed, before;
+    align_error error;
+    make_bed(&bed);
+    align_tensor *t = (align_tensor *)(void *)((char *)&bed + field->offset);
+    change(t);
+    before = bed;
+    align_status status = run(&bed, &error);
+    ck_assert_msg(error.site == (uint32_t)site, "%s: %s", field->name, error.text);
+    ck_assert_int_eq(status, statuses[site]);
+    /* All rows follow the first tensor in length, so the next one is the odd one out. */
+    bool next = site == SITE_OF(TENSOR_SIZE) && strcmp(field->name, ROWS "first") == 0;
+    ck_assert_str_eq(error.field, next ? ROWS "second" : field->name);
+    expect_untouched(&bed, &before);
+}
+
+static void check_sharing(const struct field *field)
+{
+    for (size_t other = 0; other < sizeof fields / sizeof fields[0]; other++) {
+        if (!field->output || &fields[other] == field)
+            continue;
+        struct bed bed, before;
+        align_error error;
+        make_bed(&bed);
+        align_tensor *t = (align_tensor *)(void *)((char *)&bed + field->offset);
+        t->data = ((align_tensor *)(void *)((char *)&bed + fields[other].offset))->data;
+        before = bed;
+        ck_assert_int_eq(run(&bed, &error), ALIGN_E_LAYOUT);
+        ck_assert_int_eq(error.site, SITE_OF(TENSOR_SHARED));
+        expect_untouched(&bed, &before);
+    }
+}
+
+static void check_fields(void)
+{
+    for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++) {
+        for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++)
+            if (fields[f].output || !rules[r].outputs_only)
+                check_rule(&fields[f], rules[r].change, rules[r].site);
+        check_sharing(&fields[f]);
+    }
+}
+
+START_TEST(every_check_is_reached)
+{
+    check_cases();
+    check_fields();
+    reach_demand((const char *const[]){"BT_", NULL}, false);
+}
+END_TEST
+
+SUITE_MAIN("errors bt", every_check_is_reached)

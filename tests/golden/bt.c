@@ -1,0 +1,281 @@
+/* Bradley-Terry against answers from outside. */
+#include "../suite.h"
+
+#include "../bt_games.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static struct games games;
+static struct answer answer;
+
+static void fit_finite(void)
+{
+    games_fit(&games, &answer);
+    ck_assert_msg(answer.status == ALIGN_E_NONE, "%s", answer.error.text);
+    ck_assert_int_eq(answer.args.existence, ALIGN_BT_FINITE);
+    ck_assert_double_le(answer.args.score_norm, 1e-12 * (double)games.n * (double)games.rows);
+    ck_assert_double_le(answer.args.last_step, 1e-9);
+}
+
+static void expect_strengths(const double *expected, double tolerance)
+{
+    for (int64_t i = 0; i < games.n; i++)
+        games_near(answer.strength[i], expected[i], tolerance, "strength", i);
+}
+
+/* choix tests/data/testcase-pairwise-1.json and -2.json, and the maximum of the second in 12 digits. */
+START_TEST(choix_pairwise)
+{
+    games_read(&games, 3, "01 12 20");
+    fit_finite();
+    expect_strengths((const double[]){0, 0, 0}, 1e-15);
+    games_read(&games, 3, "01 01 12 20");
+    fit_finite();
+    expect_strengths((const double[]){0.419617624991, -0.419617624991, 0}, 1e-12);
+}
+END_TEST
+
+/* The example of Wikipedia's "Bradley-Terry model" and of arena-rank's tests/test_bradley_terry.py. */
+START_TEST(wikipedia)
+{
+    static const double wins[4][4] = {{0, 2, 0, 1}, {3, 0, 5, 0}, {0, 3, 0, 1}, {4, 0, 3, 0}};
+    static const double worth[4] = {0.639834815022, 1.043314403086, 0.659810195807, 2.270376628090};
+    games.n = 4;
+    games.rows = 0;
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            if (wins[i][j] > 0)
+                games_add(&games, i, j, 1, wins[i][j]);
+    fit_finite();
+    for (int i = 0; i < 4; i++)
+        games_near(exp(answer.strength[i]), worth[i], 2e-12, "worth", i);
+    games_near(answer.args.log_likelihood, -13.428450079962, 1e-11, "log_likelihood", 0);
+}
+END_TEST
+
+/* Stigler 1994, citations between four journals; estimates and deviance by R's BradleyTerry2 1.1-2,
+ * BTm(cbind(win1, win2), player1, player2), reference Biometrika. */
+START_TEST(citations)
+{
+    static const double cited[4][4] = {
+        {0, 730, 498, 221}, {33, 0, 68, 17}, {320, 813, 0, 142}, {284, 276, 325, 0}};
+    static const double expected[4] = {0, -2.9490724968, -0.4795697698, 0.2689540558};
+    games.n = 4;
+    games.rows = 0;
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            if (i != j)
+                games_add(&games, i, j, 1, cited[i][j]);
+    fit_finite();
+    for (int i = 0; i < 4; i++)
+        games_near(answer.strength[i] - answer.strength[0], expected[i], 1e-9, "strength", i);
+    games_near(answer.args.deviance, 4.29338397, 1e-8, "deviance", 0);
+}
+END_TEST
+
+/* Agresti 2002, table 10.10, American League 1987: wins and losses of the home team against each
+ * opponent; Milwaukee, Detroit, Toronto, New York, Boston, Cleveland, Baltimore. Estimates without
+ * home effect by R's BradleyTerry2 (tests/testthat/test-baseball.R), reference Baltimore. */
+START_TEST(baseball)
+{
+    static const int home[7][7][2] = {
+        {{0, 0}, {4, 3}, {4, 2}, {4, 3}, {6, 1}, {4, 2}, {6, 0}},
+        {{3, 3}, {0, 0}, {4, 2}, {4, 3}, {6, 0}, {6, 1}, {4, 3}},
+        {{2, 5}, {4, 3}, {0, 0}, {2, 4}, {4, 3}, {4, 2}, {6, 0}},
+        {{3, 3}, {5, 1}, {2, 5}, {0, 0}, {4, 3}, {4, 2}, {6, 1}},
+        {{5, 1}, {2, 5}, {3, 3}, {4, 2}, {0, 0}, {5, 2}, {6, 0}},
+        {{2, 5}, {3, 3}, {3, 4}, {4, 3}, {4, 2}, {0, 0}, {2, 4}},
+        {{2, 5}, {1, 5}, {1, 6}, {2, 4}, {1, 6}, {3, 4}, {0, 0}},
+    };
+    static const double expected[7] = {
+        1.5813558767, 1.4364084318, 1.2944851239, 1.2476178451, 1.1076977054, 0.6838527692, 0};
+    games.n = 7;
+    games.rows = 0;
+    for (int i = 0; i < 7; i++)
+        for (int j = 0; j < 7; j++) {
+            games_add(&games, i, j, 1, home[i][j][0]);
+            games_add(&games, i, j, 0, home[i][j][1]);
+            if (i == j)
+                games.rows -= 2;
+        }
+    fit_finite();
+    for (int i = 0; i < 7; i++)
+        games_near(answer.strength[i] - answer.strength[6], expected[i], 1e-9, "strength", i);
+}
+END_TEST
+
+/* Davidson 1970's pudding data (PlackettLuce's `pudding`): wins of i, wins of j, ties. */
+START_TEST(pudding_with_half_ties)
+{
+    static const int pairs[15][5] = {{1, 2, 19, 22, 16}, {1, 3, 16, 19, 12}, {2, 3, 19, 19, 10},
+                                     {1, 4, 18, 23, 13}, {2, 4, 23, 19, 9},  {3, 4, 19, 20, 15},
+                                     {1, 5, 13, 19, 18}, {2, 5, 16, 20, 12}, {3, 5, 16, 15, 17},
+                                     {4, 5, 17, 14, 16}, {1, 6, 18, 21, 12}, {2, 6, 22, 20, 12},
+                                     {3, 6, 13, 18, 10}, {4, 6, 14, 19, 18}, {5, 6, 11, 21, 12}};
+    static const double worth[6] = {0.146074710924, 0.171473207333, 0.163279202656,
+                                    0.165935398467, 0.161023222366, 0.192214258253};
+    games.n = 6;
+    games.rows = 0;
+    for (int k = 0; k < 15; k++)
+        for (int o = 0; o < 3; o++)
+            games_add(&games, pairs[k][0] - 1, pairs[k][1] - 1, o == 2 ? 0.5 : 1 - o,
+                      pairs[k][2 + o]);
+    fit_finite();
+    double sum = 0;
+    for (int i = 0; i < 6; i++)
+        sum += exp(answer.strength[i]);
+    for (int i = 0; i < 6; i++)
+        games_near(exp(answer.strength[i]) / sum, worth[i], 1e-12, "worth", i);
+}
+END_TEST
+
+/* Springall's flavour experiment (BradleyTerry2's `springall`), half ties. */
+START_TEST(springall_with_half_ties)
+{
+    static const int win[36] = {2,  0,  5,  2, 0, 12, 13, 10, 6, 17, 9,  8,  24, 16, 15, 22, 14, 11,
+                                24, 22, 17, 3, 2, 12, 10, 8,  5, 20, 15, 13, 27, 19, 18, 2,  2,  6};
+    static const int loss[36] = {16, 21, 10, 15, 22, 3, 9, 12, 11, 2, 6, 12, 2, 3, 2, 2,  4,  4,
+                                 1,  0,  2,  14, 18, 6, 6, 9,  11, 0, 2, 5,  1, 1, 2, 13, 21, 8};
+    static const int tie[36] = {7, 1, 10, 7, 2, 9, 5, 3,  5, 7, 8, 6, 0, 5, 7, 4, 5, 7,
+                                3, 3, 6,  9, 4, 5, 6, 11, 9, 2, 5, 9, 0, 5, 2, 8, 5, 8};
+    static const double expected[9] = {-0.754325710765, 0.785459132089,  1.469365298245,
+                                       -0.484752243555, 0.530216390101,  1.169453243218,
+                                       -1.616584299236, -0.757074997855, -0.341756812242};
+    games.n = 9;
+    games.rows = 0;
+    for (int i = 0, k = 0; i < 9; i++)
+        for (int j = i + 1; j < 9; j++, k++) {
+            games_add(&games, i, j, 1, win[k]);
+            games_add(&games, i, j, 0, loss[k]);
+            games_add(&games, i, j, 0.5, tie[k]);
+        }
+    fit_finite();
+    expect_strengths(expected, 1e-11);
+    games_near(answer.args.log_likelihood, -456.670277758844, 1e-9, "log_likelihood", 0);
+}
+END_TEST
+
+/* ---- evalica's votes and golden scores ----------------------------------------------------- */
+
+enum { NAME = 64 };
+static char names[GAMES_ITEMS][NAME];
+
+static int64_t item_of(const char *name)
+{
+    int64_t i = 0;
+    while (i < games.n && strcmp(names[i], name) != 0)
+        i++;
+    ck_assert_int_lt((int)i, GAMES_ITEMS);
+    if (i == games.n)
+        strncpy(names[games.n++], name, NAME - 1);
+    return i;
+}
+
+static FILE *open_data(const char *stem, const char *end)
+{
+    const char *folder = getenv("ALIGN_DATA");
+    char path[512];
+    snprintf(path, sizeof path, "%s/bt/evalica_%s%s.csv",
+             folder != NULL ? folder : SOURCE_ROOT "/../shared/data", stem, end);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        fprintf(stderr, "SKIP: no %s; set ALIGN_DATA to the folder that holds bt/\n", path);
+    return file;
+}
+
+/* Cells of a line without quotes, in place. */
+static int split(char *line, char **cells, int most)
+{
+    int count = 0;
+    line[strcspn(line, "\r\n")] = '\0';
+    for (char *at = line; at != NULL && count < most; count++) {
+        cells[count] = at;
+        at = strchr(at, ',');
+        if (at != NULL)
+            *at++ = '\0';
+    }
+    return count;
+}
+
+static int column(char **cells, int count, const char *name)
+{
+    int k = 0;
+    while (k < count && strcmp(cells[k], name) != 0)
+        k++;
+    ck_assert_int_lt(k, count);
+    return k;
+}
+
+static bool read_votes(const char *stem)
+{
+    FILE *file = open_data(stem, "");
+    if (file == NULL)
+        return false;
+    char line[1024], *cells[16];
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
+    int count = split(line, cells, 16);
+    int left = column(cells, count, "left"), right = column(cells, count, "right");
+    int winner = column(cells, count, "winner");
+    games.n = games.rows = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        ck_assert_int_eq(split(line, cells, 16), count);
+        double outcome = cells[winner][0] == 'l' ? 1 : cells[winner][0] == 'r' ? 0 : 0.5;
+        int64_t first = item_of(cells[left]);
+        games_add(&games, first, item_of(cells[right]), outcome, 1);
+    }
+    fclose(file);
+    return true;
+}
+
+/* Golden scores of algorithm "bradley_terry" are worths that sum to 1. */
+static void expect_golden(const char *stem)
+{
+    FILE *file = open_data(stem, "-golden");
+    ck_assert_ptr_nonnull(file);
+    char line[1024], *cells[16];
+    double sum = 0;
+    int64_t seen = 0;
+    for (int64_t i = 0; i < games.n; i++)
+        sum += exp(answer.strength[i]);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (split(line, cells, 16) != 3 || strcmp(cells[0], "bradley_terry") != 0)
+            continue;
+        int64_t item = item_of(cells[1]);
+        double golden = strtod(cells[2], NULL);
+        games_near(exp(answer.strength[item]) / sum, golden, 1e-9 * golden, "worth", item);
+        seen++;
+    }
+    fclose(file);
+    ck_assert_int_eq((int)seen, (int)games.n);
+}
+
+START_TEST(evalica_golden)
+{
+    static const char *const stems[] = {"simple", "food", "llmfao"};
+    if (!read_votes(stems[_i]))
+        return;
+    fit_finite();
+    expect_golden(stems[_i]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("golden bt");
+    TCase *tcase = tcase_create("golden bt");
+    tcase_add_test(tcase, choix_pairwise);
+    tcase_add_test(tcase, wikipedia);
+    tcase_add_test(tcase, citations);
+    tcase_add_test(tcase, baseball);
+    tcase_add_test(tcase, pudding_with_half_ties);
+    tcase_add_test(tcase, springall_with_half_ties);
+    tcase_add_loop_test(tcase, evalica_golden, 0, 3);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
