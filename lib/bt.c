@@ -99,9 +99,9 @@ static align_status check_outputs(const struct call *call)
         status = align__check_tensor(exec, all[i], i == 0 ? ALIGN__SET_WIDE : ALIGN__SET_INDEX);
         if (status == ALIGN_E_NONE)
             status = align__check_shape(exec, all[i], 1, &args->n_items);
-        if (status == ALIGN_E_NONE)
-            status = align__check_output(exec, all[i], all, ALL);
     }
+    for (int i = 0; status == ALIGN_E_NONE && i < OUTPUTS; i++)
+        status = align__check_output(exec, all[i], all, ALL);
     return status;
 }
 
