@@ -4,5 +4,6 @@
 
 #include <libalign/base.h>
 #include <libalign/bt.h>
+#include <libalign/norm.h>
 
 #endif

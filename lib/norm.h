@@ -1,0 +1,64 @@
+/* What the files of the normaliser share. */
+#ifndef ALIGN__NORM_H
+#define ALIGN__NORM_H
+
+#include "exec.h"
+#include "norm_wide.h"
+#include "tensor.h"
+
+#include <libalign/norm.h>
+
+enum {
+    ALIGN__NORM_W = 12,
+    ALIGN__NORM_WX = 20,
+    ALIGN__NORM_WXX = 28,
+    ALIGN__NORM_CHUNK = 256, /* values that are handled together */
+    ALIGN__NORM_TASKS = 16   /* most pieces of one batch; the grid depends on its shape alone */
+};
+
+/* Center and spread of a set of values; center is high + rest, so that x - center keeps its bits
+ * under a large offset. */
+struct align__moments {
+    int64_t count;
+    double weight, mean, mean_rest, variance;
+    double least, most;
+};
+
+void align__norm_moments(const align_norm *state, struct align__moments *moments);
+
+/* The caller's structs, taken in and checked; for args: shapes, dtypes, and reward present. */
+align_status align__norm_check(const align_exec *exec, const char *owner,
+                               const align_norm_params *p);
+align_status align__norm_state(const align_exec *exec, const char *owner, align_norm *local,
+                               const align_norm *state);
+align_norm_params align__norm_params_of(const align_norm *state);
+align_status align__norm_params(const align_exec *exec, align_norm_params *local,
+                                const align_norm_params *params);
+align_status align__norm_args(const align_exec *exec, align_norm_args *local,
+                              const align_norm_args *args);
+void align__norm_start(align_norm *state, const align_norm_params *params);
+
+/* The sums of `other` into those of `state`. */
+void align__norm_add(align_norm *state, const align_norm *other);
+
+/* Adds all values of a checked batch to *state, or leaves it and says which value is wrong. */
+align_status align__norm_collect(const align_exec *exec, align_norm *state,
+                                 const align_norm_args *args);
+
+/* A tensor as one run of elements in row-major order, with axes that allow it joined. */
+struct align__run {
+    align_tensor view;
+    int64_t length;
+};
+
+struct align__run align__run_of(const align_tensor *t);
+void align__run_read(const struct align__run *run, int64_t first, int64_t n, double *out);
+void align__run_write(const struct align__run *run, int64_t first, int64_t n, const double *x);
+/* Weights of a mask: BOOL and U8 give 0 or 1, an absent mask 1. */
+void align__run_weights(const struct align__run *run, int64_t first, int64_t n, double *out);
+
+/* Piece `task` of `length` elements: [*first, *last). */
+int64_t align__pieces(int64_t length);
+void align__piece(int64_t length, int64_t task, int64_t *first, int64_t *last);
+
+#endif

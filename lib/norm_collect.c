@@ -1,0 +1,196 @@
+#include "norm.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Values that an f32 holds, with weight 1, are first sorted into bins by their exponent, where sums
+ * of 24-bit digits and of their squares are ordinary integers: two additions a value. */
+enum {
+    BINS = 254,          /* the exponents of normal f32, -126 .. 127 */
+    FLUSH = 1 << 15,     /* values after which a bin of squares could be full: 2^15 * 2^48 < 2^64 */
+    LOWEST = 1023 - 126, /* f64 exponent field of bin 0 */
+    F32_SPARE = 29       /* digits that an f64 has and an f32 does not */
+};
+
+enum wrong { RIGHT, WRONG_REWARD, WRONG_SIZE, WRONG_WEIGHT };
+
+struct piece {
+    align_norm seen;
+    enum wrong wrong;
+    int64_t where;
+    double value;
+};
+
+struct collector {
+    struct align__run reward, mask;
+    bool refuse;
+    struct piece piece[ALIGN__NORM_TASKS];
+};
+
+struct bins {
+    int64_t ones, left;
+    int64_t sum[BINS];
+    uint64_t square[BINS];
+};
+
+static void flush(struct bins *bins, align_norm *s)
+{
+    for (int32_t b = 0; b < BINS; b++) {
+        if (bins->square[b] == 0)
+            continue;
+        bool negative = bins->sum[b] < 0;
+        uint64_t digits = (uint64_t)(negative ? -bins->sum[b] : bins->sum[b]);
+        align__wide_add(s->sum_wx, ALIGN__NORM_WX, digits, ALIGN__GRID + b, negative);
+        align__wide_add(s->sum_wxx, ALIGN__NORM_WXX, bins->square[b], ALIGN__GRID + 2 * b, false);
+    }
+    align__wide_add(s->sum_w, ALIGN__NORM_W, (uint64_t)bins->ones, ALIGN__GRID, false);
+    memset(bins, 0, sizeof *bins);
+    bins->left = FLUSH;
+}
+
+static void add_exactly(align_norm *s, double x, double w)
+{
+    struct align__grid gx = align__grid_of(x), gw = align__grid_of(w);
+    while ((gw.digits & 1) == 0 && gw.digits != 0) {
+        gw.digits >>= 1;
+        gw.shift++;
+    }
+    align__wide_add(s->sum_w, ALIGN__NORM_W, gw.digits, gw.shift, false);
+    align__wide_add_product(s->sum_wx, ALIGN__NORM_WX, gw.digits, gx.digits, gw.shift + gx.shift,
+                            gx.negative);
+    align__wide_add_square(s->sum_wxx, ALIGN__NORM_WXX, (uint32_t)gw.digits, gx.digits,
+                           gw.shift + 2 * gx.shift, false);
+}
+
+static void refuse(struct piece *p, enum wrong wrong, int64_t where, double value)
+{
+    if (p->wrong != RIGHT)
+        return;
+    p->wrong = wrong;
+    p->where = where;
+    p->value = value;
+}
+
+static bool add_binned(struct bins *bins, double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & ((UINT64_C(1) << F32_SPARE) - 1)) != 0)
+        return false;
+    int32_t bin = (int32_t)(bits >> 52 & 0x7ff) - LOWEST;
+    if (bin < 0 || bin >= BINS)
+        return x == 0;
+    int64_t digits = (int64_t)((bits & ((UINT64_C(1) << 52) - 1)) >> F32_SPARE | 1 << 23);
+    bins->sum[bin] += (bits >> 63) != 0 ? -digits : digits;
+    bins->square[bin] += (uint64_t)(digits * digits);
+    return true;
+}
+
+static void add_value(struct piece *p, struct bins *bins, double x, double w, int64_t where)
+{
+    if (!(fabs(x) < 0x1p128)) {
+        refuse(p, WRONG_SIZE, where, x);
+        return;
+    }
+    align_norm *s = &p->seen;
+    x += 0.0; /* -0 becomes 0, so that least and most do not depend on order */
+    s->least = s->count == 0 || x < s->least ? x : s->least;
+    s->most = s->count == 0 || x > s->most ? x : s->most;
+    s->count++;
+    if (w == 1 && add_binned(bins, x))
+        bins->ones++;
+    else
+        add_exactly(s, x, w);
+    if (--bins->left == 0)
+        flush(bins, s);
+}
+
+static void add_chunk(const struct collector *c, struct piece *p, struct bins *bins, int64_t first,
+                      int64_t n)
+{
+    double x[ALIGN__NORM_CHUNK], w[ALIGN__NORM_CHUNK];
+    align__run_read(&c->reward, first, n, x);
+    align__run_weights(&c->mask, first, n, w);
+    for (int64_t i = 0; i < n; i++) {
+        if (w[i] == 0)
+            continue;
+        if (!(w[i] > 0) || w[i] - w[i] != 0) {
+            refuse(p, WRONG_WEIGHT, first + i, w[i]);
+        } else if (x[i] - x[i] != 0) {
+            p->seen.skipped++;
+            if (c->refuse)
+                refuse(p, WRONG_REWARD, first + i, x[i]);
+        } else {
+            add_value(p, bins, x[i], w[i], first + i);
+        }
+    }
+}
+
+static void collect_piece(void *ctx, int64_t task)
+{
+    struct collector *c = ctx;
+    struct piece *p = &c->piece[task];
+    struct bins bins = {.left = FLUSH};
+    int64_t first, last;
+    memset(p, 0, sizeof *p);
+    align__piece(c->reward.length, task, &first, &last);
+    for (; first < last; first += ALIGN__NORM_CHUNK) {
+        int64_t n = last - first;
+        add_chunk(c, p, &bins, first, n < ALIGN__NORM_CHUNK ? n : ALIGN__NORM_CHUNK);
+    }
+    flush(&bins, &p->seen);
+}
+
+static align_status say_wrong(const align_exec *exec, const align_norm_args *args,
+                              const struct piece *p)
+{
+    struct align__fault fault = {.owner = "align_norm_args",
+                                 .field = p->wrong == WRONG_WEIGHT ? "mask" : "reward",
+                                 .axes = (uint32_t)args->reward.ndim,
+                                 .value = p->value,
+                                 .high = 0x1p128,
+                                 .word = "a finite weight of 0 or more"};
+    int64_t rest = p->where;
+    for (int32_t k = args->reward.ndim - 1; k >= 0; k--) {
+        fault.index[k] = rest % args->reward.shape[k];
+        rest /= args->reward.shape[k];
+    }
+    static const enum align__site sites[] = {
+        [WRONG_REWARD] = ALIGN__SITE_NORM_NOT_FINITE,
+        [WRONG_SIZE] = ALIGN__SITE_NORM_TOO_LARGE,
+        [WRONG_WEIGHT] = ALIGN__SITE_FIELD_VALUE,
+    };
+    fault.site = sites[p->wrong];
+    return align__fail(exec, &fault);
+}
+
+void align__norm_add(align_norm *state, const align_norm *other)
+{
+    if (other->count > 0) {
+        bool first = state->count == 0;
+        state->least = first || other->least < state->least ? other->least : state->least;
+        state->most = first || other->most > state->most ? other->most : state->most;
+    }
+    state->count += other->count;
+    state->skipped += other->skipped;
+    align__wide_merge(state->sum_w, other->sum_w, ALIGN__NORM_W);
+    align__wide_merge(state->sum_wx, other->sum_wx, ALIGN__NORM_WX);
+    align__wide_merge(state->sum_wxx, other->sum_wxx, ALIGN__NORM_WXX);
+}
+
+align_status align__norm_collect(const align_exec *exec, align_norm *state,
+                                 const align_norm_args *args)
+{
+    struct collector c;
+    c.reward = align__run_of(&args->reward);
+    c.mask = align__run_of(&args->mask);
+    c.refuse = state->nan == ALIGN_NORM_NAN_REFUSE || (exec->flags & ALIGN_FLAG_FINITE) != 0;
+    int64_t pieces = align__pieces(c.reward.length);
+    align_status status = align__parallel(exec, pieces, collect_piece, &c);
+    for (int64_t i = 0; i < pieces && status == ALIGN_E_NONE; i++)
+        if (c.piece[i].wrong != RIGHT)
+            status = say_wrong(exec, args, &c.piece[i]);
+    for (int64_t i = 0; i < pieces && status == ALIGN_E_NONE; i++)
+        align__norm_add(state, &c.piece[i].seen);
+    return status;
+}

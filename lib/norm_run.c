@@ -1,0 +1,93 @@
+#include "norm.h"
+
+struct align__run align__run_of(const align_tensor *t)
+{
+    struct align__run run = {.view = *t, .length = align__present(t) ? 1 : 0};
+    align_tensor *v = &run.view;
+    for (int32_t k = 0; k < t->ndim; k++)
+        run.length *= t->shape[k];
+    for (int32_t k = v->ndim - 2; k >= 0; k--) {
+        if (v->shape[k + 1] != 1 && v->shape[k] != 1 &&
+            v->stride[k] != v->shape[k + 1] * v->stride[k + 1])
+            continue;
+        if (v->shape[k + 1] == 1)
+            v->stride[k + 1] = v->stride[k];
+        v->shape[k + 1] *= v->shape[k];
+        for (int32_t j = k; j + 1 < v->ndim; j++) {
+            v->shape[j] = v->shape[j + 1];
+            v->stride[j] = v->stride[j + 1];
+        }
+        v->ndim--;
+    }
+    return run;
+}
+
+/* Address of element `first`, the stride of its row, and how many elements follow in that row. */
+static void *row_at(const align_tensor *v, int64_t first, int64_t *stride, int64_t *left)
+{
+    int64_t step = 0;
+    int32_t last = v->ndim - 1;
+    *left = v->shape[last] - first % v->shape[last];
+    *stride = v->stride[last];
+    for (int32_t k = last; k >= 0; k--) {
+        step += first % v->shape[k] * v->stride[k];
+        first /= v->shape[k];
+    }
+    return (char *)v->data + step * align_dtype_bytes(v->dtype);
+}
+
+void align__run_read(const struct align__run *run, int64_t first, int64_t n, double *out)
+{
+    while (n > 0) {
+        int64_t stride, left;
+        const void *at = row_at(&run->view, first, &stride, &left);
+        int64_t taken = left < n ? left : n;
+        align__load_row(out, run->view.dtype, at, stride, taken);
+        out += taken;
+        first += taken;
+        n -= taken;
+    }
+}
+
+void align__run_write(const struct align__run *run, int64_t first, int64_t n, const double *x)
+{
+    while (n > 0) {
+        int64_t stride, left;
+        void *at = row_at(&run->view, first, &stride, &left);
+        int64_t taken = left < n ? left : n;
+        align__store_row(run->view.dtype, at, stride, x, taken);
+        x += taken;
+        first += taken;
+        n -= taken;
+    }
+}
+
+void align__run_weights(const struct align__run *run, int64_t first, int64_t n, double *out)
+{
+    if (run->length == 0) {
+        for (int64_t i = 0; i < n; i++)
+            out[i] = 1;
+        return;
+    }
+    align__run_read(run, first, n, out);
+    if (run->view.dtype != ALIGN_F32)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = out[i] != 0;
+}
+
+enum { LEAST_PIECE = 4096 };
+
+int64_t align__pieces(int64_t length)
+{
+    int64_t pieces = (length + LEAST_PIECE - 1) / LEAST_PIECE;
+    return pieces < ALIGN__NORM_TASKS ? pieces : ALIGN__NORM_TASKS;
+}
+
+void align__piece(int64_t length, int64_t task, int64_t *first, int64_t *last)
+{
+    int64_t pieces = align__pieces(length);
+    int64_t chunks = (length + ALIGN__NORM_CHUNK - 1) / ALIGN__NORM_CHUNK;
+    *first = chunks * task / pieces * ALIGN__NORM_CHUNK;
+    *last = chunks * (task + 1) / pieces * ALIGN__NORM_CHUNK;
+    *last = *last < length ? *last : length;
+}

@@ -1,0 +1,90 @@
+#include "norm.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+static double weight_of(const double *w, int i)
+{
+    return w == NULL ? 1 : w[i];
+}
+
+void ref_norm_moments(const double *x, const double *w, int n, double ddof, double *mean,
+                      double *variance)
+{
+    long double total = 0, sum = 0, square = 0;
+    for (int i = 0; i < n; i++) {
+        if (weight_of(w, i) == 0 || !isfinite(x[i]))
+            continue;
+        total += weight_of(w, i);
+        sum += (long double)weight_of(w, i) * x[i];
+    }
+    long double m = total > 0 ? sum / total : 0;
+    for (int i = 0; i < n; i++)
+        if (weight_of(w, i) != 0 && isfinite(x[i]))
+            square += weight_of(w, i) * (x[i] - m) * (x[i] - m);
+    *mean = (double)m;
+    *variance = total > ddof ? (double)(square / (total - ddof)) : 0;
+}
+
+static long double widened(const align_norm_params *p, long double s)
+{
+    switch (p->eps_form) {
+    case ALIGN_NORM_EPS_ADD:
+        return s + p->eps;
+    case ALIGN_NORM_EPS_SQRT:
+        return sqrtl(s * s + p->eps);
+    case ALIGN_NORM_EPS_MAX:
+        return fmaxl(s, p->eps);
+    default:
+        return sqrtl(fmaxl(s * s, p->eps));
+    }
+}
+
+static double answer(int32_t as, double x, long double center)
+{
+    const double table[] = {0, x, (double)(x - center), 0.5, NAN};
+    return table[as];
+}
+
+void ref_norm_batch(const align_norm_params *p, const double *x, const double *w, int n, double *y)
+{
+    long double total = 0, sum = 0, square = 0, low = INFINITY, high = -INFINITY;
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        if (weight_of(w, i) == 0 || !isfinite(x[i]))
+            continue;
+        count++;
+        total += weight_of(w, i);
+        sum += (long double)weight_of(w, i) * x[i];
+        low = fminl(low, x[i]);
+        high = fmaxl(high, x[i]);
+    }
+    long double mean = count > 0 ? sum / total : 0;
+    for (int i = 0; i < n; i++)
+        if (weight_of(w, i) != 0 && isfinite(x[i]))
+            square += weight_of(w, i) * (x[i] - mean) * (x[i] - mean);
+    bool std = p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_SCALE;
+    bool range = p->kind == ALIGN_NORM_MINMAX;
+    bool few = count == 0 || (std && (count == 1 || total <= p->ddof));
+    long double s = few ? 0 : range ? high - low : sqrtl(square / (total - p->ddof));
+    long double center = p->kind == ALIGN_NORM_SCALE ? 0 : range ? (count > 0 ? low : 0) : mean;
+    int32_t as = few                                      ? p->few
+                 : s == 0 && p->kind != ALIGN_NORM_CENTER ? p->equal
+                                                          : ALIGN_NORM_AS_FORMULA;
+    for (int i = 0; i < n; i++) {
+        if (weight_of(w, i) == 0 || (!isfinite(x[i]) && p->nan == ALIGN_NORM_NAN_ZERO)) {
+            y[i] = 0;
+            continue;
+        }
+        if (as == ALIGN_NORM_AS_FORMULA) {
+            long double d = p->kind == ALIGN_NORM_CENTER ? 1 : widened(p, s);
+            y[i] = (double)((x[i] - center) / d * p->gain + p->bias);
+        } else {
+            y[i] = answer(as, x[i], center);
+            if (as == ALIGN_NORM_AS_CENTER)
+                y[i] = y[i] * p->gain + p->bias;
+        }
+        if (p->clip_low != 0 || p->clip_high != 0)
+            y[i] = y[i] < p->clip_low ? p->clip_low : y[i] > p->clip_high ? p->clip_high : y[i];
+    }
+}
