@@ -5,5 +5,6 @@
 #include <libalign/base.h>
 #include <libalign/bt.h>
 #include <libalign/norm.h>
+#include <libalign/loss.h>
 
 #endif

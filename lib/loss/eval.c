@@ -1,0 +1,263 @@
+/* The engine: gathers groups, runs the row's function over them, scales and scatters what it says.
+ *
+ * Groups are cut into chunks by shapes alone, and every chunk keeps its own sums, which are added in the
+ * order of the chunks: so the bits do not depend on who ran what. */
+#include "metrics.h"
+#include "plan.h"
+#include "transfer.h"
+
+#include <string.h>
+
+enum { MAX_CHUNKS = 64, CHUNK_ITEMS = 4096, STACK_ITEMS = 64 };
+
+struct partial {
+    struct align__total value, learn[ALIGN__MAX_LEARN];
+    double metrics[ALIGN__MAX_METRICS][2];
+};
+
+struct call {
+    const struct align__plan *plan;
+    int64_t chunks, tasks;
+    char *slots; /* one a task, for lists that do not fit the stack */
+    size_t slot_bytes;
+    struct partial *partials;
+};
+
+static int64_t count_chunks(const struct align__plan *plan)
+{
+    double items = plan->form == ALIGN__FORM_OFFSETS ? (double)plan->sequences
+                                                     : (double)plan->groups * (double)plan->width;
+    int64_t chunks = items < MAX_CHUNKS * (double)CHUNK_ITEMS ? (int64_t)(items / CHUNK_ITEMS) + 1
+                                                              : MAX_CHUNKS;
+    return chunks < plan->groups ? chunks : plan->groups;
+}
+
+static bool writes_items(const struct align__plan *plan)
+{
+    return align__present(&plan->args.dscore) || align__present(&plan->args.daux) ||
+           align__present(&plan->args.hscore);
+}
+
+static void keep_metrics(struct partial *partial, align__metric_sums sums, uint32_t count)
+{
+    for (uint32_t m = 0; m < count; m++) {
+        partial->metrics[m][0] = align__total(sums[m][0]);
+        partial->metrics[m][1] = align__total(sums[m][1]);
+    }
+}
+
+/* ---- singles and pairs ---- */
+
+static void finish_block(const struct align__plan *plan, struct align__block *b,
+                         struct align__batch *batch, struct partial *partial)
+{
+    double scaled[ALIGN__BLOCK];
+    const align_loss_args *a = &plan->args;
+    for (int i = 0; i < b->n; i++) {
+        if (batch->nan[i])
+            b->value[i] = NAN;
+        align__add(&partial->value, align__times(batch->weight[i], b->value[i]));
+        scaled[i] = plan->factor * batch->weight[i];
+    }
+    align__batch_put_group(plan, batch, b->value);
+    for (int k = 0; k < plan->row->arity; k++) {
+        align__batch_put(plan, batch, k, &a->dscore, scaled, b->side[k].d);
+        align__batch_put(plan, batch, k, &a->daux, scaled, b->side[k].daux);
+        align__batch_put(plan, batch, k, &a->hscore, scaled, b->side[k].h);
+    }
+    if (!align__present(&a->dparam))
+        return;
+    for (uint32_t p = 0; p < align__loss_n_params(plan->row); p++)
+        for (int i = 0; i < b->n; i++)
+            align__add(&partial->learn[p],
+                       batch->nan[i] ? NAN : align__times(batch->weight[i], b->learn[p][i]));
+}
+
+static void run_blocks(const struct align__plan *plan, int64_t first, int64_t end,
+                       struct partial *partial)
+{
+    struct align__block block;
+    struct align__batch batch;
+    align__metric_sums sums;
+    const bool metrics = align__present(&plan->args.metrics);
+    if (metrics)
+        memset(sums, 0, sizeof sums);
+    align__batch_open(plan, &batch, &block);
+    while (align__batch_next(plan, &batch, &block, &first, end)) {
+        plan->row->block(&block);
+        finish_block(plan, &block, &batch, partial);
+        if (metrics)
+            align__metrics_block(sums, plan->row, &block, batch.weight, batch.odd);
+    }
+    if (metrics)
+        keep_metrics(partial, sums, align__metrics_of(plan->row)->count);
+}
+
+/* ---- lists ---- */
+
+static void run_list(const struct align__plan *plan, int64_t g, struct align__list *list,
+                     int64_t *at, align__metric_sums sums, struct partial *partial)
+{
+    const struct align__listed listed = align__list_get(plan, g, list, at);
+    if (list->n == 0)
+        return;
+    if (!listed.vain)
+        plan->row->list(list);
+    if (listed.nan) {
+        list->value = NAN;
+        for (int64_t i = 0; i < list->n; i++)
+            list->d[i] = list->daux[i] = list->h[i] = NAN;
+    }
+    align__add(&partial->value, align__times(listed.weight, list->value));
+    align__list_put(plan, g, list, at, plan->factor * listed.weight);
+    if (sums != NULL) {
+        align__list_get_ref(plan, g, list, at, list->work[1]);
+        align__metrics_list(sums, plan->row, list, listed.weight, listed.odd);
+    }
+}
+
+static void run_lists(const struct align__plan *plan, int64_t first, int64_t end, char *slot,
+                      struct partial *partial)
+{
+    struct align__list list;
+    align__metric_sums sums;
+    const bool metrics = align__present(&plan->args.metrics);
+    if (metrics)
+        memset(sums, 0, sizeof sums);
+    int64_t *at = align__list_lay(&list, slot, plan->width);
+    list.params = &plan->params;
+    for (int64_t g = first; g < end; g++)
+        if (align__is_live(plan, g))
+            run_list(plan, g, &list, at, metrics ? sums : NULL, partial);
+    if (metrics)
+        keep_metrics(partial, sums, align__metrics_of(plan->row)->count);
+}
+
+/* The slot of a list that needs no scratch. */
+static void run_short_lists(const struct align__plan *plan, int64_t first, int64_t end,
+                            struct partial *partial)
+{
+    double slot[ALIGN__LIST_ARRAYS * STACK_ITEMS];
+    run_lists(plan, first, end, (char *)slot, partial);
+}
+
+/* ---- the call ---- */
+
+static void run_task(void *ctx, int64_t task)
+{
+    const struct call *call = ctx;
+    const struct align__plan *plan = call->plan;
+    for (int64_t c = task; c < call->chunks; c += call->tasks) {
+        const int64_t share = plan->groups / call->chunks, rest = plan->groups % call->chunks;
+        const int64_t first = share * c + (c < rest ? c : rest);
+        const int64_t end = first + share + (c < rest);
+        struct partial *partial = &call->partials[c];
+        if (plan->row->arity != ALIGN_LOSS_LIST)
+            run_blocks(plan, first, end, partial);
+        else if (plan->width <= STACK_ITEMS)
+            run_short_lists(plan, first, end, partial);
+        else
+            run_lists(plan, first, end, call->slots + (size_t)task * call->slot_bytes, partial);
+    }
+}
+
+static void put_sums(const struct align__plan *plan, const struct partial *partials, int64_t chunks)
+{
+    const align_loss_args *a = &plan->args;
+    const bool add = (a->flags & ALIGN_LOSS_ADD) != 0;
+    struct partial all = {0};
+    for (int64_t c = 0; c < chunks; c++) {
+        align__add(&all.value, partials[c].value.sum);
+        align__add(&all.value, partials[c].value.lost);
+        for (int p = 0; p < ALIGN__MAX_LEARN; p++) {
+            align__add(&all.learn[p], partials[c].learn[p].sum);
+            align__add(&all.learn[p], partials[c].learn[p].lost);
+        }
+        for (int m = 0; m < ALIGN__MAX_METRICS; m++)
+            for (int k = 0; k < 2; k++)
+                all.metrics[m][k] += partials[c].metrics[m][k];
+    }
+    if (align__present(&a->value))
+        align__put(&a->value, 0, 0, align__times(plan->factor, align__total(all.value)), add);
+    if (align__present(&a->dparam))
+        for (int64_t p = 0; p < a->dparam.shape[0]; p++)
+            align__put(&a->dparam, p, 0, align__times(plan->factor, align__total(all.learn[p])),
+                       add);
+    if (align__present(&a->metrics))
+        for (int64_t m = 0; m < a->metrics.shape[0]; m++)
+            for (int64_t k = 0; k < 2; k++)
+                align__put(&a->metrics, m, k, all.metrics[m][k], false);
+}
+
+/* Scratch for `tasks` lists at a time; 0 where the stack is enough. */
+static size_t scratch_for(const struct align__plan *plan, int64_t tasks)
+{
+    if (plan->row->arity != ALIGN_LOSS_LIST || plan->width <= STACK_ITEMS)
+        return 0;
+    return align__arena_slack() + (size_t)tasks * align__block(align__list_bytes(plan->width));
+}
+
+align_status align_loss_scratch(const align_exec *exec, const align_loss_args *args, size_t *least,
+                                size_t *best)
+{
+    struct align__plan plan;
+    align_status status = align__plan_shapes(&plan, exec, args);
+    if (status != ALIGN_E_NONE)
+        return status;
+    int64_t chunks = count_chunks(&plan), workers = plan.exec.workers;
+    *least = scratch_for(&plan, 1);
+    *best = scratch_for(&plan, workers < 1 ? 1 : workers < chunks ? workers : chunks);
+    return ALIGN_E_NONE;
+}
+
+static align_status lay_out(struct call *call)
+{
+    const struct align__plan *plan = call->plan;
+    call->chunks = count_chunks(plan);
+    call->tasks = call->chunks;
+    const size_t least = scratch_for(plan, 1);
+    if (least > 0) {
+        struct align__arena arena;
+        align_status status = align__arena_open(&plan->exec, &arena, least);
+        if (status != ALIGN_E_NONE)
+            return status;
+        call->slot_bytes = align__block(align__list_bytes(plan->width));
+        call->slots = arena.at;
+        int64_t fit = (int64_t)(arena.left / call->slot_bytes);
+        call->tasks = fit < call->chunks ? fit : call->chunks;
+    }
+    /* Several groups may write one sequence: then the order of the groups must be kept. */
+    if (plan->form == ALIGN__FORM_INDEX && writes_items(plan))
+        call->tasks = 1;
+    return ALIGN_E_NONE;
+}
+
+align_status align_loss_eval(const align_exec *exec, const align_loss_args *args)
+{
+    struct align__plan plan;
+    struct partial partials[MAX_CHUNKS];
+    struct call call = {.plan = &plan, .partials = partials};
+    align_status status = align__plan_shapes(&plan, exec, args);
+    if (status == ALIGN_E_NONE)
+        status = align__plan_values(&plan);
+    if (status == ALIGN_E_NONE)
+        status = lay_out(&call);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align__clear_outputs(&plan);
+    memset(partials, 0, (size_t)call.chunks * sizeof partials[0]);
+    status = align__parallel(&plan.exec, call.tasks, run_task, &call);
+    if (status == ALIGN_E_NONE)
+        put_sums(&plan, partials, call.chunks);
+    return status;
+}
+
+void align_loss_args_init(align_loss_args *args, size_t size)
+{
+    align_loss_args local;
+    memset(&local, 0, sizeof local);
+    local.scale = 1;
+    memset(args, 0, size);
+    memcpy(args, &local, size < sizeof local ? size : sizeof local);
+    args->size = size;
+}

@@ -1,0 +1,169 @@
+#include "params.h"
+
+#include <string.h>
+
+enum { ALIGN__PARAMS_FIRST_SIZE = sizeof(align_loss_params) };
+
+static const char *const length_choices[] = {"sum", "mean", NULL};
+static const char *const gain_choices[] = {"exp2", "linear", NULL};
+static const char *const discount_choices[] = {"ln", "log2", "reciprocal", NULL};
+static const char *const normalise_choices[] = {"sum", "items", "pairs", "rax", "max_dcg", NULL};
+static const char *const targets_choices[] = {"share", "raw", NULL};
+
+struct param_row {
+    const char *name, *brief;
+    size_t offset;
+    align_dtype dtype;
+    const char *const *choices;
+};
+
+static const struct param_row table[ALIGN__PARAM_COUNT] = {
+#define PARAM(id, field, kind, brief, choices)                                                     \
+    [ALIGN__PARAM_##                                                                               \
+        id] = {#field, brief, offsetof(align_loss_params, field), ALIGN_##kind, choices},
+#include "params.def"
+#undef PARAM
+};
+
+double align__param_get(const align_loss_params *params, enum align__param param)
+{
+    const char *at = (const char *)params + table[param].offset;
+    if (table[param].dtype == ALIGN_I32) {
+        int32_t choice;
+        memcpy(&choice, at, sizeof choice);
+        return choice;
+    }
+    double x;
+    memcpy(&x, at, sizeof x);
+    return x;
+}
+
+static void set(align_loss_params *params, enum align__param param, double x)
+{
+    char *at = (char *)params + table[param].offset;
+    int32_t choice = (int32_t)x;
+    if (table[param].dtype == ALIGN_I32)
+        memcpy(at, &choice, sizeof choice);
+    else
+        memcpy(at, &x, sizeof x);
+}
+
+static const struct align__param_use *find_use(const struct align__loss_row *row,
+                                               enum align__param param)
+{
+    for (const struct align__param_use *use = row->params; use->param != ALIGN__PARAM_END; use++)
+        if (use->param == param)
+            return use;
+    return NULL;
+}
+
+bool align__loss_has(const struct align__loss_row *row, enum align__param param)
+{
+    return find_use(row, param) != NULL;
+}
+
+uint32_t align__loss_n_params(const struct align__loss_row *row)
+{
+    uint32_t n = 0;
+    while (row->params[n].param != ALIGN__PARAM_END)
+        n++;
+    return n;
+}
+
+static void set_defaults(const struct align__loss_row *row, align_loss_id id,
+                         align_loss_params *params)
+{
+    memset(params, 0, sizeof *params);
+    params->size = sizeof *params;
+    params->loss = id;
+    for (const struct align__param_use *use = row->params; use->param != ALIGN__PARAM_END; use++)
+        set(params, use->param, use->standard);
+}
+
+align_status align_loss_params_init(align_loss_params *params, size_t size, align_loss_id loss,
+                                    const char *preset)
+{
+    const struct align__loss_row *row = align__loss_row(loss);
+    if (row == NULL)
+        return ALIGN_E_RANGE;
+    if (params == NULL)
+        return ALIGN_E_ARG;
+    align_loss_params local;
+    set_defaults(row, loss, &local);
+    if (preset != NULL && strcmp(preset, "paper") != 0) {
+        const struct align__preset *p = row->presets;
+        while (p != NULL && p->name != NULL && strcmp(p->name, preset) != 0)
+            p++;
+        if (p == NULL || p->name == NULL)
+            return ALIGN_E_ARG;
+        for (int i = 0; p->set[i].param != ALIGN__PARAM_END; i++)
+            set(&local, p->set[i].param, p->set[i].value);
+    }
+    memset(params, 0, size);
+    memcpy(params, &local, size < sizeof local ? size : sizeof local);
+    params->size = size;
+    return ALIGN_E_NONE;
+}
+
+static align_status check_value(const align_exec *exec, const struct align__loss_row *row,
+                                const align_loss_params *params, enum align__param param)
+{
+    const struct align__param_use *use = find_use(row, param);
+    const char *owner = "align_loss_params", *field = table[param].name;
+    double x = align__param_get(params, param);
+    if (use == NULL)
+        return x == 0 ? ALIGN_E_NONE
+                      : ALIGN__FAIL(exec, FIELD_UNREAD, .owner = owner, .field = field, .value = x,
+                                    .word = row->name);
+    if (x >= use->least && x <= use->most)
+        return ALIGN_E_NONE;
+    if (use->most < ALIGN__ANY && use->least != ALIGN__ABOVE_0)
+        return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = owner, .field = field, .value = x,
+                           .low = use->least, .high = use->most);
+    const char *word = use->least == ALIGN__ABOVE_0 ? "a finite number above 0"
+                       : use->least == 0            ? "a finite number of 0 or more"
+                                                    : "a finite number";
+    return ALIGN__FAIL(exec, FIELD_VALUE, .owner = owner, .field = field, .value = x, .word = word);
+}
+
+align_status align__loss_params(const align_exec *exec, const struct align__loss_row *row,
+                                align_loss_id id, align_loss_params *params,
+                                const align_loss_params *user)
+{
+    set_defaults(row, id, params);
+    if (user == NULL)
+        return ALIGN_E_NONE;
+    align_loss_params given;
+    align_status status = align__import(exec, "align_loss_params", &given, sizeof given,
+                                        ALIGN__PARAMS_FIRST_SIZE, user);
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (given.loss != id)
+        return ALIGN__FAIL(exec, FIELD_VALUE, .owner = "align_loss_params", .field = "loss",
+                           .value = given.loss, .word = "the loss of align_loss_args");
+    for (int param = 1; param < ALIGN__PARAM_COUNT; param++) {
+        /* A field younger than the caller's struct keeps its default. */
+        if (table[param].offset >= user->size)
+            continue;
+        status = check_value(exec, row, &given, (enum align__param)param);
+        if (status != ALIGN_E_NONE)
+            return status;
+        set(params, (enum align__param)param, align__param_get(&given, (enum align__param)param));
+    }
+    return ALIGN_E_NONE;
+}
+
+void align__param_describe(const struct align__param_use *use, align_param_info *info)
+{
+    const struct param_row *row = &table[use->param];
+    info->name = row->name;
+    info->brief = row->brief;
+    info->offset = row->offset;
+    info->dtype = row->dtype;
+    info->choices = row->choices;
+    while (row->choices != NULL && row->choices[info->n_choices] != NULL)
+        info->n_choices++;
+    info->standard = use->standard;
+    info->least = use->least;
+    info->most = use->most;
+}

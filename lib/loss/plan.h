@@ -1,0 +1,56 @@
+/* A call after its checks: what the arguments mean, and where items are. */
+#ifndef ALIGN__LOSS_PLAN_H
+#define ALIGN__LOSS_PLAN_H
+
+#include "../exec.h"
+#include "../tensor.h"
+#include "row.h"
+
+enum align__form { ALIGN__FORM_VIEW, ALIGN__FORM_INDEX, ALIGN__FORM_OFFSETS };
+
+struct align__plan {
+    align_exec exec;
+    align_loss_args args;
+    align_loss_params params;
+    const struct align__loss_row *row;
+    enum align__form form;
+    int64_t groups, sequences; /* sequences: 0 in the view form */
+    int64_t width;             /* items of a group, of the longest with offsets */
+    bool mask_is_group;        /* mask [G] */
+    bool may_miss;             /* some item may be absent */
+    int64_t live;              /* groups */
+    double factor;             /* scale / denom */
+};
+
+/* Imports and checks everything that does not depend on data, but for offsets. */
+align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
+                                const align_loss_args *args);
+
+/* Outputs, and every number that is checked before the first write; counts the live groups. */
+align_status align__plan_values(struct align__plan *plan);
+
+/* Where an item is in tensors that are like score. */
+struct align__place {
+    int64_t i, j;
+};
+
+static inline int64_t align__offset_at(const align_tensor *offsets, int64_t g)
+{
+    return *(const int64_t *)align__at(offsets, g, 0);
+}
+
+/* How many items, present or not, group g has. */
+static inline int64_t align__items(const struct align__plan *plan, int64_t g)
+{
+    if (plan->form != ALIGN__FORM_OFFSETS)
+        return plan->width;
+    return align__offset_at(&plan->args.offsets, g + 1) - align__offset_at(&plan->args.offsets, g);
+}
+
+/* Finds item k of group g; false when it is absent. */
+bool align__find(const struct align__plan *plan, int64_t g, int64_t k, struct align__place *place);
+
+/* True when group g takes part. */
+bool align__is_live(const struct align__plan *plan, int64_t g);
+
+#endif

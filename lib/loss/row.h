@@ -1,0 +1,115 @@
+/* A loss as a row of the table, and what its function sees: blocks of singles or pairs, or one list. */
+#ifndef ALIGN__LOSS_ROW_H
+#define ALIGN__LOSS_ROW_H
+
+#include <libalign/loss.h>
+
+#include <float.h>
+#include <stdbool.h>
+
+/* Parameters, each described once in params.c. */
+enum align__param {
+    ALIGN__PARAM_END,
+#define PARAM(id, field, kind, brief, choices) ALIGN__PARAM_##id,
+#include "params.def"
+#undef PARAM
+    ALIGN__PARAM_COUNT
+};
+
+/* A parameter as one row has it. */
+struct align__param_use {
+    enum align__param param;
+    double standard, least, most;
+};
+
+/* Ends of ranges. */
+#define ALIGN__ABOVE_0    DBL_MIN
+#define ALIGN__BELOW_HALF 0x1.fffffffffffffp-2
+#define ALIGN__ANY        DBL_MAX
+
+/* Named sets of parameters that differ from the defaults. */
+struct align__preset {
+    const char *name;
+    struct {
+        enum align__param param;
+        double value;
+    } set[6];
+};
+
+/* What must hold for every row, unless the row says why it does not. tests/props walks these. */
+enum align__property {
+    ALIGN__PROP_SHIFT,    /* one number added to all scores of a group changes nothing */
+    ALIGN__PROP_SUM_ZERO, /* the gradients of a group add up to 0 */
+    ALIGN__PROP_SWAP,     /* pairs: exchanging the items and prob with 1 - prob changes no value */
+    ALIGN__PROP_PERMUTE,  /* lists: permuted items have permuted gradients */
+    ALIGN__PROP_PAIR,     /* lists: at K = 2 it is the pair row `as_pair` */
+    ALIGN__PROP_REF,      /* ref enters as score - ref only */
+    ALIGN__PROP_MERGE,    /* groups do not see each other */
+    ALIGN__PROP_COUNT
+};
+
+enum { ALIGN__BLOCK = 128, ALIGN__MAX_USES = 16, ALIGN__MAX_LEARN = 8 };
+
+/* One item of every group of a block. `ratio` is score - ref, or score where there is no ref. */
+struct align__side {
+    double score[ALIGN__BLOCK], ratio[ALIGN__BLOCK];
+    double count[ALIGN__BLOCK], aux[ALIGN__BLOCK], label[ALIGN__BLOCK], old[ALIGN__BLOCK];
+    double d[ALIGN__BLOCK], daux[ALIGN__BLOCK], h[ALIGN__BLOCK];
+};
+
+/* n singles or pairs. What the caller did not give is filled: prob 1, offset 0, others 0. The function
+ * of a row writes value, margin (of pairs: what its link is applied to), and for each side d and h,
+ * both by the score, and daux, if the row has them. */
+struct align__block {
+    const align_loss_params *params;
+    int n;
+    struct align__side side[2];
+    double prob[ALIGN__BLOCK], offset[ALIGN__BLOCK];
+    double value[ALIGN__BLOCK], margin[ALIGN__BLOCK];
+    double learn[ALIGN__MAX_LEARN][ALIGN__BLOCK]; /* by the i-th parameter of the row */
+};
+
+/* One list without its absent items. The function of a row writes value, d, and if it has them h and
+ * daux; it may use work, order, rank and spare as it likes, and change ratio. */
+enum { ALIGN__LIST_WORK = 6 };
+struct align__list {
+    const align_loss_params *params;
+    int64_t n;
+    double *score, *ratio, *count, *aux, *label, *old;
+    double *d, *daux, *h;
+    double *work[ALIGN__LIST_WORK];
+    int64_t *order, *rank, *spare;
+    double value;
+};
+
+struct align__loss_row {
+    const char *name, *brief, *source, *formula, *gradient;
+    int32_t arity;
+    uint32_t needs, reads;
+    double label_least, label_most;
+    struct align__param_use params[ALIGN__MAX_USES];
+    const struct align__preset *presets; /* ended by a NULL name */
+    void (*block)(struct align__block *block);
+    void (*list)(struct align__list *list);
+    const char
+        *unless[ALIGN__PROP_COUNT]; /* why a property cannot hold; NULL: it holds, and is tested */
+    align_loss_id as_pair;
+};
+
+/* The row of an id, or NULL. */
+const struct align__loss_row *align__loss_row(align_loss_id id);
+
+static inline uint32_t align__loss_reads(const struct align__loss_row *row)
+{
+    return row->needs | row->reads |
+           (row->arity == ALIGN_LOSS_LIST ? ALIGN_LOSS_READS_OFFSETS : 0U);
+}
+
+/* Number of parameters of a row. */
+uint32_t align__loss_n_params(const struct align__loss_row *row);
+
+#define ROW(id, name) extern const struct align__loss_row align__loss_##name;
+#include "rows.def"
+#undef ROW
+
+#endif

@@ -1,0 +1,297 @@
+#include "transfer.h"
+
+#include "math.h"
+
+#include <string.h>
+
+void align__put(const align_tensor *out, int64_t i, int64_t j, double x, bool add)
+{
+    void *at = align__at(out, i, j);
+    align__store(out->dtype, at, add ? align__load(out->dtype, at) + x : x);
+}
+
+static bool adds(const struct align__plan *plan)
+{
+    return (plan->args.flags & ALIGN_LOSS_ADD) != 0;
+}
+
+static void clear(const align_tensor *t)
+{
+    if (!align__present(t))
+        return;
+    const int64_t inner = t->ndim > 1 ? t->shape[1] : 1;
+    for (int64_t i = 0; i < t->shape[0]; i++)
+        for (int64_t j = 0; j < inner; j++)
+            align__store(t->dtype, align__at(t, i, j), 0);
+}
+
+void align__clear_outputs(const struct align__plan *plan)
+{
+    const align_loss_args *a = &plan->args;
+    if (!plan->may_miss && plan->width > 0)
+        return;
+    clear(&a->group_value);
+    if (adds(plan))
+        return;
+    clear(&a->dscore);
+    clear(&a->daux);
+    clear(&a->hscore);
+}
+
+/* ---- singles and pairs ---- */
+
+static void fill(double *x, double value)
+{
+    for (int i = 0; i < ALIGN__BLOCK; i++)
+        x[i] = value;
+}
+
+void align__batch_open(const struct align__plan *plan, struct align__batch *batch,
+                       struct align__block *block)
+{
+    block->params = &plan->params;
+    batch->dense = !plan->may_miss;
+    for (int k = 0; k < plan->row->arity; k++) {
+        struct align__side *side = &block->side[k];
+        fill(side->count, 0);
+        fill(side->aux, 0);
+        fill(side->label, 0);
+        fill(side->old, 0);
+    }
+    fill(block->prob, 1);
+    fill(block->offset, 0);
+    fill(batch->weight, 1);
+}
+
+/* Chooses the groups of the next block. */
+static void choose(const struct align__plan *plan, struct align__batch *batch, int64_t *first,
+                   int64_t end)
+{
+    batch->first = *first;
+    if (batch->dense) {
+        batch->n = end - *first < ALIGN__BLOCK ? (int)(end - *first) : ALIGN__BLOCK;
+        *first += batch->n;
+        return;
+    }
+    batch->n = 0;
+    for (; *first < end && batch->n < ALIGN__BLOCK; ++*first) {
+        if (!align__is_live(plan, *first))
+            continue;
+        batch->group[batch->n] = *first;
+        for (int k = 0; k < plan->row->arity; k++)
+            align__find(plan, *first, k, &batch->place[k][batch->n]);
+        batch->n++;
+    }
+}
+
+static void get(const struct align__batch *batch, const align_tensor *t, int k, double *out)
+{
+    if (!align__present(t))
+        return;
+    if (batch->dense)
+        align__load_row(out, t->dtype, align__at(t, batch->first, k), t->stride[0], batch->n);
+    else
+        for (int i = 0; i < batch->n; i++)
+            out[i] = align__load(t->dtype,
+                                 align__at(t, batch->place[k][i].i, batch->place[k][i].j));
+}
+
+static void get_group(const struct align__batch *batch, const align_tensor *t, double *out)
+{
+    if (!align__present(t))
+        return;
+    if (batch->dense)
+        align__load_row(out, t->dtype, align__at(t, batch->first, 0), t->stride[0], batch->n);
+    else
+        for (int i = 0; i < batch->n; i++)
+            out[i] = align__load(t->dtype, align__at(t, batch->group[i], 0));
+}
+
+static void look(struct align__batch *batch, const align_tensor *t, const double *x)
+{
+    if (!align__present(t))
+        return;
+    for (int i = 0; i < batch->n; i++) {
+        batch->nan[i] |= x[i] != x[i];
+        batch->odd[i] |= !(fabs(x[i]) <= ALIGN__ANY);
+    }
+}
+
+static void get_side(const struct align__plan *plan, struct align__batch *batch,
+                     struct align__side *side, int k)
+{
+    const align_loss_args *a = &plan->args;
+    get(batch, &a->score, k, side->score);
+    get(batch, &a->count, k, side->count);
+    get(batch, &a->aux, k, side->aux);
+    get(batch, &a->label, k, side->label);
+    get(batch, &a->old, k, side->old);
+    look(batch, &a->score, side->score);
+    look(batch, &a->aux, side->aux);
+    look(batch, &a->old, side->old);
+    if (!align__present(&a->ref)) {
+        memcpy(side->ratio, side->score, (size_t)batch->n * sizeof side->score[0]);
+        return;
+    }
+    get(batch, &a->ref, k, side->ratio);
+    look(batch, &a->ref, side->ratio);
+    for (int i = 0; i < batch->n; i++)
+        side->ratio[i] = align__minus(side->score[i], side->ratio[i]);
+}
+
+bool align__batch_next(const struct align__plan *plan, struct align__batch *batch,
+                       struct align__block *block, int64_t *first, int64_t end)
+{
+    choose(plan, batch, first, end);
+    block->n = batch->n;
+    if (batch->n == 0)
+        return false;
+    memset(batch->nan, 0, sizeof batch->nan);
+    memset(batch->odd, 0, sizeof batch->odd);
+    for (int k = 0; k < plan->row->arity; k++)
+        get_side(plan, batch, &block->side[k], k);
+    get_group(batch, &plan->args.prob, block->prob);
+    get_group(batch, &plan->args.offset, block->offset);
+    get_group(batch, &plan->args.weight, batch->weight);
+    return true;
+}
+
+void align__batch_put(const struct align__plan *plan, const struct align__batch *batch, int k,
+                      const align_tensor *out, const double *factor, const double *x)
+{
+    if (!align__present(out))
+        return;
+    double y[ALIGN__BLOCK], before[ALIGN__BLOCK];
+    for (int i = 0; i < batch->n; i++)
+        y[i] = batch->nan[i] ? align__times(factor[i], NAN) : align__times(factor[i], x[i]);
+    if (!batch->dense) {
+        const bool add = adds(plan) || plan->form == ALIGN__FORM_INDEX;
+        for (int i = 0; i < batch->n; i++)
+            align__put(out, batch->place[k][i].i, batch->place[k][i].j, y[i], add);
+        return;
+    }
+    void *at = align__at(out, batch->first, k);
+    if (adds(plan)) {
+        align__load_row(before, out->dtype, at, out->stride[0], batch->n);
+        for (int i = 0; i < batch->n; i++)
+            y[i] += before[i];
+    }
+    align__store_row(out->dtype, at, out->stride[0], y, batch->n);
+}
+
+void align__batch_put_group(const struct align__plan *plan, const struct align__batch *batch,
+                            const double *value)
+{
+    const align_tensor *out = &plan->args.group_value;
+    if (!align__present(out))
+        return;
+    if (batch->dense)
+        align__store_row(out->dtype, align__at(out, batch->first, 0), out->stride[0], value,
+                         batch->n);
+    else
+        for (int i = 0; i < batch->n; i++)
+            align__put(out, batch->group[i], 0, value[i], false);
+}
+
+/* ---- lists ---- */
+
+int64_t *align__list_lay(struct align__list *list, char *slot, int64_t width)
+{
+    double *x = (double *)(void *)slot;
+    double **const reals[] = {
+        &list->score,   &list->ratio,   &list->count,   &list->aux,     &list->label,
+        &list->old,     &list->d,       &list->daux,    &list->h,       &list->work[0],
+        &list->work[1], &list->work[2], &list->work[3], &list->work[4], &list->work[5],
+    };
+    int64_t **const integers[] = {&list->order, &list->rank, &list->spare};
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++, x += width)
+        *reals[i] = x;
+    int64_t *n = (int64_t *)(void *)x;
+    for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++, n += width)
+        *integers[i] = n;
+    return n;
+}
+
+/* An item's place from what `at` keeps of it. */
+static struct align__place place_of(const struct align__plan *plan, int64_t g, int64_t at)
+{
+    return plan->form == ALIGN__FORM_VIEW ? (struct align__place){g, at}
+                                          : (struct align__place){at, 0};
+}
+
+static void list_row(const struct align__plan *plan, int64_t g, const struct align__list *list,
+                     const int64_t *at, const align_tensor *t, double *out)
+{
+    for (int64_t i = 0; i < list->n; i++) {
+        struct align__place place = place_of(plan, g, at[i]);
+        out[i] = align__present(t) ? align__load(t->dtype, align__at(t, place.i, place.j)) : 0;
+    }
+}
+
+static void look_list(const align_tensor *t, const double *x, int64_t n, struct align__listed *seen)
+{
+    for (int64_t i = 0; align__present(t) && i < n; i++) {
+        seen->nan |= x[i] != x[i];
+        seen->odd |= !(fabs(x[i]) <= ALIGN__ANY);
+    }
+}
+
+struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
+                                     struct align__list *list, int64_t *at)
+{
+    const align_loss_args *a = &plan->args;
+    struct align__listed seen = {.weight = 1};
+    struct align__place place;
+    list->n = 0;
+    for (int64_t k = 0, n = align__items(plan, g); k < n; k++)
+        if (align__find(plan, g, k, &place))
+            at[list->n++] = plan->form == ALIGN__FORM_VIEW ? place.j : place.i;
+    list_row(plan, g, list, at, &a->score, list->score);
+    list_row(plan, g, list, at, &a->ref, list->ratio);
+    list_row(plan, g, list, at, &a->count, list->count);
+    list_row(plan, g, list, at, &a->aux, list->aux);
+    list_row(plan, g, list, at, &a->label, list->label);
+    list_row(plan, g, list, at, &a->old, list->old);
+    look_list(&a->score, list->score, list->n, &seen);
+    look_list(&a->ref, list->ratio, list->n, &seen);
+    look_list(&a->aux, list->aux, list->n, &seen);
+    look_list(&a->old, list->old, list->n, &seen);
+    for (int64_t i = 0; i < list->n; i++) {
+        list->ratio[i] = align__minus(list->score[i], list->ratio[i]);
+        list->d[i] = list->daux[i] = list->h[i] = 0;
+    }
+    list->value = 0;
+    seen.vain = true;
+    for (int64_t i = 0; i < list->n; i++)
+        seen.vain = seen.vain && list->ratio[i] == -INFINITY;
+    if (align__present(&a->weight))
+        seen.weight = align__load(a->weight.dtype, align__at(&a->weight, g, 0));
+    return seen;
+}
+
+void align__list_get_ref(const struct align__plan *plan, int64_t g, const struct align__list *list,
+                         const int64_t *at, double *ref)
+{
+    list_row(plan, g, list, at, &plan->args.ref, ref);
+}
+
+static void put_list(const struct align__plan *plan, int64_t g, const int64_t *at, int64_t n,
+                     const align_tensor *out, double factor, const double *x)
+{
+    const bool add = adds(plan) || plan->form == ALIGN__FORM_INDEX;
+    for (int64_t i = 0; align__present(out) && i < n; i++) {
+        struct align__place place = place_of(plan, g, at[i]);
+        align__put(out, place.i, place.j, align__times(factor, x[i]), add);
+    }
+}
+
+void align__list_put(const struct align__plan *plan, int64_t g, const struct align__list *list,
+                     const int64_t *at, double factor)
+{
+    const align_loss_args *a = &plan->args;
+    put_list(plan, g, at, list->n, &a->dscore, factor, list->d);
+    put_list(plan, g, at, list->n, &a->daux, factor, list->daux);
+    put_list(plan, g, at, list->n, &a->hscore, factor, list->h);
+    if (align__present(&a->group_value))
+        align__put(&a->group_value, g, 0, list->value, false);
+}

@@ -1,0 +1,188 @@
+/* Losses against numbers that were made elsewhere. Each test says where its numbers come from. */
+#include "../suite.h"
+
+#include <libalign/align.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST = 64 };
+
+struct eval {
+    align_loss_args args;
+    align_loss_params params;
+    double value, d[MOST];
+};
+
+static void open_eval(struct eval *e, const char *name, const char *preset)
+{
+    memset(e, 0, sizeof *e);
+    align_loss_args_init(&e->args, sizeof e->args);
+    e->args.loss = align_loss_find(name);
+    ck_assert_msg(e->args.loss > 0, "no row %s", name);
+    ck_assert_int_eq(align_loss_params_init(&e->params, sizeof e->params, e->args.loss, preset), 0);
+    e->args.params = &e->params;
+    e->args.denom = 1;
+    e->args.value = align_1d(&e->value, ALIGN_F64, 1);
+}
+
+static void run(struct eval *e)
+{
+    align_error error;
+    align_exec exec;
+    align_error_init(&error, sizeof error);
+    align_exec_init(&exec, sizeof exec);
+    exec.error = &error;
+    e->args.dscore = e->args.score;
+    e->args.dscore.data = e->d;
+    align_status status = align_loss_eval(&exec, &e->args);
+    ck_assert_msg(status == 0, "%s", error.text);
+}
+
+static void near(double got, double wanted, double within, const char *what)
+{
+    ck_assert_msg(fabs(got - wanted) <= within * fmax(1, fabs(wanted)), "%s: %.15g, expected %.15g",
+                  what, got, wanted);
+}
+
+static double v1_score[] = {0, 3, 1, 2}, v1_label[] = {0, 0, 1, 1};
+static double v2_score[] = {.12, -.40, .33, .05, -.11, .27, -.08, .02};
+static double v2_label[] = {.6875, .0625, .9375, .4375, .3125, .8125, .1875, .5625};
+
+struct vector {
+    const char *loss, *preset;
+    double v1, v2;
+    double gradient[8]; /* of V2; NAN: not published */
+};
+
+/* V1 and V2 of the project's list reference: evaluated there in f64 and confirmed by running allRank and
+ * RAX on the same input. */
+static const struct vector vectors[] = {
+    {"pair_logistic",
+     NULL,
+     3.880379397122,
+     16.016758825100,
+     {-1.313036, 2.671101, -2.902113, .548690, 1.232748, -2.018616, 2.291851, -.510624}},
+    {"pair_hinge", NULL, 5, 20.48, {-3, 7, -7, 1, 3, -5, 5, -1}},
+    {"lipo_lambda",
+     NULL,
+     2.301508226698,
+     2.527102384976,
+     {-.051087662, .487836306, -1.322934448, .228186794, .394477397, -.367017266, .450197012,
+      .180341867}},
+    {"lipo_lambda", "rax", 1.595283938371, .500472540895, {NAN}},
+    {"list_mle",
+     NULL,
+     6.837789266903,
+     9.370644211410,
+     {-.506273, 1.319793, -.834195, -.012224, .201605, -.656665, .817524, -.329566}},
+    {"softmax",
+     NULL,
+     1.940189698561,
+     1.984441873766,
+     {-.037476, .064278, -.068570, .015938, .028660, -.046976, .063162, -.019016}},
+    {"point_mse", NULL, 10, 1.893850, {NAN}},
+    {"point_sigmoid", NULL, 4.181924230695, 5.122154561392, {NAN}},
+};
+
+START_TEST(lists_agree_with_v1_and_v2)
+{
+    const struct vector *v = &vectors[_i];
+    struct eval e;
+    open_eval(&e, v->loss, v->preset);
+    e.params.beta = 1;
+    e.args.score = align_2d(v1_score, ALIGN_F64, 1, 4);
+    e.args.label = align_2d(v1_label, ALIGN_F64, 1, 4);
+    run(&e);
+    near(e.value, v->v1, 1e-12, v->loss);
+    e.args.score = align_2d(v2_score, ALIGN_F64, 1, 8);
+    e.args.label = align_2d(v2_label, ALIGN_F64, 1, 8);
+    run(&e);
+    near(e.value, v->v2, 1e-12, v->loss);
+    for (int i = 0; i < 8 && !isnan(v->gradient[0]); i++)
+        near(e.d[i], v->gradient[i], 5.1e-7, v->loss);
+}
+END_TEST
+
+/* The gradient of the run that the paper made is that of Eq. 8 times 2 ln 2 / (K - 1). */
+START_TEST(lipo_as_run_is_a_multiple_of_lipo)
+{
+    struct eval paper, rax;
+    open_eval(&paper, "lipo_lambda", NULL);
+    open_eval(&rax, "lipo_lambda", "rax");
+    paper.params.beta = rax.params.beta = 1;
+    paper.args.score = rax.args.score = align_2d(v2_score, ALIGN_F64, 1, 8);
+    paper.args.label = rax.args.label = align_2d(v2_label, ALIGN_F64, 1, 8);
+    run(&paper);
+    run(&rax);
+    for (int i = 0; i < 8; i++)
+        near(rax.d[i], 2 * log(2) / 7 * paper.d[i], 1e-14, "gradient");
+}
+END_TEST
+
+/* TRL's reward-model example (RewardTrainer with margin and center_rewards_coefficient .01), evaluated in
+ * f64 through PyTorch's autograd. */
+START_TEST(bradley_terry_agrees_with_trl)
+{
+    double score[] = {1.2, .7, .3, .9, -.5, -1.5, 2, -1}, margin[] = {0, .5, 1, 2}, group[4];
+    const double losses[] = {.474076984180, 1.387335325115, .693147180560, .313261687518};
+    const double chosen[] = {-.0848851672, -.181565026399, -.135, -.062235355342};
+    const double rejected[] = {.1038851672, .193565026399, .115, .072235355342};
+    struct eval e;
+    open_eval(&e, "bradley_terry", NULL);
+    e.args.denom = 0;
+    e.args.score = align_2d(score, ALIGN_F64, 4, 2);
+    e.args.offset = align_1d(margin, ALIGN_F64, 4);
+    e.args.group_value = align_1d(group, ALIGN_F64, 4);
+    run(&e);
+    for (int g = 0; g < 4; g++)
+        near(group[g], losses[g], 1e-12, "pair loss");
+    e.params.center = .01;
+    run(&e);
+    near(e.value, .742080294343, 1e-12, "total");
+    for (int g = 0; g < 4; g++) {
+        near(e.d[2 * g], chosen[g], 1e-10, "chosen");
+        near(e.d[2 * g + 1], rejected[g], 1e-10, "rejected");
+    }
+}
+END_TEST
+
+/* The table of part A3 of the project's reference on reward models. */
+START_TEST(bradley_terry_agrees_with_the_table)
+{
+    const double rows[][4] = {
+        {-100, 100, -1, 0},
+        {-20, 20.000000002061, -.999999997939, 0},
+        {0, .693147180560, -.5, 0},
+        {.5, .474076984180, -.377540668798, 0},
+        {.5, .524076984180, -.277540668798, .1},
+        {20, 2.000000002061, .099999997939, .1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        double score[] = {rows[i][0], 0};
+        struct eval e;
+        open_eval(&e, "bradley_terry", NULL);
+        e.params.label_smoothing = rows[i][3];
+        e.args.score = align_2d(score, ALIGN_F64, 1, 2);
+        run(&e);
+        near(e.value, rows[i][1], 1e-12, "loss");
+        near(e.d[0], rows[i][2], 1e-12, "gradient");
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("golden loss");
+    TCase *tcase = tcase_create("golden loss");
+    tcase_add_loop_test(tcase, lists_agree_with_v1_and_v2, 0, sizeof vectors / sizeof vectors[0]);
+    tcase_add_test(tcase, lipo_as_run_is_a_multiple_of_lipo);
+    tcase_add_test(tcase, bradley_terry_agrees_with_trl);
+    tcase_add_test(tcase, bradley_terry_agrees_with_the_table);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
