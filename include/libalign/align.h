@@ -6,5 +6,6 @@
 #include <libalign/bt.h>
 #include <libalign/norm.h>
 #include <libalign/loss.h>
+#include <libalign/head.h>
 
 #endif

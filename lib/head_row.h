@@ -1,0 +1,39 @@
+/* One row of logits, reduced a block at a time: the maximum with its place, and sums over all others. */
+#ifndef ALIGN__HEAD_ROW_H
+#define ALIGN__HEAD_ROW_H
+
+#include "kernels/kernels.h"
+
+#include <stdbool.h>
+
+/* Sums are over every element but the maximum (of equal ones, all but the first), with
+ * e = exp(z - top). */
+struct align__row {
+    double top;
+    int64_t at;              /* -1: nothing above -inf yet */
+    double sum, dot, square; /* e, e * (top - z), e * e */
+};
+
+void align__row_start(struct align__row *row);
+
+/* The next n <= ALIGN__BLOCK elements, of which the first has index `first`. `spare` is a block that
+ * may be z itself when z may be overwritten; the f64 form overwrites. */
+void align__row_add_f32(struct align__row *row, const struct align__kernels *kernels,
+                        const float *z, float *spare, int64_t n, int64_t first, bool wide);
+void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,
+                        int64_t n, int64_t first, bool wide);
+
+struct align__row_result {
+    double lse;
+    double
+        rest; /* log(1 + sum of the others relative to the maximum): lse - top, never rounded to 0 */
+    double entropy, collision;
+};
+
+struct align__row_result align__row_finish(const struct align__row *row);
+
+/* log p of the element `target` with logit z. */
+double align__row_logp(const struct align__row *row, const struct align__row_result *result,
+                       int64_t target, double z);
+
+#endif
