@@ -4,8 +4,8 @@
 
 #include <libalign/base.h>
 #include <libalign/bt.h>
-#include <libalign/norm.h>
-#include <libalign/loss.h>
 #include <libalign/head.h>
+#include <libalign/loss.h>
+#include <libalign/norm.h>
 
 #endif
