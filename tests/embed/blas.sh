@@ -1,0 +1,12 @@
+#!/bin/sh
+# The unit tests with another CBLAS and LAPACK: Debian's reference ones. Skipped where they are not installed.
+# usage: blas.sh SOURCE_ROOT
+set -eu
+pkg-config --exists blas-netlib lapack-netlib || { echo 'skipped: no blas-netlib and lapack-netlib' && exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+meson setup "$work/build" "$1" -Dblas=blas-netlib,lapack-netlib -Dexamples=false >"$work/log" ||
+    { cat "$work/log" && exit 1; }
+ninja -C "$work/build" >"$work/log" || { cat "$work/log" && exit 1; }
+meson test -C "$work/build" --no-rebuild --no-suite once --print-errorlogs
+! ldd "$work/build/lib/libalign.so" | grep openblas

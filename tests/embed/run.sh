@@ -1,0 +1,55 @@
+#!/bin/sh
+# libalign as its users meet it: a meson subproject, an installed copy found by pkg-config (shared, static,
+# C, C++), and a staged install. Each builds examples/embed, which must print expected.txt.
+# usage: run.sh SOURCE_ROOT
+set -eu
+source=$(cd "$1" && pwd)
+here=$source/tests/embed
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+prints_expected() { # COMMAND: runs it and compares
+    "$1" | diff -u "$here/expected.txt" - && echo "ok: $2"
+}
+
+# A subproject, by override_dependency. Its install is what the rest uses.
+mkdir -p "$work/host/subprojects"
+cp "$here/subproject/meson.build" "$source/examples/embed/embed.c" "$work/host"
+cp "$source/examples/embed/embed.c" "$work/host/embed.cpp"
+ln -s "$source" "$work/host/subprojects/libalign"
+meson setup "$work/build" "$work/host" --buildtype=plain --prefix="$work/prefix" \
+    --force-fallback-for=libalign >"$work/log" || { cat "$work/log" && exit 1; }
+ninja -C "$work/build" >"$work/log" || { cat "$work/log" && exit 1; }
+prints_expected "$work/build/embed-c" 'meson subproject, C'
+prints_expected "$work/build/embed-cpp" 'meson subproject, C++'
+meson install -C "$work/build" --no-rebuild >"$work/log"
+
+# The installed copy. The static library is kept apart, so that nothing else can be what was linked.
+pc=$(dirname "$(find "$work/prefix" -name libalign.pc)")
+export PKG_CONFIG_PATH="$pc" LD_LIBRARY_PATH="$pc/.."
+strict='-Wall -Wextra -Werror'
+# shellcheck disable=SC2046,SC2086
+{
+    cc $strict -std=c99 "$work/host/embed.c" -o "$work/shared" $(pkg-config --cflags --libs libalign)
+    prints_expected "$work/shared" 'shared, C'
+    c++ $strict -std=c++11 "$work/host/embed.cpp" -o "$work/shared-cpp" $(pkg-config --cflags --libs libalign)
+    prints_expected "$work/shared-cpp" 'shared, C++'
+    readelf -d "$work/shared" | grep -q 'NEEDED.*libalign\.so\.' || { echo 'libalign.so is not needed' && exit 1; }
+
+    mkdir "$work/apart"
+    mv "$pc"/../libalign.so* "$work/apart"
+    cc $strict "$work/host/embed.c" -o "$work/half" $(pkg-config --static --cflags --libs libalign)
+    prints_expected "$work/half" 'static libalign, shared BLAS'
+    cc $strict -static "$work/host/embed.c" -o "$work/static" $(pkg-config --static --cflags --libs libalign)
+    prints_expected "$work/static" 'static, C'
+    c++ $strict -static "$work/host/embed.cpp" -o "$work/static-cpp" $(pkg-config --static --cflags --libs libalign)
+    prints_expected "$work/static-cpp" 'static, C++'
+}
+
+# A staged install: files under DESTDIR, and nothing in them that says so.
+meson install -C "$work/build" --no-rebuild --destdir "$work/stage" >"$work/log"
+for file in include/libalign/align.h "${pc#"$work/prefix/"}/libalign.pc"; do
+    cmp "$work/stage$work/prefix/$file" "$work/prefix/$file"
+done
+! grep -rl "$work/stage" "$work/stage" || { echo 'the staged files name their stage' && exit 1; }
+echo 'ok: staged install'
