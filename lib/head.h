@@ -76,7 +76,7 @@ const float *align__head_block(const struct align__head *head, int64_t row, int6
 void align__head_block_f64(const struct align__head *head, int64_t row, int64_t first, int64_t n,
                            double *z, double *dz);
 
-void align__head_forward_row(const struct align__head *head, struct align__head_row *row);
+void align__head_forward_row(const struct align__head *head, struct align__head_row *out);
 void align__head_backward_row(const struct align__head *head, struct align__head_row *row);
 
 #endif

@@ -11,7 +11,7 @@ int main(void)
 {
     const double score[3][2] = {{-12.0, -15.5}, {-30.2, -29.1}, {-8.4, -9.0}};
     const double ref[3][2] = {{-12.5, -14.0}, {-30.0, -30.0}, {-9.1, -8.8}};
-    double value, dscore[3][2];
+    double value = 0, dscore[3][2];
 
     align_error error;
     align_error_init(&error, sizeof error);

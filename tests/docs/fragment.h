@@ -1,0 +1,16 @@
+/* What the C fragments of the documentation may use without saying where it comes from. */
+#include <libalign/align.h>
+#include <libalign/threads.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+extern const int64_t n, v, pairs, sequences, lists, games, items;
+extern int32_t *target, *index, *winner, *loser;
+extern uint8_t *mask;
+extern int64_t *offsets;
+extern uint16_t *logits;
+extern float *logp, *dlogp, *ref, *rewards;
+extern double *lse, *token_logp, *strength, value;
+extern align_loss_args loss;
+extern align_exec exec;
+extern align_error error;
