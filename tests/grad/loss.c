@@ -1,0 +1,188 @@
+/* Every row of the loss table against its reference: values, and gradients by central differences of the
+ * reference in 113 bits, in which a step of 1e-12 leaves more digits than an f64 has. */
+#include "../loss_case.h"
+#include "../ref/loss.h"
+
+static const struct align__loss_row *row_of(int id)
+{
+    const struct align__loss_row *row = align__loss_row(id);
+    ck_assert_ptr_nonnull(row);
+    return row;
+}
+
+/* Group g of a case, without what is masked; where[i] is the column of item i. */
+static bool take_group(const struct loss_case *c, int g, bool masked, struct ref_group *out,
+                       int *where)
+{
+    memset(out, 0, sizeof *out);
+    out->p = &c->params;
+    out->prob = case_reads(c, ALIGN_LOSS_READS_PROB) ? c->prob[g] : 1;
+    out->offset = case_reads(c, ALIGN_LOSS_READS_OFFSET) ? c->offset[g] : 0;
+    for (int k = 0; k < c->items; k++) {
+        int at = g * c->items + k, i = out->n;
+        if (masked && c->mask[at] == 0)
+            continue;
+        where[out->n++] = k;
+        out->score[i] = c->score[at];
+        out->ref[i] = case_reads(c, ALIGN_LOSS_READS_REF) ? c->ref[at] : 0;
+        out->old[i] = c->old[at];
+        out->count[i] = c->count[at];
+        out->aux[i] = c->aux[at];
+        out->label[i] = c->label[at];
+    }
+    return c->row->arity == ALIGN_LOSS_LIST ? out->n > 0 : out->n == c->items;
+}
+
+static real value_at(ref_loss_fn fn, const struct ref_group *group, real *number, real x)
+{
+    real kept = *number;
+    *number = x;
+    struct ref_group moved = *group;
+    *number = kept;
+    moved.still = group;
+    return fn(&moved);
+}
+
+struct slope {
+    double value;
+    bool kink; /* left and right differ */
+};
+
+static struct slope slope_of(ref_loss_fn fn, struct ref_group *group, real *number)
+{
+    const real x = *number, h = (real)1e-12 * (1 + r_abs(x));
+    const real low = value_at(fn, group, number, x - h), high = value_at(fn, group, number, x + h);
+    const real here = value_at(fn, group, number, x);
+    const real left = (here - low) / h, right = (high - here) / h;
+    return (struct slope){(double)((high - low) / (2 * h)),
+                          r_abs(left - right) > (real)1e-7 * (1 + r_abs(left))};
+}
+
+struct expected {
+    double value, scale; /* scale: the largest term */
+    double d[CASE_ITEMS], steepest;
+    bool kink[CASE_ITEMS];
+    int n, where[CASE_ITEMS];
+    bool live;
+};
+
+static struct expected expect_group(const struct loss_case *c, int g, bool masked)
+{
+    struct expected e = {0};
+    struct ref_group group;
+    ref_loss_fn fn = ref_loss_find(c->row->name);
+    ck_assert_msg(fn != NULL, "row %s has no reference", c->row->name);
+    e.live = take_group(c, g, masked, &group, e.where);
+    if (!e.live)
+        return e;
+    e.n = group.n;
+    group.still = &group;
+    e.value = (double)fn(&group);
+    e.scale = (double)group.largest;
+    for (int i = 0; i < e.n; i++) {
+        struct slope s = slope_of(fn, &group, &group.score[i]);
+        e.d[i] = s.value;
+        e.kink[i] = s.kink;
+        e.steepest = fmax(e.steepest, fabs(s.value));
+    }
+    return e;
+}
+
+/* Rounds the inputs of a case to a dtype, and gives it tensors of it. */
+static void store_inputs(struct loss_case *c, align_loss_args *a, align_dtype dtype,
+                         uint64_t *memory)
+{
+    double *const arrays[] = {c->score, c->ref, c->old, c->aux, c->label};
+    align_tensor *const tensors[] = {&a->score, &a->ref, &a->old, &a->aux, &a->label};
+    for (int i = 0; i < 5; i++) {
+        char *at = (char *)(memory + i * CASE_ALL);
+        align__store_row(dtype, at, 1, arrays[i], CASE_ALL);
+        align__load_row(arrays[i], dtype, at, 1, CASE_ALL);
+        if (tensors[i]->ndim > 0) {
+            tensors[i]->data = at;
+            tensors[i]->dtype = dtype;
+        }
+    }
+}
+
+struct how {
+    double spread;
+    align_dtype dtype;
+    double within; /* relative to the largest term */
+    bool masked;
+};
+
+static void check_case(struct random *r, const struct align__loss_row *row, struct how how)
+{
+    static uint64_t memory[5 * CASE_ALL];
+    struct loss_case c;
+    align_loss_args a;
+    double value, group_value[CASE_GROUPS], d[CASE_ALL];
+    random_case(r, row, how.spread, &c);
+    case_args(&c, &a);
+    store_inputs(&c, &a, how.dtype, memory);
+    a.value = align_1d(&value, ALIGN_F64, 1);
+    a.group_value = align_1d(group_value, ALIGN_F64, c.groups);
+    a.dscore = align_2d(d, how.dtype == ALIGN_F64 ? ALIGN_F64 : ALIGN_F32, c.groups, c.items);
+    a.weight = align_1d(c.weight, ALIGN_F64, c.groups);
+    a.scale = between(r, -2, 2);
+    if (how.masked)
+        a.mask = align_2d(c.mask, ALIGN_U8, c.groups, c.items);
+    must_eval(NULL, &a);
+    double sum = 0, largest = 0;
+    for (int g = 0; g < c.groups; g++) {
+        struct expected e = expect_group(&c, g, how.masked);
+        const double factor = a.scale * c.weight[g];
+        sum += factor * e.value;
+        largest = fmax(largest, fabs(factor) * e.scale);
+        ck_assert_msg(fabs(group_value[g] - e.value) <= 1e-13 * (e.scale + fabs(e.value)),
+                      "%s: loss %.17g, expected %.17g", row->name, group_value[g], e.value);
+        for (int i = 0; i < e.n && e.live; i++) {
+            int at = g * c.items + e.where[i];
+            double got = align__load(a.dscore.dtype, align__at(&a.dscore, g, e.where[i]));
+            double wanted = factor * e.d[i], within = how.within * fabs(factor) * e.steepest;
+            ck_assert_msg(e.kink[i] || fabs(got - wanted) <= within + 1e-22 * e.scale,
+                          "%s: d[%d] of group %d is %.17g, expected %.17g (score %.17g)", row->name,
+                          e.where[i], g, got, wanted, c.score[at]);
+        }
+    }
+    ck_assert_msg(fabs(value - sum) <= 1e-13 * (largest * c.groups + fabs(sum)),
+                  "%s: value %.17g, expected %.17g", row->name, value, sum);
+}
+
+START_TEST(rows_agree_with_their_references)
+{
+    const double spreads[] = {0.01, 1, 5, 60, 1000, 1e4};
+    struct random r = {(uint64_t)_i * 977 + 1};
+    for (int trial = 0; trial < 60; trial++) {
+        struct how how = {spreads[trial % 6], ALIGN_F64, 4e-13, trial % 2 == 1};
+        check_case(&r, row_of(_i), how);
+    }
+}
+END_TEST
+
+START_TEST(rows_agree_in_short_dtypes)
+{
+    const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16, ALIGN_F16};
+    struct random r = {(uint64_t)_i * 977 + 2};
+    for (int trial = 0; trial < 18; trial++) {
+        struct how how = {trial % 2 == 0 ? 1 : 40, dtypes[trial % 3], 0x1p-22, trial % 2 == 1};
+        check_case(&r, row_of(_i), how);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("grad loss");
+    TCase *tcase = tcase_create("grad loss");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_loop_test(tcase, rows_agree_with_their_references, 1, align_loss_count() + 1);
+    tcase_add_loop_test(tcase, rows_agree_in_short_dtypes, 1, align_loss_count() + 1);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
