@@ -1,0 +1,279 @@
+#include "calls.h"
+
+#include <check.h>
+#include <string.h>
+
+static void *take(struct memory *memory, int64_t count, align_dtype dtype)
+{
+    void *at = memory->bytes + memory->used;
+    memory->used += ((size_t)count * (size_t)align_dtype_bytes(dtype) + 63) / 64 * 64;
+    ck_assert_uint_le(memory->used, MEMORY_BYTES);
+    return at;
+}
+
+static align_tensor take_1d(struct memory *memory, align_dtype dtype, int64_t n)
+{
+    return align_1d(take(memory, n, dtype), dtype, n);
+}
+
+static align_tensor take_2d(struct memory *memory, align_dtype dtype, int64_t n0, int64_t n1)
+{
+    return align_2d(take(memory, n0 * n1, dtype), dtype, n0, n1);
+}
+
+static double next(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return (*state >> 8) / 16777216.0;
+}
+
+static void put(align_tensor t, int64_t i, double x)
+{
+    float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if (t.dtype == ALIGN_F32)
+        ((float *)t.data)[i] = f;
+    else if (t.dtype == ALIGN_F64)
+        ((double *)t.data)[i] = x;
+    else if (t.dtype == ALIGN_BF16)
+        ((uint16_t *)t.data)[i] = (uint16_t)(bits >> 16);
+    else if (t.dtype == ALIGN_I32)
+        ((int32_t *)t.data)[i] = (int32_t)x;
+    else
+        ((int64_t *)t.data)[i] = (int64_t)x;
+}
+
+/* Numbers from low up to high; whole ones in integer tensors. */
+static align_tensor filled(align_tensor t, double low, double high)
+{
+    uint32_t state = (uint32_t)t.shape[0] * 31 + (uint32_t)(high * 7);
+    int64_t count = t.shape[0] * (t.ndim > 1 ? t.shape[1] : 1);
+    for (int64_t i = 0; i < count; i++)
+        put(t, i, low + (high - low) * next(&state));
+    return t;
+}
+
+/* Scratch comes from the far end of the memory, which is not compared. */
+static align_exec with_scratch(const align_exec *exec, struct memory *memory, size_t bytes)
+{
+    align_exec local = *exec;
+    ck_assert_uint_le(memory->used + bytes, MEMORY_BYTES);
+    local.scratch = bytes == 0 ? NULL : memory->bytes + (MEMORY_BYTES - bytes);
+    local.scratch_size = bytes;
+    return local;
+}
+
+/* ---- losses: every row of the table, in a shape of its arity ---- */
+
+static void add_inputs(struct memory *memory, align_loss_args *args, const align_loss_info *info,
+                       int64_t groups, int64_t width)
+{
+    const uint32_t reads = info->needs | info->reads;
+    args->score = filled(take_2d(memory, ALIGN_F32, groups, width), -30, 0);
+    if (reads & ALIGN_LOSS_READS_REF)
+        args->ref = filled(take_2d(memory, ALIGN_F32, groups, width), -30, 0);
+    if (info->needs & ALIGN_LOSS_READS_OLD)
+        args->old = filled(take_2d(memory, ALIGN_F32, groups, width), -30, 0);
+    if (info->needs & ALIGN_LOSS_READS_COUNT)
+        args->count = filled(take_2d(memory, ALIGN_I32, groups, width), 1, 50);
+    if (info->needs & ALIGN_LOSS_READS_AUX)
+        args->aux = filled(take_2d(memory, ALIGN_F32, groups, width), 0, 1);
+    if (reads & ALIGN_LOSS_READS_LABEL)
+        args->label = filled(take_2d(memory, ALIGN_F32, groups, width), 0, 1);
+    if (reads & ALIGN_LOSS_READS_PROB)
+        args->prob = filled(take_1d(memory, ALIGN_F32, groups), 0.5, 1);
+    if (reads & ALIGN_LOSS_READS_OFFSET)
+        args->offset = filled(take_1d(memory, ALIGN_F32, groups), -1, 1);
+    args->weight = filled(take_1d(memory, ALIGN_F32, groups), 0, 2);
+}
+
+static void add_outputs(struct memory *memory, align_loss_args *args, const align_loss_info *info,
+                        int64_t groups, int64_t width)
+{
+    const uint32_t writes = info->needs | info->reads;
+    args->value = take_1d(memory, ALIGN_F64, 1);
+    args->group_value = take_1d(memory, ALIGN_F64, groups);
+    args->dscore = take_2d(memory, ALIGN_F32, groups, width);
+    if (info->n_metrics > 0)
+        args->metrics = take_2d(memory, ALIGN_F64, info->n_metrics, 2);
+    if (writes & ALIGN_LOSS_WRITES_DAUX)
+        args->daux = take_2d(memory, ALIGN_F64, groups, width);
+    if (writes & ALIGN_LOSS_WRITES_DPARAM)
+        args->dparam = take_1d(memory, ALIGN_F64, info->n_params);
+    if (writes & ALIGN_LOSS_WRITES_HSCORE)
+        args->hscore = take_2d(memory, ALIGN_F64, groups, width);
+}
+
+/* Variants: short lists on the stack, long ones in scratch of three sizes. */
+static align_status eval_loss(const align_exec *exec, struct memory *memory, align_loss_id id,
+                              int64_t groups, int64_t width, int slots)
+{
+    align_loss_info info = {.size = sizeof info};
+    ck_assert_int_eq(align_loss_get_info(id, &info), ALIGN_E_NONE);
+    align_loss_args args;
+    align_loss_args_init(&args, sizeof args);
+    args.loss = id;
+    add_inputs(memory, &args, &info, groups, width);
+    add_outputs(memory, &args, &info, groups, width);
+    size_t least, best;
+    align_status status = align_loss_scratch(exec, &args, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_exec local = with_scratch(exec, memory, slots == 0 ? best : least * (size_t)slots);
+    return align_loss_eval(&local, &args);
+}
+
+static align_status run_loss_singles_and_pairs(const align_exec *exec, struct memory *memory,
+                                               int variant)
+{
+    for (align_loss_id id = 1 + variant; id <= align_loss_count(); id += 4) {
+        align_loss_info info = {.size = sizeof info};
+        ck_assert_int_eq(align_loss_get_info(id, &info), ALIGN_E_NONE);
+        if (info.arity == ALIGN_LOSS_LIST)
+            continue;
+        align_status status = eval_loss(exec, memory, id, 4201, info.arity, 0);
+        if (status != ALIGN_E_NONE)
+            return status;
+    }
+    return ALIGN_E_NONE;
+}
+
+static align_status run_loss_lists(const align_exec *exec, struct memory *memory, int variant)
+{
+    static const struct {
+        int64_t groups, width;
+        int slots;
+    } shapes[] = {{301, 16, 0}, {51, 90, 0}, {51, 90, 3}};
+    for (align_loss_id id = 1; id <= align_loss_count(); id++) {
+        align_loss_info info = {.size = sizeof info};
+        ck_assert_int_eq(align_loss_get_info(id, &info), ALIGN_E_NONE);
+        if (info.arity != ALIGN_LOSS_LIST)
+            continue;
+        align_status status = eval_loss(exec, memory, id, shapes[variant].groups,
+                                        shapes[variant].width, shapes[variant].slots);
+        if (status != ALIGN_E_NONE)
+            return status;
+    }
+    return ALIGN_E_NONE;
+}
+
+/* ---- heads ---- */
+
+enum { TOKENS = 90, VOCABULARY = 1003, SEQUENCES = 7 };
+
+static align_tensor sequence_offsets(struct memory *memory)
+{
+    align_tensor offsets = take_1d(memory, ALIGN_I64, SEQUENCES + 1);
+    for (int64_t s = 0; s <= SEQUENCES; s++)
+        put(offsets, s, (double)(s * s * TOKENS / (SEQUENCES * SEQUENCES)));
+    return offsets;
+}
+
+/* Variants: dtype of the logits. Backward adds into what is there. */
+static align_status run_head(const align_exec *exec, struct memory *memory, int variant)
+{
+    static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_F64, ALIGN_BF16};
+    align_tokens tokens;
+    align_tokens_init(&tokens, sizeof tokens);
+    tokens.target = filled(take_1d(memory, ALIGN_I32, TOKENS), 0, VOCABULARY);
+    tokens.mask = filled(take_1d(memory, ALIGN_F32, TOKENS), 0, 2);
+    tokens.offsets = sequence_offsets(memory);
+    align_head head;
+    align_head_init(&head, sizeof head);
+    head.tokens = &tokens;
+    head.softcap = variant == 1 ? 30 : 0;
+    head.logits = filled(take_2d(memory, dtypes[variant], TOKENS, VOCABULARY), -20, 5);
+    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
+    head.count = take_1d(memory, ALIGN_I64, SEQUENCES);
+    head.wsum = take_1d(memory, ALIGN_F64, SEQUENCES);
+    head.token_logp = take_1d(memory, ALIGN_F64, TOKENS);
+    head.lse = take_1d(memory, ALIGN_F64, TOKENS);
+    head.entropy = take_1d(memory, ALIGN_F64, TOKENS);
+    head.collision = take_1d(memory, ALIGN_F64, TOKENS);
+    head.hit = take_1d(memory, ALIGN_F32, TOKENS);
+    head.dlogp = filled(take_1d(memory, ALIGN_F32, SEQUENCES), -1, 1);
+    head.dentropy = filled(take_1d(memory, ALIGN_F32, TOKENS), -1, 1);
+    head.dlogits = filled(take_2d(memory, dtypes[variant], TOKENS, VOCABULARY), -1, 1);
+    head.flags = ALIGN_HEAD_ADD_DLOGITS;
+    align_status status = align_head_forward(exec, &head);
+    return status == ALIGN_E_NONE ? align_head_backward(exec, &head) : status;
+}
+
+/* ---- normalisation ---- */
+
+enum { REWARDS = 70003 };
+
+static align_status run_norm_state(const align_exec *exec, struct memory *memory, int variant)
+{
+    static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_F64, ALIGN_BF16};
+    align_norm *state = take(memory, sizeof *state, ALIGN_U8);
+    align_norm_args args;
+    align_norm_args_init(&args, sizeof args);
+    args.reward = filled(take_1d(memory, dtypes[variant], REWARDS), -5, 9);
+    align_status status = align_norm_init(state, sizeof *state, NULL);
+    if (status == ALIGN_E_NONE)
+        status = align_norm_update(exec, state, &args);
+    args.out = take_1d(memory, ALIGN_F32, REWARDS);
+    args.dout = filled(take_1d(memory, ALIGN_F32, REWARDS), -1, 1);
+    args.dreward = take_1d(memory, ALIGN_F64, REWARDS);
+    return status == ALIGN_E_NONE ? align_norm_apply(exec, state, &args) : status;
+}
+
+static align_status run_norm_batch(const align_exec *exec, struct memory *memory, int variant)
+{
+    static const int32_t kinds[] = {ALIGN_NORM_ZSCORE, ALIGN_NORM_CENTER, ALIGN_NORM_SCALE,
+                                    ALIGN_NORM_MINMAX};
+    align_norm_params params;
+    align_status status = align_norm_params_init(&params, sizeof params, kinds[variant]);
+    ck_assert_int_eq(status, ALIGN_E_NONE);
+    align_norm_args args;
+    align_norm_args_init(&args, sizeof args);
+    args.params = &params;
+    args.reward = filled(take_1d(memory, ALIGN_F32, REWARDS), -5, 9);
+    args.mask = filled(take_1d(memory, ALIGN_F32, REWARDS), 0, 2);
+    args.out = take_1d(memory, ALIGN_F32, REWARDS);
+    args.dout = filled(take_1d(memory, ALIGN_F32, REWARDS), -1, 1);
+    args.dreward = take_1d(memory, ALIGN_F32, REWARDS);
+    return align_norm_apply(exec, NULL, &args);
+}
+
+/* ---- Bradley-Terry ---- */
+
+static align_status run_bt_fit(const align_exec *exec, struct memory *memory, int variant)
+{
+    (void)variant;
+    enum { ITEMS = 40, ROWS = 20000 };
+    align_bt_rows rows;
+    align_bt_rows_init(&rows, sizeof rows);
+    rows.first = take_1d(memory, ALIGN_I32, ROWS);
+    rows.second = take_1d(memory, ALIGN_I32, ROWS);
+    rows.outcome = filled(take_1d(memory, ALIGN_F32, ROWS), 0, 1);
+    uint32_t state = 5;
+    for (int64_t i = 0; i < ROWS; i++) {
+        int64_t first = (int64_t)(ITEMS * next(&state));
+        put(rows.first, i, (double)first);
+        put(rows.second, i, (double)((first + 1 + (int64_t)((ITEMS - 1) * next(&state))) % ITEMS));
+    }
+    align_bt_args args;
+    align_bt_args_init(&args, sizeof args);
+    args.n_items = ITEMS;
+    args.rows = &rows;
+    args.strength = take_1d(memory, ALIGN_F64, ITEMS);
+    size_t least, best;
+    align_status status = align_bt_scratch(exec, &args, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_exec local = with_scratch(exec, memory, best);
+    return align_bt_fit(&local, &args);
+}
+
+const struct call calls[] = {
+    {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4, 0},
+    {"align_loss_eval, lists", run_loss_lists, 3, 0},
+    {"align_head_forward and _backward", run_head, 3, 0},
+    {"align_norm_update and _apply", run_norm_state, 3, 0},
+    {"align_norm_apply of a batch", run_norm_batch, 4, 0},
+    {"align_bt_fit", run_bt_fit, 1, 1},
+    {NULL, NULL, 0, 0},
+};
