@@ -19,6 +19,9 @@ static uint64_t look(void)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
         __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0)
         word |= ALIGN_CPU_AVX2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        word |= ALIGN_CPU_AVX512;
 #endif
     return word;
 }

@@ -6,6 +6,9 @@ struct level {
 };
 
 static const struct level levels[] = {
+#ifdef ALIGN__HAVE_AVX512
+    {ALIGN_CPU_AVX512, &align__kernels_avx512},
+#endif
 #ifdef ALIGN__HAVE_AVX2
     {ALIGN_CPU_AVX2, &align__kernels_avx2},
 #endif

@@ -39,6 +39,8 @@ static inline void add_8(struct lanes_8 *to, d8 x, const double *poly, int degre
     x = d8_max(d8_all(-1023 * 0x1.62e42fefa39efp-1), x);
     d8 t = d8_fma(x, d8_all(0x1.71547652b82fep+0), magic);
     d8 r = d8_fma(d8_sub(t, magic), d8_all(-0x1.62e42fefa39efp-1), x);
+    if (degree > 7)
+        r = d8_fma(d8_sub(t, magic), d8_all(-0x1.abc9e3b39803fp-56), r);
     d8 p = d8_all(poly[0]);
     for (int i = 1; i <= degree; i++)
         p = d8_fma(p, r, d8_all(poly[i]));

@@ -16,7 +16,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+#    include "avx512.h"
+#elif defined(__AVX2__)
 #    include "avx2.h"
 #else
 #    include "c.h"
