@@ -133,8 +133,8 @@ static void compare_terms(const struct align__kernels *c, const struct align__ke
     for (int kind = 0; kind < 4; kind++) {
         fill(z, n, kind);
         float top = isinf(c->top(z, n)) ? 0 : c->top(z, n);
-        struct align__origin origin =
-            align__origin_make(0, (int32_t)rintf(top * 1.442695f), kind * 40 - 20);
+        struct align__origin origin = align__origin_make(0, (int32_t)rintf(top * 1.442695f),
+                                                         kind * 40 - 20);
         c->terms(a, z, n, origin, -0.75f);
         level->terms(b, z, n, origin, -0.75f);
         ck_assert(n == 0 || memcmp(a, b, (size_t)n * sizeof *a) == 0);
@@ -209,8 +209,8 @@ START_TEST(sixteen_bits_round_as_tensors_do)
             uint16_t wanted;
             float back[2];
             align__store(kinds[k].dtype, &wanted, (double)z[i]);
-            (kinds[k].f16 ? align__kernels(0)->from_f16 : align__kernels(0)->from_bf16)(
-                back, &found[i], 1);
+            (kinds[k].f16 ? align__kernels(0)->from_f16
+                          : align__kernels(0)->from_bf16)(back, &found[i], 1);
             if (isnan(z[i]))
                 ck_assert(isnan(back[0]));
             else
