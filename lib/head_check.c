@@ -77,9 +77,9 @@ static align_status check_unserved(const struct align__head *head)
         {"vocab_total", args->vocab_total != 0},
         {"other", args->other != NULL},
         {"temperature", args->temperature != 1},
-        {"flags (ALIGN_HEAD_ADD_DHIDDEN)", (args->flags & ALIGN_HEAD_ADD_DHIDDEN) != 0},
-        {"flags (ALIGN_HEAD_ADD_DWEIGHT)", (args->flags & ALIGN_HEAD_ADD_DWEIGHT) != 0},
-        {"flags (ALIGN_HEAD_ADD_DBIAS)", (args->flags & ALIGN_HEAD_ADD_DBIAS) != 0},
+        {"flags", (args->flags & ALIGN_HEAD_ADD_DHIDDEN) != 0},
+        {"flags", (args->flags & ALIGN_HEAD_ADD_DWEIGHT) != 0},
+        {"flags", (args->flags & ALIGN_HEAD_ADD_DBIAS) != 0},
     };
     for (int i = 0; i < FIELDS; i++)
         if ((fields[i].in | fields[i].out) == 0 && tensor_of(head, &fields[i])->ndim != 0)
