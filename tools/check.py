@@ -89,6 +89,7 @@ def checks(build, clang_build):
         "lengths": lambda: check_text.check_lengths(sources),
         "prose": lambda: check_text.check_prose(sources),
         "leftovers": lambda: check_text.check_leftovers(texts),
+        "links": lambda: check_text.check_links(dict.fromkeys(paths, "") | texts),
         "exports": lambda: (exports(build, core, headers, f"{core}.map") +
                             exports(build, threads, pool, f"{threads}.map")),
         "undefined": lambda: check_symbols.check_undefined(

@@ -150,3 +150,21 @@ def check_leftovers(files):
                 if found:
                     complaints.append(f"{path}:{number}: {found.group()} is {what}")
     return complaints
+
+
+# ---- links -------------------------------------------------------------------------------------
+
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
+
+
+def check_links(files):
+    """Pages that a page points to exist. The keys of files are all paths of the repository."""
+    complaints = []
+    folders = {posixpath.dirname(path) for path in files}
+    for path, text in files.items():
+        if path.endswith(".md"):
+            for target in LINK.findall(text):
+                there = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+                if there not in files and there not in folders:
+                    complaints.append(f"{path}: there is no {target}")
+    return complaints

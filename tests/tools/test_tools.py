@@ -67,6 +67,12 @@ class TextChecks(unittest.TestCase):
         self.complains(check, "lib/a.c", "/* a very long story */\nint x;\n", "expected at most 30 %")
         self.assertEqual(check_text.comment_share('"/* text */"'), 0)
 
+    def test_links(self):
+        check = check_text.check_links
+        self.assertEqual(check({"docs/a.md": "[b](../b.md#part) [c](https://c.example) [d](pictures)",
+                                "b.md": "", "docs/pictures/d.svg": ""}), [])
+        self.complains(check, "docs/a.md", "[b](b.md)", "there is no b.md")
+
     def test_leftovers(self):
         check = check_text.check_leftovers
         self.assertEqual(check({"a.c": 'path = "${HOME}/work/x";\n// a hacksaw\n'}), [])
