@@ -117,7 +117,7 @@ static void check_case(struct random *r, const struct align__loss_row *row, stru
     static uint64_t memory[5 * CASE_ALL];
     struct loss_case c;
     align_loss_args a;
-    double value, group_value[CASE_GROUPS], d[CASE_ALL];
+    double value = 0, group_value[CASE_GROUPS], d[CASE_ALL];
     random_case(r, row, how.spread, &c);
     case_args(&c, &a);
     store_inputs(&c, &a, how.dtype, memory);
