@@ -64,20 +64,20 @@ static void add_rows(const struct align__head *head, struct totals *totals,
     }
 }
 
-/* The first logit of these rows that ALIGN_FLAG_FINITE forbids: NaN or +inf. */
+/* The first logit of these rows that ALIGN_FLAG_FINITE forbids. */
 static align_status report_not_finite(const struct align__head *head,
                                       const struct align__head_row *rows, int64_t count)
 {
     const align_tensor *logits = &head->args.logits;
     for (int64_t i = 0; i < count; i++) {
-        if (rows[i].weight == 0 || !isnan(rows[i].logp))
+        if (!rows[i].not_finite)
             continue;
         const char *at = align__head_at(head, logits, rows[i].index);
         int64_t v = 0, n = rows[i].index;
         double x = 0;
         for (; v < head->vocab; v++) {
             x = align__load(logits->dtype, at + v * align_dtype_bytes(logits->dtype));
-            if (isnan(x) || x == INFINITY)
+            if (!isfinite(x))
                 break;
         }
         bool padded = head->length > 0;

@@ -29,6 +29,7 @@ align_status align__head_check(struct align__head *head, enum align__head_use us
 /* One row of the batch, as the walk over sequences finds it. */
 struct align__head_row {
     int64_t index, sequence, target;
+    bool not_finite;              /* forward, with ALIGN_FLAG_FINITE */
     double weight;                /* 0: does not count */
     double logp;                  /* forward's result */
     double dlogp, dentropy, dlse; /* backward's coefficients */

@@ -107,8 +107,6 @@ void align__head_block_f64(const struct align__head *head, int64_t row, int64_t 
         double u = cap > 0 ? scale * z[i] / cap : 0;
         if (dz != NULL)
             dz[i] = cap > 0 ? scale * tanh_slope(u) : scale;
-        if (isinf(z[i]))
-            continue;
         z[i] = cap > 0 ? cap * tanh(u) : scale * z[i];
     }
 }

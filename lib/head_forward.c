@@ -24,6 +24,21 @@ static void reduce(const struct align__head *head, int64_t index, struct align__
     }
 }
 
+static bool has_not_finite(const struct align__head *head, int64_t index)
+{
+    const align_tensor *t = &head->args.logits;
+    double x[ALIGN__BLOCK];
+    const char *at = align__head_at(head, t, index);
+    for (int64_t first = 0; first < head->vocab; first += ALIGN__BLOCK) {
+        int64_t left = head->vocab - first, n = left < ALIGN__BLOCK ? left : ALIGN__BLOCK;
+        align__load_row(x, t->dtype, at + first * align_dtype_bytes(t->dtype), 1, n);
+        for (int64_t i = 0; i < n; i++)
+            if (!isfinite(x[i]))
+                return true;
+    }
+    return false;
+}
+
 void align__head_forward_row(const struct align__head *head, struct align__head_row *out)
 {
     const align_head *args = &head->args;
@@ -36,6 +51,8 @@ void align__head_forward_row(const struct align__head *head, struct align__head_
         result = align__row_finish(&row);
         align__head_block_f64(head, out->index, out->target, 1, &z, NULL);
         out->logp = align__row_logp(&row, &result, out->target, z);
+        out->not_finite = (head->exec.flags & ALIGN_FLAG_FINITE) != 0 &&
+                          has_not_finite(head, out->index);
         hit = row.at == out->target && !isnan(result.lse);
     }
     align__head_store(head, &args->token_logp, out->index, out->logp);

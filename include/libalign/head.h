@@ -15,13 +15,21 @@
  * never read: -inf or NaN there cannot leak. Their outputs are 0 in token_logp, lse, entropy,
  * collision and hit, and their gradient rows are 0 (untouched with an ADD flag).
  *
- * Corners (docs/numerics.md has the whole table): a logit of -inf is a token of probability 0,
- * exactly. A row whose logits are all -inf has lse = -inf, token_logp = -inf and gradient 0. NaN or
- * +inf in a counted row makes that row's outputs NaN, and the logp of its sequence, and no others;
- * with ALIGN_FLAG_FINITE it is RANGE. A sequence without counted rows has logp 0 and count 0.
+ * Numbers. The term of the maximum stays out of the sum, so a confident token keeps its relative
+ * accuracy: token_logp in F64 is within a relative 1e-9 of the truth for logits of F32, BF16 and F16
+ * and 1e-13 for F64, down to |token_logp| = 1e-300; lse is within 1e-9 * max(1, |lse|); gradients in
+ * F32 are within a relative 3e-7, and none rounds to 0 while F32 can hold it. See docs/numerics.md.
  *
- * Source: the gradient is textbook; for the tails (the maximum's own term is kept out of the sum)
- * see docs/numerics.md.
+ * Corners. A logit of -inf is a token of probability 0, exactly (with a softcap it is -softcap, as the
+ * formula says). A row whose logits are all -inf has lse, token_logp and collision -inf, entropy and
+ * hit 0, and gradient 0. NaN or +inf in a counted row makes that row's outputs NaN (hit 0), and the
+ * logp of its sequence, and no others. A sequence without counted rows has logp, count and wsum 0.
+ * A row whose gradients all are 0 gets zeros without its logits being looked at. With
+ * ALIGN_FLAG_FINITE a logit of a counted row that is not finite is RANGE with its index; logits are
+ * looked at as they are read, so outputs of rows before it may be written then.
+ *
+ * All functions may run in several threads at once on different outputs. Work is split by rows, from
+ * shapes alone, and no result depends on who runs what.
  */
 #ifndef LIBALIGN_HEAD_H
 #define LIBALIGN_HEAD_H
@@ -31,15 +39,18 @@
 /* Which rows of a batch belong to which sequence, which target each has, and which of them count. */
 typedef struct align_tokens {
     size_t size;
-    align_tensor target; /* [N] or [B,T], I32 or I64: 0..V-1, or `ignore` */
-    align_tensor
-        mask; /* like target: BOOL or U8 (0: does not count), or F32 weights, finite and >= 0
-                             (0: does not count); absent: all 1 */
+    align_tensor target; /* [N] or [B,T], I32 or I64: 0..V-1 or `ignore` where the row counts */
+
+    /* Like target: BOOL or U8 (0: does not count), or F32 weights, finite and >= 0 (0: does not
+     * count); absent: all 1. */
+    align_tensor mask;
+
     align_tensor offsets; /* [S+1] I64, from 0 to N, not falling; packed batches only */
     int64_t ignore;       /* target value that never counts; default -100 */
-    int32_t
-        shift; /* 0 (default): row n predicts target n.  1: row n predicts target n+1 of the same
-                             sequence, with the mask of n+1; the last row of a sequence predicts nothing */
+
+    /* 0 (default): row n predicts target n. 1: row n predicts target n+1 of the same sequence, with
+     * the mask of n+1; the last row of a sequence predicts nothing. */
+    int32_t shift;
 } align_tokens;
 
 /* align_head.flags: add the gradient to what is there instead of overwriting it. */
@@ -55,44 +66,56 @@ enum {
 typedef struct align_head {
     size_t size;
     const align_tokens *tokens; /* required */
-    align_tensor logits;        /* [N,V] or [B,T,V]; stride 1 along V, others free */
-    align_tensor hidden, weight,
-        bias;       /* the fused linear head: not in this version, must be absent */
-    double scale;   /* default 1; finite, not 0 */
-    double softcap; /* default 0 = none; else > 0: z = softcap * tanh(scale * x / softcap) */
+
+    /* [N,V] or [B,T,V]; stride 1 along V, the others free, also negative. */
+    align_tensor logits;
+
+    /* The fused linear head: not in this version, must be absent. */
+    align_tensor hidden, weight, bias;
+
+    /* z = scale * x, or with a softcap > 0: z = softcap * tanh(scale * x / softcap). */
+    double scale;   /* finite, not 0; default 1 */
+    double softcap; /* finite, >= 0; default 0 = none */
+
     int64_t vocab_begin, vocab_total; /* a sharded vocabulary: not in this version, must be 0 */
     const struct align_head *other; /* the head that kl compares with: not in this version, NULL */
-    double temperature;             /* default 1; read with `other` only */
+    double temperature;             /* read with `other` only; else it must be 1, the default */
 
-    /* Forward writes. logp[s] = sum over counted rows of weight * token_logp. */
-    align_tensor logp;  /* [S] */
-    align_tensor count; /* [S] rows that count; F32, F64, I32 or I64 */
+    /* ---- forward writes, at least one ---- */
+
+    /* [S] Sum over the counted rows of a sequence, in order and in F64, of weight * token_logp. */
+    align_tensor logp;
+    align_tensor count; /* [S] how many rows count; F32, F64, I32 or I64 */
     align_tensor wsum;  /* [S] sum of their weights */
-    align_tensor
-        token_logp;   /* [N] log p_t, relative error 3e-7 down to |token_logp| = 1e-12 in F64 from
-                                F32 logits; F32 rounds that */
-    align_tensor lse; /* [N] F64: absolute error 1e-9 times max(1, |lse|); F32 rounds that, which
-                                costs the backward up to |lse| * 6e-8 in relative error */
-    align_tensor entropy;   /* [N] -sum p log p, nats */
-    align_tensor kl;        /* [N] not in this version, must be absent */
+
+    /* [N] log p_t and lse. The backward reads them: F64 keeps the accuracy said above; F32 rounds
+     * once more, and an lse rounded to F32 moves gradients by up to a relative |lse| * 6e-8. */
+    align_tensor token_logp, lse;
+
+    align_tensor entropy;   /* [N] -sum p log p, in nats */
+    align_tensor kl;        /* not in this version, must be absent */
     align_tensor collision; /* [N] log sum p^2 (the weight of WPO, arXiv 2406.11827 Eq. 2) */
-    align_tensor
-        hit; /* [N] 1 when the target has the largest logit (ties: the lowest index), else 0;
-                                F32, F64, U8 or BOOL */
+
+    /* [N] 1 when the target has the largest logit (of equal ones, the lowest index), else 0; F32,
+     * F64, U8 or BOOL. */
+    align_tensor hit;
+
     align_tensor jhidden; /* not in this version, must be absent */
 
-    /* Backward reads token_logp and lse of the forward (entropy too with dentropy), the logits as they
-     * were, and any of these; at least one. */
+    /* ---- backward reads token_logp and lse of the forward, entropy too with dentropy, the logits
+     * as they were, and at least one of these ---- */
     align_tensor dlogp;       /* [S] */
-    align_tensor dtoken_logp; /* [N] */
+    align_tensor dtoken_logp; /* [N] not multiplied by the mask's weights */
     align_tensor dentropy;    /* [N] */
     align_tensor dkl;         /* not in this version, must be absent */
     align_tensor dlse;        /* [N] carries z-losses */
 
-    /* Backward writes. */
-    align_tensor
-        dlogits; /* like logits, any real dtype; may be `logits` itself (same data, strides and
-                             dtype), else no shared elements */
+    /* ---- backward writes ---- */
+
+    /* Like logits, any real dtype. May be `logits` itself (same data, strides and dtype) unless it
+     * is added to; otherwise it shares no elements with any input. */
+    align_tensor dlogits;
+
     align_tensor dhidden, dweight, dbias; /* not in this version, must be absent */
     uint32_t flags;                       /* ALIGN_HEAD_ADD_* */
 } align_head;
@@ -107,16 +130,19 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_head_scratch(const align_exec *exe
                                                            const align_head *head, size_t *least,
                                                            size_t *best);
 
-/* Writes every present output of the forward. ARG, SHAPE, DTYPE, LAYOUT, RANGE (target, mask, offsets,
- * scale, softcap; logits under ALIGN_FLAG_FINITE), PARALLEL. */
+/* Writes every present output of the forward; fields of the backward are not looked at.
+ * ARG, SHAPE, DTYPE, LAYOUT, VERSION, RANGE (target, mask, offsets, shift, scale, softcap; logits under
+ * ALIGN_FLAG_FINITE), PARALLEL. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_head_forward(const align_exec *exec,
                                                            const align_head *head);
 
-/* Writes (or adds) dlogits:
- *     c_n = mask_n * dlogp[s(n)] + dtoken_logp[n]
- *     dz_nv = c_n ([v = t] - p_v) - dentropy_n p_v (log p_v + H_n) + dlse_n p_v,
- *     dx = dz * scale * (1 - (z/softcap)^2).
- * The target's own term uses -expm1(token_logp), so it never rounds to 0 on a confident token. */
+/* Writes (or adds) dlogits, rounded once:
+ *     c_n   = weight_n dlogp[s(n)] + dtoken_logp[n]
+ *     dz_nv = c_n ([v = t] - p_v) + dlse_n p_v - dentropy_n p_v (log p_v + H_n)
+ *     dx    = dz * scale, with a softcap dz * scale * (1 - (z / softcap)^2).
+ * The target's own term is -c_n expm1(token_logp), which never rounds to 0 on a confident token.
+ * Forward-only outputs are not looked at. The same codes; under ALIGN_FLAG_FINITE also for the
+ * numbers that it reads a row or a sequence. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_head_backward(const align_exec *exec,
                                                             const align_head *head);
 

@@ -5,8 +5,6 @@
 static long double z_of(const struct ref_row *row, int64_t v)
 {
     long double x = row->x[v], scale = row->scale, cap = row->softcap;
-    if (isinf((double)x))
-        return x;
     return cap > 0 ? cap * tanhl(scale * x / cap) : scale * x;
 }
 
@@ -24,7 +22,7 @@ static long double logp_of(const struct ref_row *row, int64_t v)
 {
     long double zv = z_of(row, v), sum = 0;
     if (isinf(zv))
-        return -INFINITY;
+        return zv;
     for (int64_t u = 0; u < row->vocab; u++)
         if (u != v)
             sum += expl(z_of(row, u) - zv);
