@@ -3,113 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-/* What a kind is. Defaults that differ between kinds stand here, the others in set_defaults. */
-struct kind_row {
-    int32_t kind;
-    double eps;
-    int32_t few, equal;
-};
-
-static const struct kind_row kinds[] = {
-    {ALIGN_NORM_ZSCORE, 1e-8, ALIGN_NORM_AS_ZERO, ALIGN_NORM_AS_ZERO},
-    {ALIGN_NORM_CENTER, 0, ALIGN_NORM_AS_ZERO, ALIGN_NORM_AS_ZERO},
-    {ALIGN_NORM_SCALE, 1e-8, ALIGN_NORM_AS_KEEP, ALIGN_NORM_AS_KEEP},
-    {ALIGN_NORM_MINMAX, 0, ALIGN_NORM_AS_ZERO, ALIGN_NORM_AS_HALF},
-};
-
-#define PARAMS_FIRST_SIZE sizeof(align_norm_params)
-#define STATE_FIRST_SIZE  sizeof(align_norm)
-#define ARGS_FIRST_SIZE   sizeof(align_norm_args)
-
-static const struct kind_row *find_kind(int32_t kind)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (kinds[i].kind == kind)
-            return &kinds[i];
-    return NULL;
-}
-
-static void set_defaults(align_norm_params *p, const struct kind_row *row)
-{
-    memset(p, 0, sizeof *p);
-    p->size = sizeof *p;
-    p->kind = row->kind;
-    p->eps_form = ALIGN_NORM_EPS_ADD;
-    p->eps = row->eps;
-    p->ddof = 1;
-    p->gain = 1;
-    p->few = row->few;
-    p->equal = row->equal;
-}
-
-align_status align_norm_params_init(align_norm_params *params, size_t size, int32_t kind)
-{
-    const struct kind_row *row = find_kind(kind);
-    if (row == NULL)
-        return ALIGN_E_ARG;
-    align_norm_params defaults;
-    set_defaults(&defaults, row);
-    memset(params, 0, size);
-    memcpy(params, &defaults, size < sizeof defaults ? size : sizeof defaults);
-    params->size = size;
-    return ALIGN_E_NONE;
-}
+#define STATE_FIRST_SIZE sizeof(align_norm)
+#define ARGS_FIRST_SIZE  sizeof(align_norm_args)
 
 void align_norm_args_init(align_norm_args *args, size_t size)
 {
     memset(args, 0, size);
     args->size = size;
-}
-
-static align_status check_choices(const align_exec *exec, const char *owner,
-                                  const align_norm_params *p)
-{
-    const struct {
-        const char *field;
-        int32_t value, low, high;
-    } choices[] = {
-        {"kind", p->kind, ALIGN_NORM_ZSCORE, ALIGN_NORM_MINMAX},
-        {"eps_form", p->eps_form, ALIGN_NORM_EPS_ADD, ALIGN_NORM_EPS_MAX_SQRT},
-        {"nan", p->nan, ALIGN_NORM_NAN_KEEP, ALIGN_NORM_NAN_REFUSE},
-        {"few", p->few, ALIGN_NORM_AS_ZERO, ALIGN_NORM_AS_REFUSE},
-        {"equal", p->equal, ALIGN_NORM_AS_ZERO, ALIGN_NORM_AS_REFUSE},
-        {"reserved", p->reserved, 0, 0},
-    };
-    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
-        if (choices[i].value < choices[i].low || choices[i].value > choices[i].high)
-            return ALIGN__FAIL(exec, NORM_CHOICE, .owner = owner, .field = choices[i].field,
-                               .value = choices[i].value, .low = choices[i].low,
-                               .high = choices[i].high);
-    bool by_formula = p->few == ALIGN_NORM_AS_FORMULA || p->equal == ALIGN_NORM_AS_FORMULA;
-    if (by_formula && p->eps == 0)
-        return ALIGN__FAIL(exec, NORM_FORMULA, .owner = owner, .field = "eps");
-    return ALIGN_E_NONE;
-}
-
-align_status align__norm_check(const align_exec *exec, const char *owner,
-                               const align_norm_params *p)
-{
-    const struct {
-        const char *field;
-        double value, low;
-        const char *word;
-    } numbers[] = {
-        {"eps", p->eps, 0, "a finite number of 0 or more"},
-        {"ddof", p->ddof, 0, "a finite number of 0 or more"},
-        {"gain", p->gain, -INFINITY, "a finite number"},
-        {"bias", p->bias, -INFINITY, "a finite number"},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (!(fabs(numbers[i].value) < INFINITY) || numbers[i].value < numbers[i].low)
-            return ALIGN__FAIL(exec, FIELD_VALUE, .owner = owner, .field = numbers[i].field,
-                               .value = numbers[i].value, .word = numbers[i].word);
-    if (!(p->clip_low <= p->clip_high))
-        return ALIGN__FAIL(exec, NORM_CLIP, .owner = owner, .field = "clip_low",
-                           .value = p->clip_low, .high = p->clip_high);
-    if (p->kind == ALIGN_NORM_CENTER && p->eps != 0)
-        return ALIGN__FAIL(exec, FIELD_UNREAD, .owner = owner, .field = "eps",
-                           .word = "ALIGN_NORM_CENTER");
-    return check_choices(exec, owner, p);
 }
 
 align_norm_params align__norm_params_of(const align_norm *s)
@@ -148,18 +48,6 @@ void align__norm_start(align_norm *state, const align_norm_params *p)
     state->equal = p->equal;
 }
 
-align_status align__norm_params(const align_exec *exec, align_norm_params *local,
-                                const align_norm_params *params)
-{
-    if (params == NULL) {
-        set_defaults(local, &kinds[0]);
-        return ALIGN_E_NONE;
-    }
-    align_status status = align__import(exec, "align_norm_params", local, sizeof *local,
-                                        PARAMS_FIRST_SIZE, params);
-    return status == ALIGN_E_NONE ? align__norm_check(exec, "align_norm_params", local) : status;
-}
-
 align_status align_norm_init(align_norm *state, size_t size, const align_norm_params *params)
 {
     align_exec silent;
@@ -167,7 +55,7 @@ align_status align_norm_init(align_norm *state, size_t size, const align_norm_pa
     align_norm fresh;
     align_status status = align__enter(&silent, NULL);
     if (status == ALIGN_E_NONE)
-        status = align__norm_params(&silent, &local, params);
+        status = align__norm_params(&silent, &local, params, ALIGN__NORM_IN_STATE);
     if (status != ALIGN_E_NONE)
         return status;
     if (size < STATE_FIRST_SIZE)
@@ -186,7 +74,7 @@ align_status align__norm_state(const align_exec *exec, const char *owner, align_
     if (status != ALIGN_E_NONE)
         return status;
     align_norm_params params = align__norm_params_of(local);
-    return align__norm_check(exec, owner, &params);
+    return align__norm_check(exec, owner, &params, ALIGN__NORM_IN_STATE);
 }
 
 static void give_back(align_norm *state, align_norm *local)
@@ -273,11 +161,12 @@ align_status align_norm_update(const align_exec *user_exec, align_norm *state,
         status = align__norm_args(&exec, &args, user_args);
     if (status != ALIGN_E_NONE)
         return status;
-    const char *unread = args.params != NULL             ? "params"
-                         : align__present(&args.out)     ? "out"
-                         : align__present(&args.dout)    ? "dout"
-                         : align__present(&args.dreward) ? "dreward"
-                                                         : NULL;
+    const char *unread = args.params != NULL               ? "params"
+                         : align__present(&args.out)       ? "out"
+                         : align__present(&args.dout)      ? "dout"
+                         : align__present(&args.dreward)   ? "dreward"
+                         : align__present(&args.reference) ? "reference"
+                                                           : NULL;
     if (unread != NULL)
         return ALIGN__FAIL(&exec, FIELD_UNREAD, .owner = "align_norm_args", .field = unread,
                            .word = "align_norm_update");

@@ -16,6 +16,9 @@ enum {
     ALIGN__NORM_TASKS = 16   /* most pieces of one batch; the grid depends on its shape alone */
 };
 
+/* Where a kind can be used. */
+enum { ALIGN__NORM_IN_STATE = 1, ALIGN__NORM_IN_BATCH = 2, ALIGN__NORM_IN_GROUP = 4 };
+
 /* Center and spread of a set of values; center is high + rest, so that x - center keeps its bits
  * under a large offset. */
 struct align__moments {
@@ -28,12 +31,12 @@ void align__norm_moments(const align_norm *state, struct align__moments *moments
 
 /* The caller's structs, taken in and checked; for args: shapes, dtypes, and reward present. */
 align_status align__norm_check(const align_exec *exec, const char *owner,
-                               const align_norm_params *p);
+                               const align_norm_params *p, int32_t where);
 align_status align__norm_state(const align_exec *exec, const char *owner, align_norm *local,
                                const align_norm *state);
 align_norm_params align__norm_params_of(const align_norm *state);
 align_status align__norm_params(const align_exec *exec, align_norm_params *local,
-                                const align_norm_params *params);
+                                const align_norm_params *params, int32_t where);
 align_status align__norm_args(const align_exec *exec, align_norm_args *local,
                               const align_norm_args *args);
 void align__norm_start(align_norm *state, const align_norm_params *params);
@@ -44,6 +47,31 @@ void align__norm_add(align_norm *state, const align_norm *other);
 /* Adds all values of a checked batch to *state, or leaves it and says which value is wrong. */
 align_status align__norm_collect(const align_exec *exec, align_norm *state,
                                  const align_norm_args *args);
+
+/* The kinds that need no moments: curves of x - reference, ranks, quantiles. */
+struct align__ranked {
+    double x;
+    int64_t index;
+};
+
+bool align__norm_is_rank(int32_t kind);
+
+/* A curve at u = x - reference and its derivative. */
+double align__norm_curve_at(int32_t kind, double k, double u, double *slope);
+
+/* Sorts and replaces each x by what `kind` makes of its rank; ties share the mean of their ranks. */
+void align__norm_rank(struct align__ranked *ranked, int64_t n, int32_t kind);
+size_t align__norm_curve_scratch(const align_norm_params *p, int64_t n);
+align_status align__norm_check_reference(const align_exec *exec, const align_norm_params *p,
+                                         const align_norm_args *args);
+align_status align__norm_curve(const align_exec *exec, const align_norm_params *p,
+                               const align_norm_args *args);
+
+/* D of a spread s, and its derivative. */
+double align__norm_divisor(const align_norm_params *p, double s, double *slope);
+
+/* gain, bias and clip; *dy, the derivative so far, follows. */
+double align__norm_finish(const align_norm_params *p, double y, double *dy);
 
 /* A tensor as one run of elements in row-major order, with axes that allow it joined. */
 struct align__run {
@@ -56,6 +84,15 @@ void align__run_read(const struct align__run *run, int64_t first, int64_t n, dou
 void align__run_write(const struct align__run *run, int64_t first, int64_t n, const double *x);
 /* Weights of a mask: BOOL and U8 give 0 or 1, an absent mask 1. */
 void align__run_weights(const struct align__run *run, int64_t first, int64_t n, double *out);
+
+/* The very same elements in the same order. */
+bool align__same_view(const align_tensor *a, const align_tensor *b);
+
+/* Where element `at` of a run stands in its tensor, for an error. */
+void align__run_index(const align_tensor *t, int64_t at, struct align__fault *fault);
+
+/* NOT_FINITE under ALIGN_FLAG_FINITE; an absent tensor passes. */
+align_status align__check_finite(const align_exec *exec, struct align__named named);
 
 /* Piece `task` of `length` elements: [*first, *last). */
 int64_t align__pieces(int64_t length);

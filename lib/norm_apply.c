@@ -31,8 +31,7 @@ struct work {
     } sums[ALIGN__NORM_TASKS];
 };
 
-/* D of s and its derivative. */
-static double divide_by(const align_norm_params *p, double s, double *slope)
+double align__norm_divisor(const align_norm_params *p, double s, double *slope)
 {
     double root;
     switch (p->eps_form) {
@@ -74,16 +73,17 @@ static align_status make_map(const align_exec *exec, const align_norm_params *p,
     if (answer == ALIGN_NORM_AS_REFUSE)
         return no_answer(exec, p, m, few);
     double divisor = 1, slope = 0;
-    if (p->kind != ALIGN_NORM_CENTER && answer == ALIGN_NORM_AS_FORMULA)
-        divisor = divide_by(p, spread, &slope);
+    bool unit = answer == ALIGN_NORM_AS_UNIT;
+    if (p->kind != ALIGN_NORM_CENTER && (answer == ALIGN_NORM_AS_FORMULA || unit))
+        divisor = align__norm_divisor(p, unit ? 1 : spread, &slope);
     if (spread == 0)
         slope = 0;
-    bool mean = p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_CENTER;
+    bool mean = !unit && (p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_CENTER);
     *map = (struct map){
-        .answer = answer == ALIGN_NORM_AS_CENTER ? ALIGN_NORM_AS_FORMULA : answer,
-        .center = minmax ? m->least
-                  : mean ? m->mean
-                         : 0,
+        .answer = answer == ALIGN_NORM_AS_CENTER || unit ? ALIGN_NORM_AS_FORMULA : answer,
+        .center = minmax && !unit ? m->least
+                  : mean          ? m->mean
+                                  : 0,
         .center_rest = mean ? m->mean_rest : 0,
         .divisor = divisor,
         .gain = p->gain,
@@ -96,7 +96,7 @@ static align_status make_map(const align_exec *exec, const align_norm_params *p,
     bool moves = map->answer == ALIGN_NORM_AS_FORMULA;
     *batch = (struct batch){.moments = *m, .spread = spread, .slope = slope, .ddof = p->ddof};
     batch->by_mean = moves && mean;
-    batch->by_range = moves && minmax;
+    batch->by_range = moves && minmax && !unit;
     batch->by_deviation = moves && deviates && slope != 0;
     return ALIGN_E_NONE;
 }
@@ -228,7 +228,7 @@ static void map_piece(void *ctx, int64_t task)
     }
 }
 
-static bool same_view(const align_tensor *a, const align_tensor *b)
+bool align__same_view(const align_tensor *a, const align_tensor *b)
 {
     bool same = a->data == b->data && a->dtype == b->dtype;
     for (int32_t k = 0; k < a->ndim; k++)
@@ -241,14 +241,17 @@ static align_status check_written(const align_exec *exec, struct align__named ou
                                   struct align__named twin, const align_norm_args *args)
 {
     const struct align__named all[] = {
-        {"align_norm_args", "reward", &args->reward},   {"align_norm_args", "mask", &args->mask},
-        {"align_norm_args", "dout", &args->dout},       {"align_norm_args", "out", &args->out},
+        {"align_norm_args", "reward", &args->reward},
+        {"align_norm_args", "mask", &args->mask},
+        {"align_norm_args", "dout", &args->dout},
+        {"align_norm_args", "out", &args->out},
         {"align_norm_args", "dreward", &args->dreward},
+        {"align_norm_args", "reference", &args->reference},
     };
-    struct align__named others[5];
+    struct align__named others[6];
     int count = 0;
-    for (int i = 0; i < 5; i++)
-        if (all[i].tensor != twin.tensor || !same_view(twin.tensor, output.tensor))
+    for (int i = 0; i < 6; i++)
+        if (all[i].tensor != twin.tensor || !align__same_view(twin.tensor, output.tensor))
             others[count++] = all[i];
     return align__check_output(exec, output, others, count);
 }
@@ -272,7 +275,9 @@ static align_status check_apply(const align_exec *exec, const align_norm_args *a
         return ALIGN__FAIL(exec, FIELD_MISSING, .owner = out.owner, .field = out.field,
                            .word = "align_norm_apply without dreward");
     align_status status = check_written(exec, out, reward, args);
-    return status == ALIGN_E_NONE ? check_written(exec, dreward, dout, args) : status;
+    if (status == ALIGN_E_NONE)
+        status = check_written(exec, dreward, dout, args);
+    return status == ALIGN_E_NONE ? align__check_finite(exec, dout) : status;
 }
 
 static align_status run_pieces(const align_exec *exec, struct work *work)
@@ -308,15 +313,20 @@ align_status align_norm_apply(const align_exec *user_exec, const align_norm *sta
     if (status == ALIGN_E_NONE && state != NULL)
         status = align__norm_state(&exec, "align_norm", &local, state);
     if (status == ALIGN_E_NONE && state == NULL)
-        status = align__norm_params(&exec, &params, args.params);
+        status = align__norm_params(&exec, &params, args.params, ALIGN__NORM_IN_BATCH);
     if (status != ALIGN_E_NONE)
         return status;
     if (state != NULL)
         params = align__norm_params_of(&local);
+    status = align__norm_check_reference(&exec, &params, &args);
+    if (status != ALIGN_E_NONE)
+        return status;
     align__norm_start(&seen, &params);
     status = align__norm_collect(&exec, &seen, &args);
     if (status != ALIGN_E_NONE)
         return status;
+    if (params.kind >= ALIGN_NORM_AFFINE)
+        return align__norm_curve(&exec, &params, &args);
     align__norm_moments(state != NULL ? &local : &seen, &moments);
     status = make_map(&exec, &params, &moments, &work.map, &work.batch);
     if (status != ALIGN_E_NONE)
@@ -328,4 +338,22 @@ align_status align_norm_apply(const align_exec *user_exec, const align_norm *sta
     work.dreward = align__run_of(&args.dreward);
     work.through = state == NULL && work.dreward.length > 0;
     return run_pieces(&exec, &work);
+}
+
+align_status align_norm_scratch(const align_exec *user_exec, const align_norm *state,
+                                const align_norm_args *user_args, size_t *least, size_t *best)
+{
+    align_exec exec;
+    align_norm_args args;
+    align_norm_params params;
+    align_status status = align__enter(&exec, user_exec);
+    if (status == ALIGN_E_NONE)
+        status = align__norm_args(&exec, &args, user_args);
+    if (status == ALIGN_E_NONE)
+        status = align__norm_params(&exec, &params, args.params, ALIGN__NORM_IN_BATCH);
+    if (status == ALIGN_E_NONE)
+        *least = *best = state != NULL ? 0
+                                       : align__norm_curve_scratch(
+                                             &params, align__run_of(&args.reward).length);
+    return status;
 }

@@ -109,7 +109,7 @@ align_status align_norm_save(const align_exec *user_exec, const align_norm *stat
 static align_status check_content(const align_exec *exec, const align_norm *s)
 {
     align_norm_params params = align__norm_params_of(s);
-    align_status status = align__norm_check(exec, "bytes", &params);
+    align_status status = align__norm_check(exec, "bytes", &params, ALIGN__NORM_IN_STATE);
     if (status != ALIGN_E_NONE)
         return status;
     if (s->count < 0 || s->skipped < 0)

@@ -146,15 +146,10 @@ static align_status say_wrong(const align_exec *exec, const align_norm_args *arg
 {
     struct align__fault fault = {.owner = "align_norm_args",
                                  .field = p->wrong == WRONG_WEIGHT ? "mask" : "reward",
-                                 .axes = (uint32_t)args->reward.ndim,
                                  .value = p->value,
                                  .high = 0x1p128,
                                  .word = "a finite weight of 0 or more"};
-    int64_t rest = p->where;
-    for (int32_t k = args->reward.ndim - 1; k >= 0; k--) {
-        fault.index[k] = rest % args->reward.shape[k];
-        rest /= args->reward.shape[k];
-    }
+    align__run_index(&args->reward, p->where, &fault);
     static const enum align__site sites[] = {
         [WRONG_REWARD] = ALIGN__SITE_NORM_NOT_FINITE,
         [WRONG_SIZE] = ALIGN__SITE_NORM_TOO_LARGE,

@@ -75,6 +75,33 @@ void align__run_weights(const struct align__run *run, int64_t first, int64_t n, 
             out[i] = out[i] != 0;
 }
 
+align_status align__check_finite(const align_exec *exec, struct align__named named)
+{
+    if ((exec->flags & ALIGN_FLAG_FINITE) == 0)
+        return ALIGN_E_NONE;
+    struct align__run run = align__run_of(named.tensor);
+    for (int64_t i = 0; i < run.length; i++) {
+        double x;
+        align__run_read(&run, i, 1, &x);
+        if (x - x == 0)
+            continue;
+        struct align__fault fault = {
+            .site = ALIGN__SITE_NOT_FINITE, .owner = named.owner, .field = named.field, .value = x};
+        align__run_index(named.tensor, i, &fault);
+        return align__fail(exec, &fault);
+    }
+    return ALIGN_E_NONE;
+}
+
+void align__run_index(const align_tensor *t, int64_t at, struct align__fault *fault)
+{
+    fault->axes = (uint32_t)t->ndim;
+    for (int32_t k = t->ndim - 1; k >= 0; k--) {
+        fault->index[k] = at % t->shape[k];
+        at /= t->shape[k];
+    }
+}
+
 enum { LEAST_PIECE = 4096 };
 
 int64_t align__pieces(int64_t length)

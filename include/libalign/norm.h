@@ -13,7 +13,7 @@
  * exact sums, so an offset of 1e8 under a spread of 0.1 costs nothing.
  *
  * Each state may be used by one thread at a time; different states by different threads. The calls
- * need no scratch, so a NULL exec works everywhere.
+ * need no scratch but for ranks, so a NULL exec works everywhere else.
  */
 #ifndef LIBALIGN_NORM_H
 #define LIBALIGN_NORM_H
@@ -22,12 +22,36 @@
 
 /* ---- parameters ----------------------------------------------------------------------------- */
 
-/* What center and spread are. Values are never renumbered. */
+/* The kinds. Values are never renumbered. A running state has the first four; align_norm_apply without
+ * a state the first thirteen; align_norm_groups all of them, within each group. */
 enum {
     ALIGN_NORM_ZSCORE = 1, /* center: mean; spread s: standard deviation */
     ALIGN_NORM_CENTER = 2, /* center: mean; D = 1 */
     ALIGN_NORM_SCALE = 3,  /* center: 0; spread s: standard deviation (about the mean) */
-    ALIGN_NORM_MINMAX = 4  /* center: least; spread s: most - least. Weights only say which count */
+    ALIGN_NORM_MINMAX = 4, /* center: least; spread s: most - least. Weights only say which count */
+
+    /* One reward at a time: y = clip(gain * f(x) + bias), k = steepness, r its reference. */
+    ALIGN_NORM_AFFINE = 5,      /* x */
+    ALIGN_NORM_REFERENCE = 6,   /* x - r; over several references, their mean, as below */
+    ALIGN_NORM_SIGMOID = 7,     /* sigma(k (x - r)): PAR, and with r of one answer its win rate */
+    ALIGN_NORM_LOG_SIGMOID = 8, /* log sigma(k (x - r)): LSC, exact in both tails */
+    ALIGN_NORM_TANH = 9,        /* tanh(k (x - r)) */
+
+    /* By order among the n rewards that count; ties share the mean of their ranks 1..n. Gradient 0. */
+    ALIGN_NORM_RANK = 10,        /* (rank - 1/2) / n */
+    ALIGN_NORM_RANK_CENTER = 11, /* (rank - 1) / (n - 1) - 1/2, and 0 for n = 1 */
+    ALIGN_NORM_RANK_NORMAL = 12, /* the quantile of N(0, 1) at (rank - 1/2) / n */
+    ALIGN_NORM_QUANTILE = 13,    /* (samples below x + half of those equal to it) / samples */
+
+    /* Groups only. mu, s: mean and deviation of the group; others: the group without this reward. */
+    ALIGN_NORM_LEAVE_OUT = 14, /* x - mean of others: RLOO; few: 1 value */
+    ALIGN_NORM_LEAVE_OUT_ZSCORE =
+        15, /* (x - mean of others) / D of others; equal: others have no spread */
+    ALIGN_NORM_BATCH_SCALE = 16, /* (x - mu) / D of all rewards of the call, about their one mean */
+    ALIGN_NORM_MEAN_RATIO = 17,  /* (x - mu) / (D of |mu|, with the sign of mu); equal: mu = 0 */
+    ALIGN_NORM_LENGTH_CENTER = 18, /* x - sum(length x) / sum(length): OPO */
+    ALIGN_NORM_NONZERO = 19, /* (x - mu) * rewards of the call / those not 0: GPG; few: 1 value */
+    ALIGN_NORM_BEST = 20     /* the first greatest: (x - next) / D of s; the others 0: pass@k */
 };
 
 /* How D is made from the spread s and eps. With eps 0 all are s. */
@@ -48,7 +72,7 @@ enum {
 
 /* What y is where the formula has no answer. Two cases: `few`, fewer than two values or a weight of
  * ddof or less, so that there is no variance (for CENTER and MINMAX: no value at all); and `equal`, a
- * spread of 0. gain and bias apply to FORMULA and CENTER alone, clip to all. */
+ * spread of 0. gain and bias apply to FORMULA, CENTER and UNIT alone, clip to all. */
 enum {
     ALIGN_NORM_AS_ZERO = 0,    /* 0 */
     ALIGN_NORM_AS_KEEP = 1,    /* x */
@@ -56,23 +80,30 @@ enum {
     ALIGN_NORM_AS_HALF = 3,    /* 1/2, the middle for MINMAX */
     ALIGN_NORM_AS_NAN = 4,     /* NaN */
     ALIGN_NORM_AS_FORMULA = 5, /* the formula with s = 0; needs eps > 0 */
-    ALIGN_NORM_AS_REFUSE = 6   /* RANGE with the count or the value */
+    ALIGN_NORM_AS_REFUSE = 6,  /* RANGE with the count or the value */
+    ALIGN_NORM_AS_UNIT = 7     /* the formula with center 0 and s = 1 */
 };
 
+/* All kinds read gain, bias, clip and nan. What a kind does not read is 0 by default and must stay so:
+ * steepness where it is not named, ddof where there is no deviation, eps and eps_form where there is no
+ * D, few and equal where there is no such case. */
 typedef struct align_norm_params {
     size_t size;
     int32_t kind;     /* ALIGN_NORM_ZSCORE */
     int32_t eps_form; /* ALIGN_NORM_EPS_ADD */
-    double eps;       /* finite, 0 or more; 1e-8, and 0 for CENTER and MINMAX. CENTER reads none */
+    double eps;       /* finite, 0 or more; 1e-8, MINMAX and MEAN_RATIO 0, LEAVE_OUT_ZSCORE and BEST
+                         1e-6, BATCH_SCALE 1e-4 */
     double ddof;      /* variance is sum w (x - mean)^2 / (sum w - ddof); finite, 0 or more; 1 */
     double clip_low;  /* y is clipped to [clip_low, clip_high], either may be infinite; */
     double clip_high; /* both 0: no clip. Gradients are 0 outside and pass on the border */
     double gain;      /* finite; 1 */
     double bias;      /* finite; 0 */
     int32_t nan;      /* ALIGN_NORM_NAN_KEEP */
-    int32_t few;      /* ALIGN_NORM_AS_ZERO; SCALE: ALIGN_NORM_AS_KEEP */
-    int32_t equal; /* ALIGN_NORM_AS_ZERO; SCALE: ALIGN_NORM_AS_KEEP; MINMAX: ALIGN_NORM_AS_HALF */
+    int32_t few;      /* ALIGN_NORM_AS_ZERO; SCALE: AS_KEEP */
+    int32_t
+        equal; /* ALIGN_NORM_AS_ZERO; SCALE: AS_KEEP; MINMAX: AS_HALF; LEAVE_OUT_ZSCORE: AS_CENTER */
     int32_t reserved; /* 0 */
+    double steepness; /* finite; 1. SIGMOID, LOG_SIGMOID and TANH */
 } align_norm_params;
 
 /* Writes the defaults of a kind. ARG for a kind that does not exist. `size` is that of the caller's
@@ -117,16 +148,20 @@ typedef struct align_norm_moments {
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_init(align_norm *state, size_t size,
                                                         const align_norm_params *params);
 
-/* One batch. Shapes: any of 1 to 3 dimensions, the same for all tensors of a call. */
+/* One batch. Shapes: any of 1 to 3 dimensions, the same for all tensors of a call but `reference`.
+ * mask: BOOL or U8, where 0 is masked, or F32 weights, finite and 0 or more, where 0 is masked; absent:
+ * all 1. A masked reward is not read, and gets an output and a gradient of 0.
+ * reference: for REFERENCE to TANH like reward, or with one more axis of M references whose results are
+ * averaged; absent (not for REFERENCE): 0. For QUANTILE [M] ascending samples. Else absent. */
 typedef struct align_norm_args {
     size_t size;
     const align_norm_params *params; /* batch (no state): its parameters; NULL: those of ZSCORE */
-    align_tensor reward;             /* F32, F64, F16 or BF16. |x| below 2^128, or RANGE */
-    align_tensor mask;    /* like reward: BOOL or U8 (0: masked), or F32 weights, finite and 0
-                                        or more (0: masked). Absent: all 1. A masked reward is not read */
-    align_tensor out;     /* apply: y, like reward, and may be reward itself; masked: 0 */
+    align_tensor reward;             /* F32, F64, F16 or BF16; |x| below 2^128, or RANGE */
+    align_tensor mask;
+    align_tensor reference;
+    align_tensor out;     /* apply: y, and may be reward itself */
     align_tensor dout;    /* apply: gradient of y */
-    align_tensor dreward; /* apply: gradient of the reward, may be dout itself; masked: 0 */
+    align_tensor dreward; /* apply: gradient of the reward, may be dout itself */
 } align_norm_args;
 
 ALIGN_API void align_norm_args_init(align_norm_args *args, size_t size);
@@ -153,10 +188,80 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_norm_apply(const align_exec *exec,
                                                          const align_norm *state,
                                                          const align_norm_args *args);
 
+/* Scratch of align_norm_apply: 0 for all kinds but the ranks, which sort (16 bytes a reward). */
+ALIGN_API ALIGN_MUST_CHECK align_status align_norm_scratch(const align_exec *exec,
+                                                           const align_norm *state,
+                                                           const align_norm_args *args,
+                                                           size_t *least, size_t *best);
+
 /* The moments of a state. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_get(const align_exec *exec,
                                                        const align_norm *state,
                                                        align_norm_moments *moments);
+
+/* ---- groups ----------------------------------------------------------------------------------- */
+
+/* align_norm_groups_args.flags. With C reward models: add w_c x_c over c first and normalise the sums
+ * (0), or normalise each model's rewards within the group and add w_c y_c (EACH, as GDPO does). */
+enum { ALIGN_NORM_GROUPS_EACH = 1 };
+
+/* Rewards of G prompts with K answers each (or as many as offsets say), normalised within each group.
+ * The sums are f64, taken about the group's first reward, in two passes: an offset costs nothing, and a
+ * group of equal rewards is found by comparison, not by a small deviation.
+ *
+ * With several reward models, a model's reward that is NaN or infinite is left out of the answer's sum
+ * under NAN_ZERO, and an answer that all models failed is left out of its group. Under NAN_KEEP one of
+ * them spoils its answer, which is left out of the group and gets NaN. */
+typedef struct align_norm_groups_args {
+    size_t size;
+    const align_norm_params *params; /* within a group; NULL: those of ZSCORE */
+    const align_norm_params
+        *then;            /* over all results of the call as one batch, as align_norm_apply does
+                                        (after rounding to the dtype of out): one of the first four kinds,
+                                        without AS_REFUSE and NAN_REFUSE. NULL: nothing */
+    align_tensor reward;  /* [G,K] or, with offsets, [S]; with C reward models one more axis of C */
+    align_tensor offsets; /* [G+1] I64, from 0 to S, never falling: group g has rewards
+                               offsets[g]..offsets[g+1]-1 */
+    align_tensor
+        mask; /* like reward without C: BOOL, U8 or F32, 0 or 1 (U8: not 0). Absent: all count.
+                               A masked reward is not read, and gets 0 */
+    align_tensor weight; /* [C] F32 or F64, finite: w_c. Absent: 1 */
+    align_tensor length; /* like mask: F32, F64, I32 or I64, finite, 0 or more: tokens of an answer;
+                               LENGTH_CENTER alone */
+    align_tensor
+        reference; /* [G]: reward of a greedy or a reference answer; REFERENCE needs it, SIGMOID
+                               to TANH may have it */
+    align_tensor
+        out;        /* like mask: F32, F64, F16 or BF16; may be reward itself when there is no C */
+    uint32_t flags; /* ALIGN_NORM_GROUPS_EACH */
+} align_norm_groups_args;
+
+ALIGN_API void align_norm_groups_args_init(align_norm_groups_args *args, size_t size);
+
+/* Scratch of align_norm_groups: 0 while no group has more than 256 rewards, else 48 bytes for each of the
+ * largest group, up to 16 times (so that groups run in parallel). */
+ALIGN_API ALIGN_MUST_CHECK align_status align_norm_groups_scratch(
+    const align_exec *exec, const align_norm_groups_args *args, size_t *least, size_t *best);
+
+/* Writes args->out. RANGE: a mask other than 0 or 1, a length below 0, offsets that fall, a reward that is
+ * not finite where that is refused, a group without an answer where that is refused. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_norm_groups(const align_exec *exec,
+                                                          const align_norm_groups_args *args);
+
+/* What a trainer does under the name of an estimator, as parameters for align_norm_groups: writes *group,
+ * *then (kind 0: pass NULL for `then`) and *flags. Both structs must have their size set. ARG when the
+ * trainer does not have that estimator. Trainers and estimators:
+ *     trl        grpo grpo_batch dr_grpo gdpo rloo
+ *     verl       grpo grpo_vectorized dr_grpo rloo rloo_vectorized remax opo gpg passk reinforce_baseline
+ *     openrlhf   grpo dr_grpo rloo reinforce_baseline
+ *     nemo_rl    grpo rloo
+ * deepspeed_chat has no groups; its order of steps is a pipeline of advantage.h. Where a trainer divides the
+ * rounding noise of a constant group by eps, these answer 0. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_norm_preset_get(const char *trainer,
+                                                              const char *estimator,
+                                                              align_norm_params *group,
+                                                              align_norm_params *then,
+                                                              uint32_t *flags);
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 

@@ -15,10 +15,13 @@ struct call {
     align_norm_params params;
     align_norm state, other;
     align_norm_args args;
+    align_norm_groups_args groups;
     align_norm_moments moments;
     unsigned char bytes[ALIGN_NORM_BYTES];
     size_t n_bytes;
     float reward[2][N], mask[2][N], dout[2][N], out[2][N], dreward[2][N];
+    float length[2][N], weight[N], reference[2];
+    int64_t offsets[4];
     align_exec exec;
     align_error error;
 };
@@ -43,6 +46,11 @@ static void make_good(struct call *c)
     c->n_bytes = sizeof c->bytes;
     c->moments.size = sizeof c->moments;
     c->args.mask = align_2d(c->mask, ALIGN_F32, 2, N);
+    align_norm_groups_args_init(&c->groups, sizeof c->groups);
+    c->groups.params = &c->params;
+    c->groups.reward = c->args.reward;
+    c->groups.mask = c->args.mask;
+    c->groups.out = align_2d(c->out, ALIGN_F32, 2, N);
 }
 
 /* The same with everything that apply reads and writes. */
@@ -76,6 +84,21 @@ static align_status call_apply(struct call *c)
     return align_norm_apply(&c->exec, NULL, &c->args);
 }
 
+static align_status call_groups(struct call *c)
+{
+    return align_norm_groups(&c->exec, &c->groups);
+}
+
+/* One list of 8 rewards that offsets cut. */
+static align_status call_ragged(struct call *c)
+{
+    c->groups.reward = align_1d(c->reward, ALIGN_F32, 2 * N);
+    c->groups.mask = align_1d(c->mask, ALIGN_F32, 2 * N);
+    c->groups.out = align_1d(c->out, ALIGN_F32, 2 * N);
+    c->groups.offsets = align_1d(c->offsets, ALIGN_I64, 4);
+    return align_norm_groups(&c->exec, &c->groups);
+}
+
 static align_status call_merge(struct call *c)
 {
     return align_norm_merge(&c->exec, &c->state, &c->other);
@@ -106,6 +129,11 @@ static void seal(struct call *c)
         c->bytes[ALIGN_NORM_BYTES - 8 + i] = (unsigned char)(hash >> 8 * i);
 }
 
+static void use_kind(struct call *c, int32_t kind)
+{
+    ck_assert_int_eq(align_norm_params_init(&c->params, sizeof c->params, kind), 0);
+}
+
 #define SPOIL(name, body)                                                                          \
     static void name(struct call *c)                                                               \
     {                                                                                              \
@@ -113,10 +141,10 @@ static void seal(struct call *c)
     }
 
 SPOIL(no_change, (void)c)
-SPOIL(kind_9, c->params.kind = 9)
+SPOIL(kind_99, c->params.kind = 99)
 SPOIL(form_0, c->params.eps_form = 0)
 SPOIL(nan_3, c->params.nan = 3)
-SPOIL(few_7, c->params.few = 7)
+SPOIL(few_8, c->params.few = 8)
 SPOIL(equal_below, c->params.equal = -1)
 SPOIL(reserved_1, c->params.reserved = 1)
 SPOIL(formula, c->params.eps = 0; c->params.few = ALIGN_NORM_AS_FORMULA)
@@ -135,6 +163,47 @@ SPOIL(state_size, c->state.size = 8)
 SPOIL(moments_size, c->moments.size = 8)
 SPOIL(refuse_nan, c->params.nan = ALIGN_NORM_NAN_REFUSE; c->reward[1][2] = NAN)
 SPOIL(finite_flag, c->exec.flags = ALIGN_FLAG_FINITE; c->reward[1][3] = INFINITY)
+SPOIL(kind_of_groups, use_kind(c, ALIGN_NORM_LEAVE_OUT))
+SPOIL(use_kind_affine, use_kind(c, ALIGN_NORM_AFFINE))
+SPOIL(use_kind_length, use_kind(c, ALIGN_NORM_LENGTH_CENTER))
+SPOIL(use_quantile, use_kind(c, ALIGN_NORM_QUANTILE);
+      c->args.reference = align_1d(c->weight, ALIGN_F32, N))
+SPOIL(quantile_falls, use_quantile(c); c->weight[2] = -1)
+SPOIL(quantile_nan, use_quantile(c); c->weight[3] = NAN)
+SPOIL(quantile_none, use_quantile(c); c->args.reference.ndim = 0)
+SPOIL(quantile_empty, use_quantile(c); c->args.reference.shape[0] = 0)
+SPOIL(rank_alone, use_kind(c, ALIGN_NORM_RANK))
+SPOIL(steep, c->params.steepness = 1)
+SPOIL(steep_nan, c->params.kind = 7; c->params.steepness = NAN)
+SPOIL(set_reference, c->args.reference = align_2d(c->length, ALIGN_F32, 2, N))
+SPOIL(reference_nan, use_kind(c, ALIGN_NORM_REFERENCE); set_reference(c); c->length[1][0] = NAN;
+      c->exec.flags = ALIGN_FLAG_FINITE)
+SPOIL(finite_dout, c->dout[0][1] = INFINITY; c->exec.flags = ALIGN_FLAG_FINITE)
+SPOIL(group_then, c->params.few = ALIGN_NORM_AS_REFUSE; c->groups.then = &c->params)
+SPOIL(group_then_kind, kind_of_groups(c); c->groups.then = &c->params)
+SPOIL(group_flags, c->groups.flags = 2)
+SPOIL(group_each, c->params.kind = ALIGN_NORM_BATCH_SCALE; c->groups.flags = 1)
+SPOIL(group_few, c->params.few = ALIGN_NORM_AS_REFUSE; memset(c->mask[1], 0, sizeof c->mask[1]))
+SPOIL(group_equal, c->params.equal = ALIGN_NORM_AS_REFUSE;
+      memset(c->reward[1], 0, sizeof c->reward[1]))
+SPOIL(group_mask, c->mask[1][2] = .5f)
+SPOIL(group_weight, c->groups.weight = align_1d(c->weight, ALIGN_F32, 1); c->weight[0] = NAN)
+SPOIL(group_length, use_kind_length(c); c->groups.length = align_2d(c->length, ALIGN_F32, 2, N);
+      c->length[1][3] = -2)
+SPOIL(no_length, use_kind_length(c))
+SPOIL(length_unread, c->groups.length = align_2d(c->length, ALIGN_F32, 2, N))
+SPOIL(group_reference, c->groups.reference = align_1d(c->reference, ALIGN_F32, 2))
+SPOIL(group_no_reference, use_kind(c, ALIGN_NORM_REFERENCE))
+SPOIL(group_reference_nan, group_no_reference(c); group_reference(c); c->reference[1] = NAN;
+      c->exec.flags = ALIGN_FLAG_FINITE)
+SPOIL(group_no_out, c->groups.out.ndim = 0)
+SPOIL(group_no_reward, c->groups.reward.ndim = 0)
+SPOIL(group_flat, c->groups.reward.ndim = 1)
+SPOIL(group_size, c->groups.size = 8)
+SPOIL(offsets_fall, c->offsets[1] = 5; c->offsets[2] = 4; c->offsets[3] = 8)
+SPOIL(offsets_start, c->offsets[0] = 1; c->offsets[3] = 8)
+SPOIL(offsets_end, c->offsets[3] = 7)
+SPOIL(offsets_beyond, c->offsets[1] = 9)
 SPOIL(weight_below, c->mask[1][1] = -1)
 SPOIL(weight_nan, c->mask[0][3] = NAN)
 SPOIL(refuse_few, c->params.few = ALIGN_NORM_AS_REFUSE; memset(c->mask, 0, sizeof c->mask))
@@ -146,7 +215,7 @@ SPOIL(set_dreward, c->args.dreward = align_2d(c->dreward, ALIGN_F32, 2, N))
 SPOIL(out_and_dout, set_out(c); set_dout(c))
 SPOIL(no_reward, c->args.reward.ndim = 0)
 SPOIL(other_ddof, c->other.ddof = 0)
-SPOIL(other_bad, c->other.kind = 12)
+SPOIL(other_bad, c->other.kind = 99)
 SPOIL(few_bytes, c->n_bytes = ALIGN_NORM_BYTES - 1)
 SPOIL(foreign, c->bytes[0] = 'B')
 SPOIL(later_format, c->bytes[8] = 2)
@@ -168,10 +237,10 @@ static const struct row {
     int64_t index[2];
     double value;
 } rows[] = {
-    {"kind", kind_9, call_batch, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 9},
+    {"kind", kind_99, call_batch, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 99},
     {"form", form_0, call_batch, ALIGN_E_ARG, "align_norm_params.eps_form", 0, {0}, 0},
     {"nan", nan_3, call_batch, ALIGN_E_ARG, "align_norm_params.nan", 0, {0}, 3},
-    {"few", few_7, call_batch, ALIGN_E_ARG, "align_norm_params.few", 0, {0}, 7},
+    {"few", few_8, call_batch, ALIGN_E_ARG, "align_norm_params.few", 0, {0}, 8},
     {"equal", equal_below, call_batch, ALIGN_E_ARG, "align_norm_params.equal", 0, {0}, -1},
     {"reserved", reserved_1, call_batch, ALIGN_E_ARG, "align_norm_params.reserved", 0, {0}, 1},
     {"formula", formula, call_batch, ALIGN_E_ARG, "align_norm_params.eps", 0, {0}, 0},
@@ -218,6 +287,163 @@ static const struct row {
     {"weight", weight_below, call_update, ALIGN_E_RANGE, "align_norm_args.mask", 2, {1, 1}, -1},
     {"weight", weight_below, call_running, ALIGN_E_RANGE, "align_norm_args.mask", 2, {1, 1}, -1},
     {"weight nan", weight_nan, call_batch, ALIGN_E_RANGE, "align_norm_args.mask", 2, {0, 3}, NAN},
+    {"place", kind_of_groups, call_batch, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 14},
+    {"place", use_kind_affine, call_groups, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 5},
+    {"then place", group_then_kind, call_groups, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 14},
+    {"samples", quantile_falls, call_batch, ALIGN_E_RANGE, "align_norm_args.reference", 1, {2}, -1},
+    {"samples", quantile_nan, call_batch, ALIGN_E_RANGE, "align_norm_args.reference", 1, {3}, NAN},
+    {"samples", quantile_none, call_batch, ALIGN_E_ARG, "align_norm_args.reference", 0, {0}, 0},
+    {"samples", quantile_empty, call_batch, ALIGN_E_SHAPE, "align_norm_args.reference", 0, {0}, 0},
+    {"rank", rank_alone, call_batch, ALIGN_E_SCRATCH, "align_exec.scratch_size", 0, {0}, 0},
+    {"steepness", steep, call_batch, ALIGN_E_ARG, "align_norm_params.steepness", 0, {0}, 0},
+    {"steepness", steep_nan, call_batch, ALIGN_E_RANGE, "align_norm_params.steepness", 0, {0}, NAN},
+    {"reference", set_reference, call_batch, ALIGN_E_ARG, "align_norm_args.reference", 0, {0}, 0},
+    {"reference", set_reference, call_running, ALIGN_E_ARG, "align_norm_args.reference", 0, {0}, 0},
+    {"reference", set_reference, call_update, ALIGN_E_ARG, "align_norm_args.reference", 0, {0}, 0},
+    {"reference",
+     reference_nan,
+     call_batch,
+     ALIGN_E_RANGE,
+     "align_norm_args.reference",
+     2,
+     {1, 0},
+     NAN},
+    {"dout", finite_dout, call_batch, ALIGN_E_RANGE, "align_norm_args.dout", 2, {0, 1}, INFINITY},
+    {"then", group_then, call_groups, ALIGN_E_ARG, "align_norm_groups_args.then", 0, {0}, 0},
+    {"flags", group_flags, call_groups, ALIGN_E_ARG, "align_norm_groups_args.flags", 0, {0}, 2},
+    {"each", group_each, call_groups, ALIGN_E_ARG, "align_norm_groups_args.flags", 0, {0}, 1},
+    {"group few",
+     group_few,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.reward",
+     2,
+     {1, 0},
+     0},
+    {"group equal",
+     group_equal,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.reward",
+     2,
+     {1, 0},
+     0},
+    {"group nan",
+     refuse_nan,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.reward",
+     2,
+     {1, 2},
+     NAN},
+    {"group flag",
+     finite_flag,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.reward",
+     2,
+     {1, 3},
+     INFINITY},
+    {"group mask",
+     group_mask,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.mask",
+     2,
+     {1, 2},
+     .5},
+    {"group weight",
+     group_weight,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.weight",
+     1,
+     {0},
+     NAN},
+    {"length",
+     group_length,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.length",
+     2,
+     {1, 3},
+     -2},
+    {"no length", no_length, call_groups, ALIGN_E_ARG, "align_norm_groups_args.length", 0, {0}, 0},
+    {"length", length_unread, call_groups, ALIGN_E_ARG, "align_norm_groups_args.length", 0, {0}, 0},
+    {"reference",
+     group_reference,
+     call_groups,
+     ALIGN_E_ARG,
+     "align_norm_groups_args.reference",
+     0,
+     {0},
+     0},
+    {"no reference",
+     group_no_reference,
+     call_groups,
+     ALIGN_E_ARG,
+     "align_norm_groups_args.reference",
+     0,
+     {0},
+     0},
+    {"reference",
+     group_reference_nan,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.reference",
+     1,
+     {1},
+     NAN},
+    {"no out", group_no_out, call_groups, ALIGN_E_ARG, "align_norm_groups_args.out", 0, {0}, 0},
+    {"no reward",
+     group_no_reward,
+     call_groups,
+     ALIGN_E_ARG,
+     "align_norm_groups_args.reward",
+     0,
+     {0},
+     0},
+    {"flat", group_flat, call_groups, ALIGN_E_SHAPE, "align_norm_groups_args.reward", 0, {0}, 1},
+    {"groups size",
+     group_size,
+     call_groups,
+     ALIGN_E_VERSION,
+     "align_norm_groups_args.size",
+     0,
+     {0},
+     8},
+    {"offsets",
+     offsets_fall,
+     call_ragged,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.offsets",
+     1,
+     {2},
+     4},
+    {"offsets",
+     offsets_start,
+     call_ragged,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.offsets",
+     1,
+     {0},
+     1},
+    {"offsets",
+     offsets_end,
+     call_ragged,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.offsets",
+     1,
+     {3},
+     7},
+    {"offsets",
+     offsets_beyond,
+     call_ragged,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.offsets",
+     1,
+     {1},
+     9},
     {"few", refuse_few, call_batch, ALIGN_E_RANGE, "align_norm_args.reward", 0, {0}, 0},
     {"equal", refuse_equal, call_batch, ALIGN_E_RANGE, "align_norm_args.reward", 0, {0}, 0},
     {"params", set_params, call_update, ALIGN_E_ARG, "align_norm_args.params", 0, {0}, 0},
@@ -230,7 +456,7 @@ static const struct row {
     {"no output", no_change, call_apply, ALIGN_E_ARG, "align_norm_args.out", 0, {0}, 0},
     {"no reward", no_reward, call_update, ALIGN_E_ARG, "align_norm_args.reward", 0, {0}, 0},
     {"other", other_ddof, call_merge, ALIGN_E_ARG, "other.ddof", 0, {0}, 0},
-    {"other", other_bad, call_merge, ALIGN_E_ARG, "other.kind", 0, {0}, 12},
+    {"other", other_bad, call_merge, ALIGN_E_ARG, "other.kind", 0, {0}, 99},
     {"save short", few_bytes, call_save, ALIGN_E_SCRATCH, "n_bytes", 0, {0}, ALIGN_NORM_BYTES - 1},
     {"load short", few_bytes, call_load, ALIGN_E_SCRATCH, "n_bytes", 0, {0}, ALIGN_NORM_BYTES - 1},
     {"foreign", foreign, call_load, ALIGN_E_VERSION, "bytes", 0, {0}, 0},
@@ -382,6 +608,48 @@ START_TEST(every_tensor_obeys_every_rule)
 }
 END_TEST
 
+static const struct field group_fields[] = {
+    {"align_norm_groups_args.reward", offsetof(align_norm_groups_args, reward), false, false},
+    {"align_norm_groups_args.mask", offsetof(align_norm_groups_args, mask), false, true},
+    {"align_norm_groups_args.length", offsetof(align_norm_groups_args, length), false, true},
+    {"align_norm_groups_args.out", offsetof(align_norm_groups_args, out), true, false},
+};
+
+START_TEST(every_tensor_of_groups_obeys_every_rule)
+{
+    static struct call c;
+    static const float zeros[2][N];
+    for (size_t f = 0; f < sizeof group_fields / sizeof group_fields[0]; f++)
+        for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++) {
+            bool counts = rules[r].spoil == dtype_i32 && f == 2; /* a length may be I32 */
+            if ((rules[r].outputs_only && !group_fields[f].output) ||
+                (rules[r].not_reward && f == 0) || counts)
+                continue;
+            make_good(&c);
+            use_kind_length(&c);
+            c.groups.length = align_2d(c.length, ALIGN_F32, 2, N);
+            rules[r].spoil((align_tensor *)(void *)((char *)&c.groups + group_fields[f].offset),
+                           &c);
+            align_status status = align_norm_groups(&c.exec, &c.groups);
+            ck_assert_msg(status == rules[r].status, "%s, rule %d: %d, %s", group_fields[f].name,
+                          (int)r, (int)status, c.error.text);
+            ck_assert_str_eq(c.error.field, group_fields[f].name);
+            ck_assert_mem_eq(c.out, zeros, sizeof zeros);
+        }
+}
+END_TEST
+
+START_TEST(presets_exist_or_are_refused)
+{
+    align_norm_params group = {.size = sizeof group}, then = {.size = sizeof then};
+    uint32_t flags = 7;
+    ck_assert_int_eq(align_norm_preset_get("trl", "passk", &group, &then, &flags), ALIGN_E_ARG);
+    ck_assert_int_eq(align_norm_preset_get("nobody", "grpo", &group, &then, &flags), ALIGN_E_ARG);
+    ck_assert_int_eq(align_norm_preset_get(NULL, "grpo", &group, &then, &flags), ALIGN_E_ARG);
+    ck_assert_int_eq(flags, 7);
+}
+END_TEST
+
 START_TEST(init_refuses_bad_parameters)
 {
     align_norm_params p;
@@ -389,6 +657,8 @@ START_TEST(init_refuses_bad_parameters)
     memset(&s, 0x11, sizeof s);
     align_norm before = s;
     ck_assert_int_eq(align_norm_params_init(&p, sizeof p, 0), ALIGN_E_ARG);
+    ck_assert_int_eq(align_norm_params_init(&p, sizeof p, ALIGN_NORM_RANK), 0);
+    ck_assert_int_eq(align_norm_init(&s, sizeof s, &p), ALIGN_E_ARG);
     ck_assert_int_eq(align_norm_params_init(&p, sizeof p, ALIGN_NORM_MINMAX), 0);
     ck_assert_int_eq(align_norm_init(&s, 8, &p), ALIGN_E_VERSION);
     p.ddof = -1;
@@ -409,4 +679,5 @@ START_TEST(every_row_of_the_area_is_reached)
 END_TEST
 
 SUITE_MAIN("norm errors", null_structs_are_refused, every_tensor_obeys_every_rule,
+           every_tensor_of_groups_obeys_every_rule, presets_exist_or_are_refused,
            init_refuses_bad_parameters, every_row_of_the_area_is_reached)

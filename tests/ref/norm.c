@@ -88,3 +88,106 @@ void ref_norm_batch(const align_norm_params *p, const double *x, const double *w
             y[i] = y[i] < p->clip_low ? p->clip_low : y[i] > p->clip_high ? p->clip_high : y[i];
     }
 }
+
+static long double mean_without(const double *x, int n, int left_out)
+{
+    long double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += i == left_out ? 0 : x[i];
+    return sum / (left_out < 0 ? n : n - 1);
+}
+
+static long double deviation_without(const double *x, int n, int left_out, double ddof)
+{
+    long double mean = mean_without(x, n, left_out), sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += i == left_out ? 0 : (x[i] - mean) * (x[i] - mean);
+    return sqrtl(sum / ((left_out < 0 ? n : n - 1) - ddof));
+}
+
+static long double mean_by_length(const double *x, const double *length, int n)
+{
+    long double tokens = 0, sum = 0;
+    for (int i = 0; i < n; i++) {
+        tokens += length[i];
+        sum += (long double)length[i] * x[i];
+    }
+    return sum / tokens;
+}
+
+/* The greatest of the others, for the greatest; else x itself, so that the difference is 0. */
+static long double next_of_best(const double *x, int n, int i)
+{
+    double next = -INFINITY;
+    for (int j = 0; j < n; j++) {
+        if (j != i && (x[j] > x[i] || (x[j] == x[i] && j < i)))
+            return x[i];
+        next = j != i && x[j] > next ? x[j] : next;
+    }
+    return next;
+}
+
+static long double rank_of(const double *x, int n, int i)
+{
+    int below = 0, same = 0;
+    for (int j = 0; j < n; j++) {
+        below += x[j] < x[i];
+        same += x[j] == x[i];
+    }
+    return below + (same + 1) / 2.0L;
+}
+
+void ref_norm_group(const align_norm_params *p, const double *x, const double *length, int n,
+                    double batch, double share, double *y)
+{
+    long double mu = mean_without(x, n, -1), low = INFINITY, high = -INFINITY;
+    for (int i = 0; i < n; i++) {
+        low = fminl(low, x[i]);
+        high = fmaxl(high, x[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        long double v = 0, others = mean_without(x, n, i);
+        switch (p->kind) {
+        case ALIGN_NORM_ZSCORE:
+            v = (x[i] - mu) / widened(p, deviation_without(x, n, -1, p->ddof));
+            break;
+        case ALIGN_NORM_CENTER:
+            v = x[i] - mu;
+            break;
+        case ALIGN_NORM_SCALE:
+            v = x[i] / widened(p, deviation_without(x, n, -1, p->ddof));
+            break;
+        case ALIGN_NORM_MINMAX:
+            v = (x[i] - low) / widened(p, high - low);
+            break;
+        case ALIGN_NORM_RANK:
+            v = (rank_of(x, n, i) - 0.5L) / n;
+            break;
+        case ALIGN_NORM_RANK_CENTER:
+            v = (rank_of(x, n, i) - 1) / (n - 1) - 0.5L;
+            break;
+        case ALIGN_NORM_LEAVE_OUT:
+            v = x[i] - others;
+            break;
+        case ALIGN_NORM_LEAVE_OUT_ZSCORE:
+            v = (x[i] - others) / widened(p, deviation_without(x, n, i, p->ddof));
+            break;
+        case ALIGN_NORM_BATCH_SCALE:
+            v = (x[i] - mu) / widened(p, batch);
+            break;
+        case ALIGN_NORM_MEAN_RATIO:
+            v = (x[i] - mu) / copysignl(widened(p, fabsl(mu)), mu);
+            break;
+        case ALIGN_NORM_LENGTH_CENTER:
+            v = x[i] - mean_by_length(x, length, n);
+            break;
+        case ALIGN_NORM_NONZERO:
+            v = (x[i] - mu) * share;
+            break;
+        default:
+            v = (x[i] - next_of_best(x, n, i)) / widened(p, deviation_without(x, n, -1, p->ddof));
+            break;
+        }
+        y[i] = (double)(v * p->gain + p->bias);
+    }
+}
