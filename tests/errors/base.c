@@ -5,6 +5,9 @@
 #include "reach.h"
 #include "tensor.h"
 
+#include <libalign/align.h>
+#include <math.h>
+
 static align_error error;
 
 static align_exec reporting(void)
@@ -140,26 +143,57 @@ static void provoke_running(void)
            "align_exec.parallel returned 7 after 0 of 3 tasks");
 }
 
+/* Rows that many calls share, through the calls. */
+static void provoke_fields(void)
+{
+    double score[4] = {1, 2, NAN, 4}, value;
+    align_exec exec = reporting();
+    align_loss_args loss;
+    align_loss_args_init(&loss, sizeof loss);
+    loss.loss = ALIGN_LOSS_DPO;
+    loss.value = align_1d(&value, ALIGN_F64, 1);
+    expect(align_loss_eval(&exec, &loss), ALIGN_E_ARG,
+           "align_loss_args.score is absent, and dpo needs it");
+    loss.score = align_2d(score, ALIGN_F64, 2, 2);
+    loss.label = loss.score;
+    expect(align_loss_eval(&exec, &loss), ALIGN_E_ARG,
+           "align_loss_args.label is set, and dpo does not read it");
+    loss.label.ndim = 0;
+    loss.weight = align_1d((double[]){1, -1}, ALIGN_F64, 2);
+    expect(align_loss_eval(&exec, &loss), ALIGN_E_RANGE,
+           "align_loss_args.weight[1] = -1, expected a finite number of 0 or more");
+    loss.weight.ndim = 0;
+    loss.prob = align_1d((double[]){1.5, 1}, ALIGN_F64, 2);
+    expect(align_loss_eval(&exec, &loss), ALIGN_E_RANGE,
+           "align_loss_args.prob[0] = 1.5, expected 0..1");
+    loss.prob.ndim = 0;
+    exec.flags = ALIGN_FLAG_FINITE;
+    expect(align_loss_eval(&exec, &loss), ALIGN_E_RANGE,
+           "align_loss_args.score[1,0] = nan, and ALIGN_FLAG_FINITE is set");
+
+    float logits[4] = {0};
+    align_tokens tokens;
+    align_head head;
+    align_tokens_init(&tokens, sizeof tokens);
+    align_head_init(&head, sizeof head);
+    tokens.target = align_1d((int32_t[]){0, 0}, ALIGN_I32, 2);
+    head.tokens = &tokens;
+    head.logits = align_2d(logits, ALIGN_F32, 2, 2);
+    head.logits.stride[1] = 2;
+    head.lse = align_1d(score, ALIGN_F64, 2);
+    expect(align_head_forward(&exec, &head), ALIGN_E_LAYOUT,
+           "align_head.logits has stride 2 along axis 1, expected 1");
+}
+
 START_TEST(every_general_check_is_reached)
 {
-    static const char *const here[] = {"STRUCT_",
-                                       "NULL_STRUCT",
-                                       "FLAG_UNKNOWN",
-                                       "TENSOR_NDIM",
-                                       "TENSOR_SIZE",
-                                       "TENSOR_NEGATIVE",
-                                       "TENSOR_EXTENT",
-                                       "TENSOR_D",
-                                       "TENSOR_ALIGN",
-                                       "TENSOR_S",
-                                       "SCRATCH_SMALL",
-                                       "PARALLEL_FAILED",
-                                       NULL};
+    static const char *const areas[] = {ERROR_AREAS NULL};
     provoke_structs();
     provoke_tensors();
     provoke_shapes_and_overlaps();
     provoke_running();
-    reach_demand(here, false);
+    provoke_fields();
+    reach_demand(areas, true);
 }
 END_TEST
 
