@@ -251,8 +251,10 @@ static align_status check_tensors(struct align__head *head, enum align__head_use
         status = check_form(head, &fields[i]);
         if (status != ALIGN_E_NONE)
             return status;
+        if (fields[i].form != FORM_LOGITS || !align__present(named.tensor) || head->vocab < 2)
+            continue;
         int32_t inner = named.tensor->ndim - 1;
-        if (fields[i].form == FORM_LOGITS && head->vocab > 1 && named.tensor->stride[inner] != 1)
+        if (named.tensor->stride[inner] != 1)
             return ALIGN__FAIL(&head->exec, TENSOR_INNER, .owner = owner, .field = fields[i].name,
                                .value = (double)named.tensor->stride[inner], .low = inner);
     }

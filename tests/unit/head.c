@@ -575,10 +575,22 @@ START_TEST(empty_batches)
 }
 END_TEST
 
+START_TEST(scratch_needs_no_gradient)
+{
+    struct rows r;
+    rows_make(&r, 3, 8);
+    r.head.dlogits.ndim = 0;
+    size_t least = 1, best = 1;
+    ck_assert_int_eq(align_head_scratch(NULL, &r.head, &least, &best), ALIGN_E_NONE);
+    ck_assert(least == 0 && best == 0);
+    rows_free(&r);
+}
+END_TEST
+
 SUITE_MAIN("unit/head", tails_keep_their_relative_accuracy, known_tails_down_to_1e_300,
            equal_logits_give_log_v, large_vocabulary_agrees_with_reference, corners_are_exact,
            softcap_bounds_infinite_logits, nan_stays_in_its_sequence,
            rows_that_do_not_count_are_never_touched, any_runner_gives_the_same_bits,
            any_instruction_set_gives_the_same_bits, in_place_equals_out_of_place,
            adding_equals_writing_and_adding, padded_equals_packed, shift_equals_slices,
-           empty_batches)
+           empty_batches, scratch_needs_no_gradient)
