@@ -37,7 +37,8 @@ struct bench_kind {
     void (*setup)(struct bench *bench);
 };
 
-extern const struct bench_kind bench_limit_kinds[];
+extern const struct bench_kind bench_limit_kinds[], bench_head_kinds[], bench_loss_kinds[],
+    bench_fit_kinds[];
 extern const char *const bench_cases[];
 
 /* The kind of a line, or NULL. */

@@ -1,0 +1,103 @@
+/* Dense heads: one sequence a 64 rows, F32 results. */
+#include "bench.h"
+
+struct head_state {
+    align_head head;
+    align_tokens tokens;
+};
+
+static struct head_state *make_state(struct bench *bench)
+{
+    struct head_state *state = bench_alloc(1, sizeof *state);
+    int64_t n = bench_number(bench->line, "n", 1024), v = bench_number(bench->line, "v", 32000);
+    int64_t sequences = (n + 63) / 64;
+    align_tokens_init(&state->tokens, sizeof state->tokens);
+    state->tokens.target = bench_tensor(ALIGN_I32, n, 0);
+    bench_fill(state->tokens.target, 0, (double)v);
+    state->tokens.offsets = bench_tensor(ALIGN_I64, sequences + 1, 0);
+    for (int64_t s = 0; s <= sequences; s++)
+        ((int64_t *)state->tokens.offsets.data)[s] = s * 64 < n ? s * 64 : n;
+    align_head *head = &state->head;
+    align_head_init(head, sizeof *head);
+    head->tokens = &state->tokens;
+    head->logits = bench_tensor(bench_dtype(bench->line), n, v);
+    bench_fill(head->logits, -8, 8);
+    head->logp = bench_tensor(ALIGN_F32, sequences, 0);
+    head->token_logp = bench_tensor(ALIGN_F64, n, 0);
+    head->lse = bench_tensor(ALIGN_F64, n, 0);
+    head->dlogp = bench_tensor(ALIGN_F32, sequences, 0);
+    bench_fill(head->dlogp, 0.5, 1);
+    bench->state = state;
+    size_t least, best;
+    bench_must(bench, align_head_scratch(&bench->exec, head, &least, &best));
+    bench_scratch(bench, best);
+    return state;
+}
+
+static double logits_bytes(const struct head_state *state)
+{
+    const align_tensor *logits = &state->head.logits;
+    return (double)logits->shape[0] * (double)logits->shape[1] * align_dtype_bytes(logits->dtype);
+}
+
+static void run_forward(struct bench *bench)
+{
+    struct head_state *state = bench->state;
+    bench_must(bench, align_head_forward(&bench->exec, &state->head));
+}
+
+static void run_backward(struct bench *bench)
+{
+    struct head_state *state = bench->state;
+    bench_must(bench, align_head_backward(&bench->exec, &state->head));
+}
+
+static void run_both(struct bench *bench)
+{
+    run_forward(bench);
+    run_backward(bench);
+}
+
+static void setup_forward(struct bench *bench)
+{
+    bench->work = logits_bytes(make_state(bench));
+    bench->run = run_forward;
+}
+
+/* Into a gradient of its own: in place, the second run would read gradients as logits. The time is
+ * that of reading one array and writing another. */
+static void setup_backward(struct bench *bench)
+{
+    struct head_state *state = make_state(bench);
+    const align_tensor *logits = &state->head.logits;
+    state->head.dlogits = bench_tensor(logits->dtype, logits->shape[0], logits->shape[1]);
+    run_forward(bench);
+    bench->work = 2 * logits_bytes(state);
+    bench->run = run_backward;
+}
+
+/* In place. From the second run on the logits are gradients, which costs the same, but would become
+ * equal numbers; so the weights are small. */
+static void setup_backward_in_place(struct bench *bench)
+{
+    struct head_state *state = make_state(bench);
+    run_forward(bench);
+    state->head.dlogits = state->head.logits;
+    bench->work = 2 * logits_bytes(state);
+    bench->run = run_backward;
+}
+
+static void setup_both(struct bench *bench)
+{
+    setup_backward(bench);
+    bench->work = 1.5 * bench->work;
+    bench->run = run_both;
+}
+
+const struct bench_kind bench_head_kinds[] = {
+    {"dense_forward", "GB/s", "limit.read", setup_forward},
+    {"dense_backward", "GB/s", "limit.copy", setup_backward},
+    {"dense_backward_in_place", "GB/s", "limit.update", setup_backward_in_place},
+    {"dense_both", "GB/s", "limit.copy", setup_both},
+    {NULL, NULL, NULL, NULL},
+};
