@@ -15,9 +15,10 @@
  * Infinities and NaN, the same for every row (docs/numerics.md has the table):
  *  - -inf is a value (a sequence of probability 0), never a mask. A difference of two equal infinities
  *    (score - ref, or chosen - rejected) is 0, and the metric non_finite counts the group.
- *  - No result is NaN unless a NaN came in. A NaN in score, ref, old, aux or count makes the value and
- *    the gradients of that group NaN, and those of no other group. ALIGN_FLAG_FINITE refuses both NaN
- *    and infinities in these with RANGE and their index.
+ *  - No result is NaN unless a NaN came in, but for the value where groups at +inf and at -inf meet.
+ *    A NaN in score, ref, old, aux or count makes the value and the gradients of that group NaN, and
+ *    those of no other group. ALIGN_FLAG_FINITE refuses both NaN and infinities in these with RANGE
+ *    and their index.
  *  - label, prob, weight and offset must be finite, always.
  */
 #ifndef LIBALIGN_LOSS_H
