@@ -1,0 +1,29 @@
+/* The command line of libalign-tune. */
+#ifndef TUNE_OPTIONS_H
+#define TUNE_OPTIONS_H
+
+#include "data.h"
+#include "util.h"
+
+enum { SET_LIMIT = 16 };
+
+typedef struct options {
+    const char *model, *tokenizer, *data;
+    data_kind kind;
+    const char *loss;
+    struct {
+        const char *name;
+        double value;
+    } set[SET_LIMIT]; /* parameters of the loss */
+    int sets;
+    int steps, batch, held_out, seed,
+        threads; /* steps -1: once through the data; held_out -1: a tenth */
+    double rate;
+    const char *ref_cache, *log, *plot, *save, *sample;
+    bool list_losses, help;
+} options;
+
+bool options_read(options *o, int argc, char **argv, problem *why);
+void options_help(const char *program);
+
+#endif
