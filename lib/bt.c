@@ -1,19 +1,7 @@
-#include "bt.h"
+#include "bt_call.h"
 
 #include <math.h>
 #include <string.h>
-
-#define ARGS "align_bt_args"
-#define ROWS "align_bt_rows"
-
-/* Sizes of the structs in the release that brought them. */
-enum { ROWS_FIRST_SIZE = sizeof(align_bt_rows), ARGS_FIRST_SIZE = sizeof(align_bt_args) };
-
-void align_bt_rows_init(align_bt_rows *rows, size_t size)
-{
-    memset(rows, 0, size);
-    rows->size = size;
-}
 
 void align_bt_args_init(align_bt_args *args, size_t size)
 {
@@ -21,147 +9,55 @@ void align_bt_args_init(align_bt_args *args, size_t size)
     args->size = size;
 }
 
-/* ---- checks ------------------------------------------------------------------------------- */
-
-struct call {
-    align_exec exec;
-    align_bt_args args;
-    align_bt_rows rows;
-    int64_t pairs, edges; /* at most */
-};
-
-static align_status check_rows(struct call *call)
-{
-    const align_exec *exec = &call->exec;
-    align_bt_rows *rows = &call->rows;
-    const struct {
-        struct align__named named;
-        int set;
-        bool needed;
-    } fields[] = {
-        {{ROWS, "first", &rows->first}, ALIGN__SET_INDEX, true},
-        {{ROWS, "second", &rows->second}, ALIGN__SET_INDEX, true},
-        {{ROWS, "outcome", &rows->outcome}, ALIGN__SET_REAL, false},
-        {{ROWS, "weight", &rows->weight}, ALIGN__SET_REAL, false},
-    };
-    if (call->args.rows == NULL)
-        return ALIGN__FAIL(exec, FIELD_MISSING, .owner = ARGS, .field = "rows",
-                           .word = "align_bt_fit");
-    align_status status = align__import(exec, ROWS, rows, sizeof *rows, ROWS_FIRST_SIZE,
-                                        call->args.rows);
-    for (size_t i = 0; status == ALIGN_E_NONE && i < sizeof fields / sizeof fields[0]; i++) {
-        if (fields[i].needed && !align__present(fields[i].named.tensor))
-            return ALIGN__FAIL(exec, FIELD_MISSING, .owner = ROWS, .field = fields[i].named.field,
-                               .word = "align_bt_fit");
-        status = align__check_tensor(exec, fields[i].named, fields[i].set);
-        if (status == ALIGN_E_NONE)
-            status = align__check_shape(exec, fields[i].named, 1,
-                                        i == 0 ? fields[0].named.tensor->shape : rows->first.shape);
-    }
-    return status;
-}
-
-static align_status check_numbers(const struct call *call)
-{
-    const align_exec *exec = &call->exec;
-    const align_bt_args *args = &call->args;
-    if (args->flags != 0)
-        return ALIGN__FAIL(exec, FLAG_UNKNOWN, .owner = ARGS, .field = "flags",
-                           .value = args->flags, .word = "align_bt_fit");
-    if (args->n_items < 2 || args->n_items > INT32_MAX)
-        return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = ARGS, .field = "n_items",
-                           .value = (double)args->n_items, .low = 2, .high = INT32_MAX);
-    if (!(args->tolerance >= 0 && args->tolerance <= 1))
-        return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = ARGS, .field = "tolerance",
-                           .value = args->tolerance, .high = 1);
-    if (args->max_iterations < 0)
-        return ALIGN__FAIL(exec, FIELD_VALUE, .owner = ARGS, .field = "max_iterations",
-                           .value = (double)args->max_iterations, .word = "0 or more");
-    return ALIGN_E_NONE;
-}
-
-static align_status check_outputs(const struct call *call)
-{
-    const align_exec *exec = &call->exec;
-    const align_bt_args *args = &call->args;
-    const struct align__named all[] = {
-        {ARGS, "strength", &args->strength},  {ARGS, "component", &args->component},
-        {ARGS, "part", &args->part},          {ROWS, "first", &call->rows.first},
-        {ROWS, "second", &call->rows.second}, {ROWS, "outcome", &call->rows.outcome},
-        {ROWS, "weight", &call->rows.weight},
-    };
-    enum { OUTPUTS = 3, ALL = sizeof all / sizeof all[0] };
-    if (!align__present(&args->strength))
-        return ALIGN__FAIL(exec, FIELD_MISSING, .owner = ARGS, .field = "strength",
-                           .word = "align_bt_fit");
-    align_status status = ALIGN_E_NONE;
-    for (int i = 0; status == ALIGN_E_NONE && i < OUTPUTS; i++) {
-        status = align__check_tensor(exec, all[i], i == 0 ? ALIGN__SET_WIDE : ALIGN__SET_INDEX);
-        if (status == ALIGN_E_NONE)
-            status = align__check_shape(exec, all[i], 1, &args->n_items);
-    }
-    for (int i = 0; status == ALIGN_E_NONE && i < OUTPUTS; i++)
-        status = align__check_output(exec, all[i], all, ALL);
-    return status;
-}
-
-/* All that can be said without reading what the tensors hold. */
-static align_status open_call(struct call *call, const align_exec *user_exec,
-                              const align_bt_args *user_args)
-{
-    align_status status = align__enter(&call->exec, user_exec);
-    if (status == ALIGN_E_NONE)
-        status = align__import(&call->exec, ARGS, &call->args, sizeof call->args, ARGS_FIRST_SIZE,
-                               user_args);
-    if (status == ALIGN_E_NONE)
-        status = check_numbers(call);
-    if (status == ALIGN_E_NONE)
-        status = check_rows(call);
-    if (status == ALIGN_E_NONE)
-        status = check_outputs(call);
-    if (status != ALIGN_E_NONE)
-        return status;
-    int64_t n = call->args.n_items, rows = call->rows.first.shape[0];
-    call->pairs = rows < n * (n - 1) ? rows : n * (n - 1);
-    call->edges = rows < n * (n - 1) / 2 ? rows : n * (n - 1) / 2;
-    return ALIGN_E_NONE;
-}
-
 /* ---- scratch ------------------------------------------------------------------------------ */
 
 struct plan {
-    size_t table, edges, order, begin, graph, fit;
+    size_t table, edges, squares, order, begin, graph, exist, fit, variance;
 };
 
-static bool is_weighted(const struct call *call)
+static struct align__bt_fit shape_of(const struct bt_call *call)
 {
-    return align__present(&call->rows.outcome) || align__present(&call->rows.weight);
+    const align_bt_args *args = &call->args;
+    struct align__bt_fit fit = {.n = args->n_items, .dense = call->dense, .tie = -1, .home = -1};
+    fit.size = fit.n;
+    if (args->ties != ALIGN_BT_TIES_HALF)
+        fit.tie = fit.size++;
+    if ((args->flags & ALIGN_BT_HOME) != 0)
+        fit.home = fit.size++;
+    return fit;
 }
 
-static struct plan make_plan(const struct call *call)
+static struct plan make_plan(const struct bt_call *call)
 {
-    int64_t n = call->args.n_items;
+    size_t n = (size_t)call->args.n_items, edges = (size_t)call->edges;
+    size_t pairs = (size_t)call->pairs;
+    bool rows = call->args.rows != NULL;
+    struct align__bt_fit shape = shape_of(call);
     return (struct plan){
-        .table = align__bt_table_bytes(n, call->pairs, is_weighted(call)),
-        .edges = sizeof(struct align__bt_edge) * (size_t)call->edges,
-        .order = 2 * sizeof(uint32_t) * (size_t)call->pairs,
-        .begin = sizeof(int64_t) * (size_t)(n + 1),
-        .graph = align__bt_graph_bytes(n, call->edges),
-        .fit = align__bt_fit_bytes(n, call->edges),
+        .table = rows ? align__bt_table_bytes(shape.n, call->pairs, call->weighted) : 0,
+        .edges = sizeof(struct align__bt_edge) * (edges + 1),
+        .squares = call->sandwich ? sizeof(double) * ALIGN__BT_SQUARES * (edges + 1) : 0,
+        .order = 2 * sizeof(uint32_t) * pairs,
+        .begin = sizeof(int64_t) * (n + 1),
+        .graph = align__bt_graph_bytes(shape.n, call->edges),
+        .exist = align__bt_exist_bytes(shape.n),
+        .fit = align__bt_fit_bytes(&shape, call->edges),
+        .variance = call->errors ? align__bt_variance_bytes(&shape, call->sandwich) : 0,
     };
 }
 
 static size_t plan_bytes(const struct plan *plan)
 {
     return align__arena_slack() + align__block(plan->table) + align__block(plan->edges) +
-           align__block(plan->order) + align__block(plan->begin) + plan->graph + plan->fit;
+           align__block(plan->squares) + align__block(plan->order) + align__block(plan->begin) +
+           plan->graph + plan->exist + plan->fit + plan->variance;
 }
 
 align_status align_bt_scratch(const align_exec *user_exec, const align_bt_args *user_args,
                               size_t *least, size_t *best)
 {
-    struct call call;
-    align_status status = open_call(&call, user_exec, user_args);
+    struct bt_call call;
+    align_status status = align__bt_open(&call, user_exec, user_args);
     if (status != ALIGN_E_NONE)
         return status;
     struct plan plan = make_plan(&call);
@@ -169,54 +65,229 @@ align_status align_bt_scratch(const align_exec *user_exec, const align_bt_args *
     return ALIGN_E_NONE;
 }
 
+/* ---- from comparisons to a problem --------------------------------------------------------- */
+
+struct work {
+    struct plan plan;
+    struct align__arena arena;
+    struct align__bt_edge_list list;
+    struct align__bt_graph graph;
+    struct align__bt_fit fit;
+    struct align__bt_variance variance;
+    int32_t existence;
+    bool pinned, has_errors;
+};
+
+static void list_edges(struct bt_call *call, struct work *work)
+{
+    if (call->args.rows != NULL) {
+        void *memory = align__arena_take(&work->arena, work->plan.table);
+        align__bt_table_lay(&call->table, memory, work->plan.table, call->args.n_items,
+                            call->weighted, true);
+        align__bt_add_rows(&call->table, &call->rows);
+    }
+    struct align__bt_edge_list *list = &work->list;
+    list->ordered = (call->args.flags & ALIGN_BT_HOME) != 0;
+    list->edges = align__arena_take(&work->arena, work->plan.edges);
+    if (call->sandwich)
+        list->squares = align__arena_take(&work->arena, work->plan.squares);
+    list->order = align__arena_take(&work->arena, work->plan.order);
+    list->begin = align__arena_take(&work->arena, work->plan.begin);
+    align__bt_list_edges(list, &call->table);
+}
+
+/* Edges whose ends lie in different parts go: the limit of the likelihood knows them no more. */
+static void keep_inner(struct align__bt_edge_list *list, const struct align__bt_graph *graph)
+{
+    int64_t kept = 0;
+    for (int64_t e = 0; e < list->count; e++) {
+        if (graph->part[list->edges[e].i] != graph->part[list->edges[e].j])
+            continue;
+        if (list->squares != NULL)
+            memmove(list->squares[kept], list->squares[e], sizeof *list->squares);
+        list->edges[kept++] = list->edges[e];
+    }
+    list->count = kept;
+}
+
+static bool has_ties(const struct align__bt_edge_list *list)
+{
+    for (int64_t e = 0; e < list->count; e++)
+        if (list->edges[e].sum[ALIGN__BT_TIE] > 0)
+            return true;
+    return false;
+}
+
+/* Which parameters there are to fit. Without a tie, nu = 0 and theta = 1 are the best there is, and leave
+ * the model without ties; without a comparison inside a part there is nothing at all. */
+static void choose_parameters(const struct bt_call *call, struct work *work)
+{
+    const align_bt_args *args = &call->args;
+    struct align__bt_fit *fit = &work->fit;
+    bool none = work->list.count == 0 && !work->pinned;
+    *fit = shape_of(call);
+    fit->size = fit->n;
+    fit->ties = args->ties;
+    if (fit->tie >= 0 && (none || !has_ties(&work->list))) {
+        fit->ties = ALIGN_BT_TIES_HALF;
+        fit->tie = -1;
+        if (work->existence == ALIGN_BT_FINITE)
+            work->existence = ALIGN_BT_BOUNDARY;
+    }
+    if (none)
+        fit->home = -1;
+    if (fit->tie >= 0)
+        fit->tie = fit->size++;
+    if (fit->home >= 0)
+        fit->home = fit->size++;
+}
+
+static void decide_existence(const struct bt_call *call, struct work *work)
+{
+    int64_t n = call->args.n_items;
+    bool edge_prior = call->args.prior == ALIGN_BT_PRIOR_EDGE;
+    struct align__bt_graph *graph = &work->graph;
+    work->pinned = align__bt_priors[call->args.prior] != NULL;
+    align__bt_graph_take(graph, &work->arena, n, call->edges);
+    align__bt_graph_find(graph, work->list.edges, work->list.count, edge_prior);
+    work->existence = work->pinned || graph->parts == 1   ? ALIGN_BT_FINITE
+                      : graph->parts == graph->components ? ALIGN_BT_ISLANDS
+                                                          : ALIGN_BT_SEPARATED;
+    if (!work->pinned)
+        keep_inner(&work->list, graph);
+    choose_parameters(call, work);
+    struct align__bt_exist exist = {
+        .count = work->list.count,
+        .edges = work->list.edges,
+        .both = edge_prior,
+        .pinned = work->pinned,
+        .home = work->fit.home >= 0,
+        .tie = work->fit.tie >= 0,
+    };
+    align__bt_exist_take(&exist, &work->arena, n);
+    if (!align__bt_is_bounded(&exist))
+        work->existence = ALIGN_BT_UNBOUNDED;
+}
+
+/* ---- the fit ------------------------------------------------------------------------------ */
+
+static align_status run(const struct bt_call *call, struct work *work)
+{
+    const align_bt_args *args = &call->args;
+    struct align__bt_fit *fit = &work->fit;
+    fit->prior = (struct align__bt_prior){.kind = args->prior,
+                                          .mean = args->prior_mean,
+                                          .precision = args->prior_precision,
+                                          .shape = args->prior_shape,
+                                          .rate = args->prior_rate,
+                                          .games = args->prior_games};
+    fit->edges = work->list.edges;
+    fit->edge_count = work->list.count;
+    fit->graph = &work->graph;
+    fit->tolerance = args->tolerance == 0 ? 1e-9 : args->tolerance;
+    fit->max_iterations = args->max_iterations == 0 ? 100 : args->max_iterations;
+    align__bt_fit_take(fit, &work->arena, call->edges);
+    if (work->existence == ALIGN_BT_UNBOUNDED)
+        return ALIGN_E_NONE;
+    align__bt_start(fit);
+    align_status status = align__bt_fit_run(&call->exec, fit);
+    if (status != ALIGN_E_NONE || !call->errors)
+        return status;
+    work->variance = (struct align__bt_variance){
+        .kind = args->variance,
+        .rows = call->table.rows,
+        .squares = (const double(*)[ALIGN__BT_SQUARES])work->list.squares,
+        .anchor = (args->flags & ALIGN_BT_ANCHOR) != 0 ? args->anchor : -1,
+    };
+    align__bt_variance_take(&work->variance, &work->arena, fit, call->sandwich);
+    work->has_errors = align__bt_variance_find(&work->variance, fit);
+    return ALIGN_E_NONE;
+}
+
 /* ---- results ------------------------------------------------------------------------------ */
 
-/* How much the log-likelihood would rise with a free probability for every edge. */
+static double entropy_of(double a, double total)
+{
+    return a > 0 ? a * log(a / total) : 0;
+}
+
+/* How high the log-likelihood is with free probabilities for every edge. */
 static double saturated(const struct align__bt_fit *fit)
 {
     double value = 0;
     for (int64_t e = 0; e < fit->edge_count; e++) {
         const double *sum = fit->edges[e].sum;
-        double a = sum[ALIGN__BT_WIN] + sum[ALIGN__BT_TIE] / 2;
-        double b = sum[ALIGN__BT_LOSS] + sum[ALIGN__BT_TIE] / 2;
-        value += (a > 0 ? a * log(a / (a + b)) : 0) + (b > 0 ? b * log(b / (a + b)) : 0);
+        double w = sum[ALIGN__BT_WIN], t = sum[ALIGN__BT_TIE], l = sum[ALIGN__BT_LOSS];
+        double total = w + t + l, half = fit->ties == ALIGN_BT_TIES_HALF ? t / 2 : 0;
+        value += entropy_of(w + half, total) + entropy_of(l + half, total);
+        value += half == 0 ? entropy_of(t, total) : 0;
     }
     return value;
 }
 
-static void store(const align_tensor *t, int64_t i, double x)
+static void store(const align_tensor *t, int64_t i, int64_t j, double x)
 {
     if (align__present(t))
-        align__store(t->dtype, align__at(t, i, 0), x);
+        align__store(t->dtype, align__at(t, i, j), x);
 }
 
-static void write_results(struct call *call, const struct align__bt_fit *fit,
-                          align_bt_args *user_args)
+static void write_items(const align_bt_args *args, const struct work *work)
 {
-    align_bt_args *args = &call->args;
-    const struct align__bt_graph *graph = fit->graph;
+    const struct align__bt_fit *fit = &work->fit;
+    double scale = args->scale == 0 ? 1 : args->scale, level = 0;
+    bool known = work->existence != ALIGN_BT_UNBOUNDED;
+    if (known && (args->flags & ALIGN_BT_ANCHOR) != 0)
+        level = fit->x[args->anchor];
     for (int64_t i = 0; i < fit->n; i++) {
-        store(&args->strength, i, fit->strength[i]);
-        store(&args->component, i, graph->component[i]);
-        store(&args->part, i, graph->part[i]);
+        store(&args->strength, i, 0,
+              known ? args->offset + scale * (fit->x[i] - level) : (double)NAN);
+        store(&args->component, i, 0, work->graph.component[i]);
+        store(&args->part, i, 0, work->graph.part[i]);
+        const double *row =
+            work->has_errors ? work->variance.covariance + i * fit->size : NULL;
+        store(&args->se, i, 0, row != NULL ? scale * sqrt(row[i]) : (double)NAN);
+        for (int64_t j = 0; align__present(&args->covariance) && j < fit->n; j++)
+            store(&args->covariance, i, j, row != NULL ? scale * scale * row[j] : (double)NAN);
     }
-    args->existence = graph->parts == 1                   ? ALIGN_BT_FINITE
-                      : graph->parts == graph->components ? ALIGN_BT_ISLANDS
-                                                          : ALIGN_BT_SEPARATED;
-    args->components = graph->components;
-    args->parts = graph->parts;
+}
+
+static double error_of(const struct work *work, int64_t place)
+{
+    return work->has_errors && place >= 0
+               ? sqrt(work->variance.covariance[place * work->fit.size + place])
+               : (double)NAN;
+}
+
+static void write_numbers(align_bt_args *args, const struct work *work)
+{
+    const struct align__bt_fit *fit = &work->fit;
+    bool known = work->existence != ALIGN_BT_UNBOUNDED;
+    args->existence = work->existence;
+    args->components = work->graph.components;
+    args->parts = work->graph.parts;
     args->iterations = fit->iterations;
     args->score_norm = fit->score_norm;
     args->decrement = fit->decrement;
     args->last_step = fit->last_step;
-    args->log_likelihood = -fit->value;
-    args->deviance = 2 * (saturated(fit) + fit->value);
-    memcpy(user_args, args, args->size < sizeof *args ? args->size : sizeof *args);
+    args->condition = fit->condition;
+    args->log_likelihood = known ? align__bt_log_likelihood(fit) : (double)NAN;
+    args->deviance = 2 * (saturated(fit) - args->log_likelihood);
+    args->penalty = args->prior == ALIGN_BT_PRIOR_NONE ? 0 : fit->value + args->log_likelihood;
+    args->tie = args->tie_se = args->home = args->home_se = 0;
+    if (args->ties != ALIGN_BT_TIES_HALF) {
+        double none = args->ties == ALIGN_BT_TIES_RAO_KUPPER ? 1 : 0;
+        args->tie = !known ? (double)NAN : fit->tie < 0 ? none : exp(fit->x[fit->tie]);
+        args->tie_se = error_of(work, fit->tie);
+    }
+    if ((args->flags & ALIGN_BT_HOME) != 0) {
+        args->home = known && fit->home >= 0 ? fit->x[fit->home] : (double)NAN;
+        args->home_se = error_of(work, fit->home);
+    }
 }
 
 /* ---- what has no finite answer ------------------------------------------------------------- */
 
-static int64_t first_in(const int32_t *number, int64_t n, int32_t wanted)
+static int64_t first_in(const int32_t *number, int64_t n, int64_t wanted)
 {
     int64_t i = 0;
     while (i < n && number[i] != wanted)
@@ -248,7 +319,7 @@ static align_status say_separated(const align_exec *exec, const struct align__bt
     int64_t item = first_in(graph->part, graph->n, part);
     struct align__fault fault = {
         .site = winless ? ALIGN__SITE_BT_WINLESS : ALIGN__SITE_BT_UNBEATEN,
-        .owner = ARGS,
+        .owner = BT_ARGS,
         .field = "strength",
         .axes = 1,
         .index = {item},
@@ -259,19 +330,23 @@ static align_status say_separated(const align_exec *exec, const struct align__bt
     return align__fail(exec, &fault);
 }
 
-static align_status say_outcome(const align_exec *exec, const struct align__bt_fit *fit)
+static align_status say_outcome(const align_exec *exec, const struct work *work)
 {
-    const struct align__bt_graph *graph = fit->graph;
-    if (graph->parts > graph->components)
+    const struct align__bt_graph *graph = &work->graph;
+    const struct align__bt_fit *fit = &work->fit;
+    if (!work->pinned && graph->parts > graph->components)
         return say_separated(exec, graph);
-    if (graph->components > 1) {
+    if (!work->pinned && graph->components > 1) {
         int64_t item = first_in(graph->component, graph->n, 1);
-        return ALIGN__FAIL(exec, BT_ISLANDS, .owner = ARGS, .field = "strength", .axes = 1,
+        return ALIGN__FAIL(exec, BT_ISLANDS, .owner = BT_ARGS, .field = "strength", .axes = 1,
                            .index = {item}, .value = (double)item,
                            .high = (double)graph->components);
     }
+    if (work->existence == ALIGN_BT_UNBOUNDED)
+        return ALIGN__FAIL(exec, BT_UNBOUNDED, .owner = BT_ARGS,
+                           .field = fit->home < 0 ? "tie" : "home");
     if (!fit->converged)
-        return ALIGN__FAIL(exec, BT_NOT_CONVERGED, .owner = ARGS, .field = "strength",
+        return ALIGN__FAIL(exec, BT_NOT_CONVERGED, .owner = BT_ARGS, .field = "strength",
                            .value = fit->last_step, .low = (double)fit->iterations,
                            .high = fit->tolerance);
     return ALIGN_E_NONE;
@@ -279,57 +354,26 @@ static align_status say_outcome(const align_exec *exec, const struct align__bt_f
 
 /* ---- the call ----------------------------------------------------------------------------- */
 
-/* Edges whose ends lie in different parts go: the limit of the likelihood knows them no more. */
-static int64_t keep_inner(struct align__bt_edge *edges, int64_t count,
-                          const struct align__bt_graph *graph)
-{
-    int64_t kept = 0;
-    for (int64_t e = 0; e < count; e++)
-        if (graph->part[edges[e].i] == graph->part[edges[e].j])
-            edges[kept++] = edges[e];
-    return kept;
-}
-
 align_status align_bt_fit(const align_exec *user_exec, align_bt_args *user_args)
 {
-    struct call call;
-    align_status status = open_call(&call, user_exec, user_args);
+    struct bt_call call;
+    align_status status = align__bt_open(&call, user_exec, user_args);
     if (status != ALIGN_E_NONE)
         return status;
-    const align_exec *exec = &call.exec;
-    const align_bt_args *args = &call.args;
-    struct plan plan = make_plan(&call);
-    struct align__arena arena;
-    status = align__arena_open(exec, &arena, plan_bytes(&plan));
-    if (status == ALIGN_E_NONE)
-        status = align__bt_check_rows(exec, &call.rows, args->n_items);
+    struct work work = {.plan = make_plan(&call)};
+    status = align__arena_open(&call.exec, &work.arena, plan_bytes(&work.plan));
+    if (status == ALIGN_E_NONE && call.args.rows != NULL)
+        status = align__bt_check_rows(&call.exec, &call.rows, call.args.n_items);
     if (status != ALIGN_E_NONE)
         return status;
-
-    struct align__bt_table table;
-    align__bt_table_init(&table, align__arena_take(&arena, plan.table), plan.table, args->n_items,
-                         is_weighted(&call));
-    align__bt_add_rows(&table, &call.rows);
-    struct align__bt_edge *edges = align__arena_take(&arena, plan.edges);
-    uint32_t *order = align__arena_take(&arena, plan.order);
-    int64_t *begin = align__arena_take(&arena, plan.begin);
-    int64_t count = align__bt_edges(&table, edges, order, begin);
-
-    struct align__bt_graph graph;
-    align__bt_graph_take(&graph, &arena, args->n_items, call.edges);
-    align__bt_graph_find(&graph, edges, count);
-
-    struct align__bt_fit fit = {
-        .edges = edges,
-        .edge_count = keep_inner(edges, count, &graph),
-        .graph = &graph,
-        .tolerance = args->tolerance == 0 ? 1e-9 : args->tolerance,
-        .max_iterations = args->max_iterations == 0 ? 100 : args->max_iterations,
-    };
-    align__bt_fit_take(&fit, &arena, args->n_items, call.edges);
-    status = align__bt_fit_run(exec, &fit);
+    list_edges(&call, &work);
+    decide_existence(&call, &work);
+    status = run(&call, &work);
     if (status != ALIGN_E_NONE)
         return status;
-    write_results(&call, &fit, user_args);
-    return say_outcome(exec, &fit);
+    align_bt_args *args = &call.args;
+    write_items(args, &work);
+    write_numbers(args, &work);
+    memcpy(user_args, args, args->size < sizeof *args ? args->size : sizeof *args);
+    return say_outcome(&call.exec, &work);
 }

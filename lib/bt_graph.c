@@ -55,28 +55,29 @@ static void find_components(struct align__bt_graph *graph, const struct align__b
 
 /* ---- parts: Tarjan's strongly connected components, with a path instead of recursion ------- */
 
-static bool takes_from(const struct align__bt_edge *edge, bool turned)
+static bool takes_from(const struct align__bt_edge *edge, bool turned, bool both)
 {
-    return edge->sum[turned ? ALIGN__BT_LOSS : ALIGN__BT_WIN] > 0 || edge->sum[ALIGN__BT_TIE] > 0;
+    return both || edge->sum[turned ? ALIGN__BT_LOSS : ALIGN__BT_WIN] > 0 ||
+           edge->sum[ALIGN__BT_TIE] > 0;
 }
 
 /* target[begin[i] .. begin[i+1]) are the items that i took points from. */
 static void list_targets(struct align__bt_graph *graph, const struct align__bt_edge *edges,
-                         int64_t count)
+                         int64_t count, bool both)
 {
     memset(graph->begin, 0, sizeof *graph->begin * (size_t)(graph->n + 1));
     for (int64_t e = 0; e < count; e++) {
-        graph->begin[edges[e].i + 1] += takes_from(&edges[e], false);
-        graph->begin[edges[e].j + 1] += takes_from(&edges[e], true);
+        graph->begin[edges[e].i + 1] += takes_from(&edges[e], false, both);
+        graph->begin[edges[e].j + 1] += takes_from(&edges[e], true, both);
     }
     for (int64_t i = 0; i < graph->n; i++) {
         graph->begin[i + 1] += graph->begin[i];
         graph->next[i] = graph->begin[i];
     }
     for (int64_t e = 0; e < count; e++) {
-        if (takes_from(&edges[e], false))
+        if (takes_from(&edges[e], false, both))
             graph->target[graph->next[edges[e].i]++] = edges[e].j;
-        if (takes_from(&edges[e], true))
+        if (takes_from(&edges[e], true, both))
             graph->target[graph->next[edges[e].j]++] = edges[e].i;
     }
 }
@@ -146,10 +147,10 @@ static void turn_parts(struct align__bt_graph *graph)
 }
 
 void align__bt_graph_find(struct align__bt_graph *graph, const struct align__bt_edge *edges,
-                          int64_t count)
+                          int64_t count, bool both)
 {
     find_components(graph, edges, count);
-    list_targets(graph, edges, count);
+    list_targets(graph, edges, count, both);
     struct search s = {graph,          graph->work[0], graph->work[1],
                        graph->work[2], graph->work[3], .clock = 0};
     memset(s.seen, 0, sizeof *s.seen * (size_t)graph->n);

@@ -21,7 +21,7 @@ struct answer {
     align_status status;
     align_error error;
     align_bt_args args;
-    double strength[GAMES_ITEMS];
+    double strength[GAMES_ITEMS], se[GAMES_ITEMS], covariance[GAMES_ITEMS][GAMES_ITEMS];
     int32_t component[GAMES_ITEMS], part[GAMES_ITEMS];
 };
 
@@ -73,18 +73,36 @@ static inline align_status games_run(align_bt_args *args, align_error *error)
     return status;
 }
 
-static inline void games_fit(const struct games *games, struct answer *answer)
+/* An empty answer whose args the caller may change before games_finish. */
+static inline void games_begin(struct answer *answer)
 {
-    align_bt_rows rows = games_rows(games);
     memset(answer, 0, sizeof *answer);
     align_bt_args_init(&answer->args, sizeof answer->args);
-    answer->args.n_items = games->n;
-    answer->args.rows = &rows;
-    answer->args.strength = align_1d(answer->strength, ALIGN_F64, games->n);
-    answer->args.component = align_1d(answer->component, ALIGN_I32, games->n);
-    answer->args.part = align_1d(answer->part, ALIGN_I32, games->n);
+}
+
+static inline void games_finish(const struct games *games, struct answer *answer)
+{
+    align_bt_rows rows = games_rows(games);
+    int64_t n = games->n;
+    bool errors = answer->args.solver != ALIGN_BT_SOLVER_CG;
+    answer->args.n_items = n;
+    answer->args.rows = answer->args.counts == NULL ? &rows : NULL;
+    answer->args.strength = align_1d(answer->strength, ALIGN_F64, n);
+    if (errors) {
+        answer->args.se = align_1d(answer->se, ALIGN_F64, n);
+        answer->args.covariance = align_2d(answer->covariance, ALIGN_F64, n, n);
+        answer->args.covariance.stride[0] = GAMES_ITEMS;
+    }
+    answer->args.component = align_1d(answer->component, ALIGN_I32, n);
+    answer->args.part = align_1d(answer->part, ALIGN_I32, n);
     answer->status = games_run(&answer->args, &answer->error);
     answer->args.rows = NULL;
+}
+
+static inline void games_fit(const struct games *games, struct answer *answer)
+{
+    games_begin(answer);
+    games_finish(games, answer);
 }
 
 static inline void games_near(double found, double expected, double tolerance, const char *what,

@@ -19,7 +19,7 @@ struct bed {
     _Alignas(8) int32_t component[N];
     _Alignas(8) int32_t part[N];
     _Alignas(8) float outcome[M];
-    double weight[M], strength[N];
+    double weight[M], strength[N], se[N], covariance[N][N];
 };
 
 static int32_t stop(void *user)
@@ -44,6 +44,8 @@ static void make_bed(struct bed *bed)
     memset(bed->strength, 0xa5, sizeof bed->strength);
     memset(bed->component, 0xa5, sizeof bed->component);
     memset(bed->part, 0xa5, sizeof bed->part);
+    memset(bed->se, 0xa5, sizeof bed->se);
+    memset(bed->covariance, 0xa5, sizeof bed->covariance);
     bed->rows.first = align_1d(bed->first, ALIGN_I32, M);
     bed->rows.second = align_1d(bed->second, ALIGN_I32, M);
     bed->rows.outcome = align_1d(bed->outcome, ALIGN_F32, M);
@@ -51,6 +53,8 @@ static void make_bed(struct bed *bed)
     bed->args.n_items = N;
     bed->args.rows = &bed->rows;
     bed->args.strength = align_1d(bed->strength, ALIGN_F64, N);
+    bed->args.se = align_1d(bed->se, ALIGN_F64, N);
+    bed->args.covariance = align_2d(bed->covariance, ALIGN_F64, N, N);
     bed->args.component = align_1d(bed->component, ALIGN_I32, N);
     bed->args.part = align_1d(bed->part, ALIGN_I32, N);
 }
@@ -76,6 +80,8 @@ static void expect_untouched(const struct bed *bed, const struct bed *before)
     ck_assert_mem_eq(bed->strength, before->strength, sizeof bed->strength);
     ck_assert_mem_eq(bed->component, before->component, sizeof bed->component);
     ck_assert_mem_eq(bed->part, before->part, sizeof bed->part);
+    ck_assert_mem_eq(bed->se, before->se, sizeof bed->se);
+    ck_assert_mem_eq(bed->covariance, before->covariance, sizeof bed->covariance);
     ck_assert_mem_eq(&bed->args, &before->args, sizeof bed->args);
 }
 
@@ -189,6 +195,117 @@ static void winless(struct bed *bed)
     for (int r = 0; r < M; r++)
         bed->outcome[r] = 1;
 }
+static void all_ties(struct bed *bed)
+{
+    bed->args.ties = ALIGN_BT_TIES_DAVIDSON;
+    for (int r = 0; r < M; r++)
+        bed->outcome[r] = 0.5f;
+}
+static void home_alone(struct bed *bed)
+{
+    bed->args.flags = ALIGN_BT_HOME;
+    for (int r = 0; r < M; r++)
+        bed->outcome[r] = 1;
+}
+static void odd_ties(struct bed *bed)
+{
+    bed->args.ties = 3;
+}
+static void odd_prior(struct bed *bed)
+{
+    bed->args.prior = -1;
+}
+static void odd_variance(struct bed *bed)
+{
+    bed->args.variance = 2;
+}
+static void odd_solver(struct bed *bed)
+{
+    bed->args.solver = 9;
+}
+static void mean_of_nothing(struct bed *bed)
+{
+    bed->args.prior_mean = 1;
+}
+static void games_of_gaussian(struct bed *bed)
+{
+    bed->args.prior = ALIGN_BT_PRIOR_GAUSSIAN;
+    bed->args.prior_precision = 1;
+    bed->args.prior_games = 1;
+}
+static void no_precision(struct bed *bed)
+{
+    bed->args.prior = ALIGN_BT_PRIOR_GAUSSIAN;
+}
+static void flat_shape(struct bed *bed)
+{
+    bed->args.prior = ALIGN_BT_PRIOR_GAMMA;
+    bed->args.prior_shape = 1;
+    bed->args.prior_rate = 1;
+}
+static void infinite_rate(struct bed *bed)
+{
+    bed->args.prior = ALIGN_BT_PRIOR_GAMMA;
+    bed->args.prior_shape = 2;
+    bed->args.prior_rate = INFINITY;
+}
+static void no_games(struct bed *bed)
+{
+    bed->args.prior = ALIGN_BT_PRIOR_EDGE;
+    bed->args.prior_games = NAN;
+}
+static void scale_negative(struct bed *bed)
+{
+    bed->args.scale = -400;
+}
+static void offset_nan(struct bed *bed)
+{
+    bed->args.offset = NAN;
+}
+static void anchor_without_flag(struct bed *bed)
+{
+    bed->args.anchor = 1;
+}
+static void anchor_beyond(struct bed *bed)
+{
+    bed->args.flags = ALIGN_BT_ANCHOR;
+    bed->args.anchor = N;
+}
+static void anchor_under_prior(struct bed *bed)
+{
+    bed->args.flags = ALIGN_BT_ANCHOR;
+    bed->args.prior = ALIGN_BT_PRIOR_GHOST;
+    bed->args.prior_games = 1;
+}
+static void errors_by_cg(struct bed *bed)
+{
+    bed->args.solver = ALIGN_BT_SOLVER_CG;
+    bed->args.covariance.ndim = 0;
+}
+static void sandwich_of_nothing(struct bed *bed)
+{
+    bed->args.variance = ALIGN_BT_SANDWICH;
+    bed->args.se.ndim = bed->args.covariance.ndim = 0;
+}
+static align_bt_counts counts;
+static uint64_t counts_memory[2048];
+static void both_sources(struct bed *bed)
+{
+    bed->args.counts = &counts;
+}
+static void counts_of_others(struct bed *bed)
+{
+    align_bt_counts_init(&counts, counts_memory, sizeof counts_memory, N + 1);
+    bed->args.rows = NULL;
+    bed->args.counts = &counts;
+}
+static void counts_unmade(struct bed *bed)
+{
+    align_bt_counts_init(&counts, counts_memory, sizeof counts_memory, N);
+    counts.room++;
+    bed->args.rows = NULL;
+    bed->args.counts = &counts;
+}
 static void one_step(struct bed *bed)
 {
     bed->args.max_iterations = 1;
@@ -227,6 +344,28 @@ static const struct {
     {islands, {SITE_OF(BT_ISLANDS), ARGS "strength", 2, 2, true}},
     {unbeaten, {SITE_OF(BT_UNBEATEN), ARGS "strength", 0, 0, true}},
     {winless, {SITE_OF(BT_WINLESS), ARGS "strength", 0, 0, true}},
+    {all_ties, {SITE_OF(BT_UNBOUNDED), ARGS "tie", -1, 0, true}},
+    {home_alone, {SITE_OF(BT_UNBOUNDED), ARGS "home", -1, 0, true}},
+    {odd_ties, {SITE_OF(FIELD_BOUNDS), ARGS "ties", -1, 3, false}},
+    {odd_prior, {SITE_OF(FIELD_BOUNDS), ARGS "prior", -1, -1, false}},
+    {odd_variance, {SITE_OF(FIELD_BOUNDS), ARGS "variance", -1, 2, false}},
+    {odd_solver, {SITE_OF(FIELD_BOUNDS), ARGS "solver", -1, 9, false}},
+    {mean_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "prior_mean", -1, 0, false}},
+    {games_of_gaussian, {SITE_OF(FIELD_UNREAD), ARGS "prior_games", -1, 0, false}},
+    {no_precision, {SITE_OF(FIELD_VALUE), ARGS "prior_precision", -1, 0, false}},
+    {flat_shape, {SITE_OF(FIELD_VALUE), ARGS "prior_shape", -1, 1, false}},
+    {infinite_rate, {SITE_OF(FIELD_VALUE), ARGS "prior_rate", -1, INFINITY, false}},
+    {no_games, {SITE_OF(FIELD_VALUE), ARGS "prior_games", -1, NAN, false}},
+    {scale_negative, {SITE_OF(FIELD_VALUE), ARGS "scale", -1, -400, false}},
+    {offset_nan, {SITE_OF(FIELD_VALUE), ARGS "offset", -1, NAN, false}},
+    {anchor_without_flag, {SITE_OF(FIELD_UNREAD), ARGS "anchor", -1, 0, false}},
+    {anchor_beyond, {SITE_OF(FIELD_BOUNDS), ARGS "anchor", -1, N, false}},
+    {anchor_under_prior, {SITE_OF(FIELD_UNREAD), ARGS "anchor", -1, 0, false}},
+    {errors_by_cg, {SITE_OF(FIELD_UNREAD), ARGS "se", -1, 0, false}},
+    {sandwich_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "variance", -1, 0, false}},
+    {both_sources, {SITE_OF(FIELD_UNREAD), ARGS "counts", -1, 0, false}},
+    {counts_of_others, {SITE_OF(FIELD_BOUNDS), ARGS "n_items", -1, N, false}},
+    {counts_unmade, {SITE_OF(BT_COUNTS_BROKEN), "align_bt_counts.room", -1, -1, false}},
     {one_step, {SITE_OF(BT_NOT_CONVERGED), ARGS "strength", -1, -1, true}},
     {cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
 };
@@ -290,7 +429,7 @@ struct field {
 static const struct field fields[] = {
     ROWS_FIELD(first),      ROWS_FIELD(second),         ROWS_FIELD(outcome),
     ROWS_FIELD(weight),     ARGS_FIELD(strength, true), ARGS_FIELD(component, true),
-    ARGS_FIELD(part, true),
+    ARGS_FIELD(part, true), ARGS_FIELD(se, true),       ARGS_FIELD(covariance, true),
 };
 
 static void break_ndim(align_tensor *t)
@@ -299,7 +438,7 @@ static void break_ndim(align_tensor *t)
 }
 static void break_rank(align_tensor *t)
 {
-    t->ndim = 2;
+    t->ndim = t->ndim == 2 ? 1 : 2;
     t->shape[1] = t->stride[1] = 1;
 }
 static void break_dtype(align_tensor *t)
@@ -392,10 +531,93 @@ static void check_fields(void)
     }
 }
 
+/* ---- counts -------------------------------------------------------------------------------- */
+
+struct counts_bed {
+    struct bed bed;
+    align_bt_counts counts, other;
+    uint64_t memory[2048], other_memory[2048];
+};
+
+static void make_counts_bed(struct counts_bed *c, align_error *error)
+{
+    memset(c, 0, sizeof *c);
+    make_bed(&c->bed);
+    align_bt_counts_init(&c->counts, c->memory, sizeof c->memory, N);
+    align_bt_counts_init(&c->other, c->other_memory, sizeof c->other_memory, N);
+    align_error_init(error, sizeof *error);
+    c->bed.exec.error = error;
+}
+
+static void expect_counts(const struct counts_bed *c, const struct counts_bed *before,
+                          align_status status, const align_error *error, enum align__site site,
+                          const char *field)
+{
+    reach_note(error);
+    ck_assert_int_eq(status, statuses[site]);
+    ck_assert_msg(error->site == (uint32_t)site, "%s", error->text);
+    ck_assert_str_eq(error->field, field);
+    ck_assert_mem_eq(c->memory, before->memory, sizeof c->memory);
+    ck_assert_mem_eq(c->other_memory, before->other_memory, sizeof c->other_memory);
+    ck_assert_mem_eq(&c->counts, &before->counts, sizeof c->counts);
+}
+
+static void check_counts(void)
+{
+    static struct counts_bed c, before;
+    align_error error;
+    align_status status;
+    make_counts_bed(&c, &error);
+    c.bed.weight[3] = -1;
+    before = c;
+    status = align_bt_counts_update(&c.bed.exec, &c.counts, &c.bed.rows);
+    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_BOUNDS), ROWS "weight");
+    ck_assert_int_eq((int)error.index[0], 3);
+
+    make_counts_bed(&c, &error);
+    c.bed.rows.second.ndim = 0;
+    before = c;
+    status = align_bt_counts_update(&c.bed.exec, &c.counts, &c.bed.rows);
+    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_MISSING), ROWS "second");
+
+    make_counts_bed(&c, &error);
+    align_bt_counts_init(&c.counts, c.memory, sizeof c.memory, 1);
+    before = c;
+    status = align_bt_counts_update(&c.bed.exec, &c.counts, &c.bed.rows);
+    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_BOUNDS), "align_bt_counts.n_items");
+
+    make_counts_bed(&c, &error);
+    align_bt_counts_init(&c.other, c.other_memory, sizeof c.other_memory, N + 1);
+    before = c;
+    status = align_bt_counts_merge(&c.bed.exec, &c.counts, &c.other);
+    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_BOUNDS), "align_bt_counts.n_items");
+
+    make_counts_bed(&c, &error);
+    c.other.size = 8;
+    before = c;
+    status = align_bt_counts_merge(&c.bed.exec, &c.counts, &c.other);
+    expect_counts(&c, &before, status, &error, SITE_OF(STRUCT_SIZE), "align_bt_counts.size");
+
+    make_counts_bed(&c, &error);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &c.other, &c.bed.rows), 0);
+    align_bt_counts_init(&c.counts, c.memory, 300, N);
+    before = c;
+    status = align_bt_counts_merge(&c.bed.exec, &c.counts, &c.other);
+    expect_counts(&c, &before, status, &error, SITE_OF(BT_COUNTS_FULL), "align_bt_counts.room");
+
+    make_counts_bed(&c, &error);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &c.counts, &c.bed.rows), 0);
+    before = c;
+    status = align_bt_counts_grow(&c.bed.exec, &c.counts, NULL, 0);
+    expect_counts(&c, &before, status, &error, SITE_OF(BT_COUNTS_FULL), "align_bt_counts.room");
+    ck_assert_int_eq(align_bt_counts_grow(NULL, NULL, NULL, 0), ALIGN_E_ARG);
+}
+
 START_TEST(every_check_is_reached)
 {
     check_cases();
     check_fields();
+    check_counts();
     reach_demand((const char *const[]){"BT_", NULL}, false);
 }
 END_TEST

@@ -62,3 +62,76 @@ void ref_bt_fit(const struct ref_rows *data, long double *strength)
     for (int64_t i = 0; i < data->n_items; i++)
         strength[i] -= mean;
 }
+
+int64_t ref_bt_size(const struct ref_rows *data, const struct ref_model *model)
+{
+    return data->n_items + (model->ties != 0) + (model->home != 0);
+}
+
+long double ref_bt_row(const struct ref_rows *data, const struct ref_model *model, int64_t row,
+                       const long double *x)
+{
+    int64_t n = data->n_items;
+    long double home = model->home ? x[n + (model->ties != 0)] : 0;
+    long double d = x[data->first[row]] - x[data->second[row]] + home;
+    long double y = outcome_of(data, row), win, loss, tie;
+    if (model->ties == 1) {
+        long double nu = expl(x[n]), total = expl(d / 2) + expl(-d / 2) + nu;
+        win = expl(d / 2) / total;
+        loss = expl(-d / 2) / total;
+        tie = nu / total;
+    } else if (model->ties == 2) {
+        win = 1 / (1 + expl(x[n] - d));
+        loss = 1 / (1 + expl(x[n] + d));
+        tie = 1 - win - loss;
+    } else {
+        win = 1 / (1 + expl(-d));
+        loss = 1 / (1 + expl(d));
+        tie = sqrtl(win * loss);
+    }
+    long double log_p = y == 0.5L ? logl(tie) : y * logl(win) + (1 - y) * logl(loss);
+    return weight_of(data, row) * log_p;
+}
+
+static long double total_of(const struct ref_rows *data, const struct ref_model *model, int64_t row,
+                            const long double *x)
+{
+    if (row >= 0)
+        return ref_bt_row(data, model, row, x);
+    long double total = 0;
+    for (int64_t r = 0; r < data->rows; r++)
+        total += ref_bt_row(data, model, r, x);
+    return total;
+}
+
+void ref_bt_slopes(const struct ref_rows *data, const struct ref_model *model, int64_t row,
+                   const long double *x, long double *slope, long double *second)
+{
+    enum { MOST = 64 };
+    const long double h = 1e-4L;
+    long double at[MOST];
+    int64_t size = ref_bt_size(data, model);
+    for (int64_t i = 0; i < size; i++)
+        at[i] = x[i];
+    for (int64_t i = 0; i < size; i++) {
+        long double f[4];
+        const long double steps[4] = {-2 * h, -h, h, 2 * h};
+        for (int k = 0; k < 4; k++) {
+            at[i] = x[i] + steps[k];
+            f[k] = total_of(data, model, row, at);
+        }
+        at[i] = x[i];
+        slope[i] = (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h);
+        for (int64_t j = 0; second != NULL && j < size; j++) {
+            long double sum = 0;
+            for (int k = 0; k < 4; k++) {
+                at[i] += k / 2 == 0 ? h : -h;
+                at[j] += k % 2 == 0 ? h : -h;
+                sum += (k == 1 || k == 2 ? -1 : 1) * total_of(data, model, row, at);
+                at[i] = x[i];
+                at[j] = x[j];
+            }
+            second[i * size + j] = sum / (4 * h * h);
+        }
+    }
+}

@@ -16,4 +16,21 @@ long double ref_bt_log_likelihood(const struct ref_rows *data, const long double
 /* Cyclic one-dimensional Newton steps until nothing moves by 1e-17; mean 0. For small, finite cases. */
 void ref_bt_fit(const struct ref_rows *data, long double *strength);
 
+/* The larger models. Parameters are strengths, then `tie` (log nu, or eta) under Davidson (1) and
+ * Rao-Kupper (2), then `home`. */
+struct ref_model {
+    int ties, home;
+};
+
+int64_t ref_bt_size(const struct ref_rows *data, const struct ref_model *model);
+
+/* log P of one row, by the definition of the model. */
+long double ref_bt_row(const struct ref_rows *data, const struct ref_model *model, int64_t row,
+                       const long double *x);
+
+/* Central differences of the log-likelihood of row `row`, or of all with -1: slopes into [size],
+ * second derivatives into [size,size] unless NULL. */
+void ref_bt_slopes(const struct ref_rows *data, const struct ref_model *model, int64_t row,
+                   const long double *x, long double *slope, long double *second);
+
 #endif

@@ -1,0 +1,193 @@
+/* Counts: splits, orders, shards and sizes of memory change no bit of a fit. */
+#include "../suite.h"
+
+#include "../bt_games.h"
+
+static struct games games;
+static struct answer answer, second;
+static uint32_t state = 3;
+
+static double uniform(void)
+{
+    state = state * 1664525 + 1013904223;
+    return (double)(state >> 8) / 0x1p24;
+}
+
+static int64_t below(int64_t n)
+{
+    return (int64_t)(uniform() * (double)n);
+}
+
+/* Weights with all their 53 bits over many magnitudes. */
+static void draw(int64_t n, int64_t rows)
+{
+    games.n = n;
+    games.rows = 0;
+    for (int64_t i = 0; i < n; i++)
+        games_add(&games, i, (i + 1) % n, 1, 1);
+    while (games.rows < rows) {
+        int64_t a = below(n), b = (a + 1 + below(n - 1)) % n;
+        double weight = uniform() < 0.3 ? 1 : uniform() / (double)(INT64_C(1) << below(20));
+        games_add(&games, a, b, uniform() < 0.4 ? uniform() : (double)below(3) / 2, weight);
+    }
+}
+
+/* Rows from `begin` by `step`. */
+static align_bt_rows part_of(int64_t begin, int64_t count, int64_t step)
+{
+    align_bt_rows rows = games_rows(&games);
+    align_tensor *all[] = {&rows.first, &rows.second, &rows.outcome, &rows.weight};
+    for (int k = 0; k < 4; k++) {
+        all[k]->data = (char *)all[k]->data + 8 * begin;
+        all[k]->shape[0] = count;
+        all[k]->stride[0] = step;
+    }
+    return rows;
+}
+
+static void fit_counts(const align_bt_counts *counts, struct answer *a, int ties)
+{
+    games_begin(a);
+    a->args.counts = counts;
+    a->args.ties = ties;
+    a->args.variance = ALIGN_BT_SANDWICH;
+    games_finish(&games, a);
+    ck_assert_msg(a->status == ALIGN_E_NONE, "%s", a->error.text);
+}
+
+static void expect_same_bits(void)
+{
+    ck_assert_mem_eq(answer.strength, second.strength, sizeof answer.strength);
+    ck_assert_mem_eq(answer.covariance, second.covariance, sizeof answer.covariance);
+    ck_assert_mem_eq(&answer.args.tie, &second.args.tie, sizeof(double));
+    ck_assert_mem_eq(&answer.args.log_likelihood, &second.args.log_likelihood, sizeof(double));
+}
+
+static align_bt_counts make_counts(int64_t n, int64_t pairs)
+{
+    align_bt_counts counts;
+    size_t bytes = align_bt_counts_bytes(n, pairs);
+    align_bt_counts_init(&counts, malloc(bytes), bytes, n);
+    ck_assert_int_ge((int)counts.room, (int)(pairs < n * n ? pairs : n * n));
+    return counts;
+}
+
+START_TEST(counts_fit_as_rows_do)
+{
+    draw(30, 3000);
+    align_bt_counts counts = make_counts(games.n, games.rows);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+    ck_assert_int_eq((int)counts.taken, (int)games.rows);
+    ck_assert_int_eq((int)counts.rows, (int)games.rows);
+    for (int ties = 0; ties <= ALIGN_BT_TIES_RAO_KUPPER; ties++) {
+        fit_counts(&counts, &answer, ties);
+        games_begin(&second);
+        second.args.ties = ties;
+        second.args.variance = ALIGN_BT_SANDWICH;
+        games_finish(&games, &second);
+        expect_same_bits();
+    }
+    free(counts.memory);
+}
+END_TEST
+
+/* Shards of random rows, merged in random order, in tables of both kinds. */
+START_TEST(shards_add_up_exactly)
+{
+    enum { SHARDS = 7 };
+    draw(25, 2500);
+    align_bt_counts whole = make_counts(games.n, games.n * games.n);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &whole, &rows), 0);
+    fit_counts(&whole, &answer, ALIGN_BT_TIES_DAVIDSON);
+    for (int trial = 0; trial < 20; trial++) {
+        align_bt_counts shards[SHARDS];
+        for (int64_t s = 0; s < SHARDS; s++) {
+            int64_t count = (games.rows - s + SHARDS - 1) / SHARDS;
+            rows = part_of(s, count, SHARDS);
+            shards[s] = make_counts(games.n, trial % 2 == 0 ? 600 : count);
+            ck_assert_int_eq(align_bt_counts_update(NULL, &shards[s], &rows), 0);
+        }
+        for (int left = SHARDS; left > 1; left--) {
+            int64_t from = below(left), to = (from + 1 + below(left - 1)) % left;
+            align_bt_counts larger = make_counts(games.n, 600);
+            void *old = shards[to].memory;
+            ck_assert_int_eq(align_bt_counts_grow(NULL, &shards[to], larger.memory, larger.bytes),
+                             0);
+            free(old);
+            ck_assert_int_eq(align_bt_counts_merge(NULL, &shards[to], &shards[from]), 0);
+            free(shards[from].memory);
+            shards[from] = shards[left - 1];
+        }
+        ck_assert_int_eq((int)shards[0].rows, (int)games.rows);
+        fit_counts(&shards[0], &second, ALIGN_BT_TIES_DAVIDSON);
+        expect_same_bits();
+        free(shards[0].memory);
+    }
+    free(whole.memory);
+}
+END_TEST
+
+/* From a table of a few pairs up, growing whenever it is full and going on where it stopped. */
+START_TEST(full_counts_say_how_many_rows_they_took)
+{
+    draw(40, 2000);
+    align_bt_counts whole = make_counts(games.n, games.n * games.n), counts = make_counts(40, 3);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &whole, &rows), 0);
+    int64_t done = 0;
+    int grown = 0;
+    while (done < games.rows) {
+        rows = part_of(done, games.rows - done, 1);
+        align_status status = align_bt_counts_update(NULL, &counts, &rows);
+        done += counts.taken;
+        if (status == ALIGN_E_NONE)
+            continue;
+        ck_assert_int_eq(status, ALIGN_E_SCRATCH);
+        ck_assert_int_eq((int)counts.pairs, (int)counts.room);
+        align_bt_counts larger = make_counts(games.n, 2 * counts.room);
+        void *old = counts.memory;
+        ck_assert_int_eq(align_bt_counts_grow(NULL, &counts, larger.memory, larger.bytes), 0);
+        free(old);
+        grown++;
+    }
+    ck_assert_int_gt(grown, 3);
+    fit_counts(&whole, &answer, ALIGN_BT_TIES_HALF);
+    fit_counts(&counts, &second, ALIGN_BT_TIES_HALF);
+    expect_same_bits();
+    free(counts.memory);
+    free(whole.memory);
+}
+END_TEST
+
+/* Sums of squares: k equal rows are not one row of k times the weight, except to Fisher. */
+START_TEST(squares_are_kept)
+{
+    games_read(&games, 3, "01 12 20 01 10 21");
+    for (int r = 0; r < 6; r++)
+        games.weight[r] = 4;
+    games_begin(&answer);
+    games_finish(&games, &answer);
+    double fisher = answer.se[0];
+    games_begin(&answer);
+    answer.args.variance = ALIGN_BT_SANDWICH;
+    games_finish(&games, &answer);
+    double heavy = answer.se[0];
+    for (int r = 0; r < 6; r++)
+        games.weight[r] = 1;
+    for (int copy = 0; copy < 3; copy++)
+        for (int r = 0; r < 6; r++)
+            games_add(&games, games.first[r], games.second[r], 1, 1);
+    games_begin(&second);
+    games_finish(&games, &second);
+    games_near(second.se[0], fisher, 1e-14, "se", 0);
+    games_begin(&second);
+    second.args.variance = ALIGN_BT_SANDWICH;
+    games_finish(&games, &second);
+    games_near(second.se[0], heavy / 2, 1e-14, "se", 1);
+}
+END_TEST
+
+SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly,
+           full_counts_say_how_many_rows_they_took, squares_are_kept)
