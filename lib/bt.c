@@ -243,8 +243,7 @@ static void write_items(const align_bt_args *args, const struct work *work)
               known ? args->offset + scale * (fit->x[i] - level) : (double)NAN);
         store(&args->component, i, 0, work->graph.component[i]);
         store(&args->part, i, 0, work->graph.part[i]);
-        const double *row =
-            work->has_errors ? work->variance.covariance + i * fit->size : NULL;
+        const double *row = work->has_errors ? work->variance.covariance + i * fit->size : NULL;
         store(&args->se, i, 0, row != NULL ? scale * sqrt(row[i]) : (double)NAN);
         for (int64_t j = 0; align__present(&args->covariance) && j < fit->n; j++)
             store(&args->covariance, i, j, row != NULL ? scale * scale * row[j] : (double)NAN);

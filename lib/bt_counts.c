@@ -11,7 +11,7 @@ void align_bt_rows_init(align_bt_rows *rows, size_t size)
     rows->size = size;
 }
 
-size_t align_bt_counts_bytes(int64_t n_items, int64_t pairs)
+size_t align_bt_counts_get_bytes(int64_t n_items, int64_t pairs)
 {
     return align__bt_table_bytes(n_items, pairs, true);
 }

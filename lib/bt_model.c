@@ -2,9 +2,8 @@
 
 #include <math.h>
 
-/* Kernels: what one edge adds to the negative log-likelihood, and its derivatives by
- * d = theta_i - theta_j (and home effect) and by the tie parameter u. Differences of probabilities are
- * written as sums of what is left over, so that nothing small is lost beside a number near 1. */
+/* Kernels: what one edge adds to the negative log-likelihood, with derivatives by d and by the tie
+ * parameter u. Nothing is taken from 1, so that nothing small is lost. */
 
 /* p = 1 / (1 + exp(-d)), q = 1 - p and -log p, -log q. */
 struct logistic {
@@ -84,7 +83,7 @@ static struct align__bt_terms rao_kupper(double d, double u, const double *sum)
     };
 }
 
-/* Where the tie parameter starts: what explains the share of ties between equals. */
+/* The tie parameter that explains a share of ties between equals. */
 static double davidson_start(double share)
 {
     return log(2 * share / (1 - share));
@@ -92,7 +91,7 @@ static double davidson_start(double share)
 
 static double rao_kupper_start(double share)
 {
-    return 2 * atanh(share);
+    return log((1 + share) / (1 - share));
 }
 
 const struct align__bt_model align__bt_models[] = {
@@ -102,8 +101,6 @@ const struct align__bt_model align__bt_models[] = {
 };
 
 /* ---- priors ------------------------------------------------------------------------------- */
-
-/* Minus the log density of one strength, up to a constant, with slope and curvature. */
 
 /* Normal: precision (theta - mean)^2 / 2. */
 static struct align__bt_terms gaussian(const struct align__bt_prior *prior, double theta)

@@ -57,7 +57,7 @@ typedef struct align_bt_counts {
 } align_bt_counts;
 
 /* Bytes of memory for `pairs` different ordered pairs among n_items items. */
-ALIGN_API size_t align_bt_counts_bytes(int64_t n_items, int64_t pairs);
+ALIGN_API size_t align_bt_counts_get_bytes(int64_t n_items, int64_t pairs);
 
 /* Empty counts in this memory, of any alignment. Never fails: memory that is NULL or too small is
  * counts with no room, and a wrong n_items is found by the first update. */
@@ -197,23 +197,23 @@ typedef struct align_bt_args {
      * between parts were only ever taken by the lower number from the higher */
     align_tensor component, part;
 
-    int64_t components, parts; /* out: how many there are */
-    int64_t iterations;        /* out: Newton steps taken */
-    double
-        score_norm; /* out: largest slope, in a parameter, of the log-likelihood (and log-prior) */
-    double decrement; /* out: half the squared Newton decrement: about how far from the maximum the
-                        * log-likelihood is */
-    double last_step; /* out: largest change of a parameter in the last step */
-    double log_likelihood; /* out: sum of weight * log P, without multinomial constants or prior */
-    double
-        deviance; /* out: twice what free probabilities of every pair would add (ordered, with HOME) */
-    double penalty; /* out: minus the log of the prior, up to its constant */
-    /* out: estimate of the condition number of the information in the 1-norm, with its empty directions
-     * filled; 0 by the solver CG */
-    double condition;
-    double tie,
-        tie_se; /* out: nu or theta, and the standard error of its logarithm; 0 under HALF */
-    double home, home_se; /* out: the advantage of first, and its error; 0 without ALIGN_BT_HOME */
+    /* Out, the graph and the certificate: how many components and parts; Newton steps taken; the largest
+     * slope of the log-likelihood (and log-prior) in a parameter at the answer; half the squared Newton
+     * decrement, which is about how far the log-likelihood is from its maximum; the largest change of a
+     * parameter in the last step; an estimate of the condition number of the information in the 1-norm,
+     * with its empty directions filled (0 by the solver CG). */
+    int64_t components, parts;
+    int64_t iterations;
+    double score_norm, decrement, last_step, condition;
+
+    /* Out: the sum of weight * log P, without multinomial constants or prior; twice what free probabilities
+     * for every pair (with HOME, ordered pair) would add to it; minus the log of the prior, without its
+     * constant. */
+    double log_likelihood, deviance, penalty;
+
+    /* Out: nu or theta, and the standard error of its logarithm (0 under HALF); the advantage of first, and
+     * its error (0 without ALIGN_BT_HOME). Errors are NaN unless se or covariance is asked for. */
+    double tie, tie_se, home, home_se;
 } align_bt_args;
 
 ALIGN_API void align_bt_args_init(align_bt_args *args, size_t size);

@@ -66,7 +66,7 @@ static void expect_same_bits(void)
 static align_bt_counts make_counts(int64_t n, int64_t pairs)
 {
     align_bt_counts counts;
-    size_t bytes = align_bt_counts_bytes(n, pairs);
+    size_t bytes = align_bt_counts_get_bytes(n, pairs);
     align_bt_counts_init(&counts, malloc(bytes), bytes, n);
     ck_assert_int_ge((int)counts.room, (int)(pairs < n * n ? pairs : n * n));
     return counts;
