@@ -7,5 +7,6 @@
 #include <libalign/head.h>
 #include <libalign/loss.h>
 #include <libalign/norm.h>
+#include <libalign/step.h>
 
 #endif

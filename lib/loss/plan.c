@@ -211,6 +211,7 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
                                 const align_loss_args *args)
 {
     align_status status = align__enter(&plan->exec, exec);
+    plan->early = false;
     if (status == ALIGN_E_NONE)
         status = align__import(&plan->exec, OWNER, &plan->args, sizeof plan->args, ARGS_FIRST_SIZE,
                                args);

@@ -18,6 +18,7 @@ struct align__plan {
     int64_t width;             /* items of a group, of the longest with offsets */
     bool mask_is_group;        /* mask [G] */
     bool may_miss;             /* some item may be absent */
+    bool early;                /* score, ref, old, aux and count are still to be written */
     int64_t live;              /* groups */
     double factor;             /* scale / denom */
 };

@@ -85,7 +85,8 @@ static int ranges_of_items(const struct align__plan *plan, struct range *ranges)
     };
     int n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (align__present(all[i].tensor) && (finite || !all[i].finite_flag))
+        if (align__present(all[i].tensor) && (finite || !all[i].finite_flag) &&
+            !(plan->early && all[i].tensor != &a->label))
             ranges[n++] = all[i];
     return n;
 }

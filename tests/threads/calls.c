@@ -1,5 +1,7 @@
 #include "calls.h"
 
+#include "../step_bed.h"
+
 #include <check.h>
 #include <string.h>
 
@@ -200,6 +202,17 @@ static align_status run_head(const align_exec *exec, struct memory *memory, int 
     return status == ALIGN_E_NONE ? align_head_backward(exec, &head) : status;
 }
 
+static align_status run_step(const align_exec *exec, struct memory *memory, int variant)
+{
+    static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16};
+    struct bed *bed = take(memory, sizeof *bed, ALIGN_U8);
+    bed_make(bed, dtypes[variant]);
+    align_status status = align_step_run(exec, &bed->step);
+    /* What points into the bed differs from one memory to the next. */
+    memset(bed, 0, offsetof(struct bed, offsets));
+    return status;
+}
+
 /* ---- normalisation ---- */
 
 enum { REWARDS = 70003 };
@@ -272,6 +285,7 @@ const struct call calls[] = {
     {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4, 0},
     {"align_loss_eval, lists", run_loss_lists, 3, 0},
     {"align_head_forward and _backward", run_head, 3, 0},
+    {"align_step_run", run_step, 2, 0},
     {"align_norm_update and _apply", run_norm_state, 3, 0},
     {"align_norm_apply of a batch", run_norm_batch, 4, 0},
     {"align_bt_fit", run_bt_fit, 1, 1},
