@@ -192,7 +192,9 @@ align_status align__plan_values(struct align__plan *plan)
         status = check_mask(plan);
     if (status == ALIGN_E_NONE)
         status = check_numbers(plan);
+    if (status != ALIGN_E_NONE)
+        return status;
     double denom = plan->args.denom != 0 ? plan->args.denom : (double)plan->live;
     plan->factor = plan->live > 0 ? plan->args.scale / denom : 0;
-    return status;
+    return ALIGN_E_NONE;
 }

@@ -10,5 +10,5 @@ tar -xzf "$2"/meson-dist/libalign-*.tar.gz -C "$work"
 cd "$work"/libalign-*
 meson setup build >"$work/log" || { cat "$work/log" && exit 1; }
 ninja -C build >"$work/log" || { cat "$work/log" && exit 1; }
-meson test -C build --no-rebuild --no-suite once --print-errorlogs
+meson test -C build --no-rebuild --suite unit --suite errors --print-errorlogs
 build/examples/embed/embed | diff -u tests/embed/expected.txt -
