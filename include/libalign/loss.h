@@ -43,7 +43,60 @@ enum {
     ALIGN_LOSS_POINT_MSE = 9,      /* list */
     ALIGN_LOSS_POINT_SIGMOID = 10, /* list */
     ALIGN_LOSS_LIPO_LAMBDA = 11,   /* list */
-    ALIGN_LOSS_SFT = 12            /* single */
+    ALIGN_LOSS_SFT = 12,           /* single */
+    /* pairs with a reference */
+    ALIGN_LOSS_IPO = 13,
+    ALIGN_LOSS_EXO = 14,
+    ALIGN_LOSS_NCA_PAIR = 15,
+    ALIGN_LOSS_ROBUST = 16,
+    ALIGN_LOSS_BCO_PAIR = 17,
+    ALIGN_LOSS_SPPO = 18,
+    ALIGN_LOSS_AOT = 19,
+    ALIGN_LOSS_AOT_UNPAIRED = 20,
+    ALIGN_LOSS_APO_ZERO = 21,
+    ALIGN_LOSS_APO_DOWN = 22,
+    ALIGN_LOSS_DISCOPOP = 23,
+    ALIGN_LOSS_SIGMOID_NORM = 24,
+    ALIGN_LOSS_DPOP = 25,
+    ALIGN_LOSS_CAL_DPO = 26,
+    ALIGN_LOSS_BETA_DPO = 27,
+    ALIGN_LOSS_RPO_BWD = 28,
+    ALIGN_LOSS_RPO_FWD = 29,
+    ALIGN_LOSS_RPO_SQ = 30,
+    ALIGN_LOSS_R_DPO = 31,
+    ALIGN_LOSS_TDPO = 32,
+    /* pairs without one */
+    ALIGN_LOSS_SLIC_MARGIN = 33,
+    ALIGN_LOSS_SIMPO = 34,
+    ALIGN_LOSS_CPO = 35,
+    ALIGN_LOSS_ALPHA_PO = 36,
+    ALIGN_LOSS_ORPO = 37,
+    ALIGN_LOSS_ASFT = 38,
+    ALIGN_LOSS_ARPO = 39,
+    ALIGN_LOSS_RRHF = 40,
+    ALIGN_LOSS_TPO = 41,
+    /* pairs of rewards */
+    ALIGN_LOSS_BT_TIES_RK = 42,
+    ALIGN_LOSS_BT_TIES_DAVIDSON = 43,
+    ALIGN_LOSS_ORDINAL = 44,
+    ALIGN_LOSS_COST_MODEL = 45,
+    ALIGN_LOSS_FOCAL = 46,
+    ALIGN_LOSS_MSE_PAIR = 47,
+    /* singles */
+    ALIGN_LOSS_KTO = 48,
+    ALIGN_LOSS_BCO = 49,
+    ALIGN_LOSS_APO_ZERO_SINGLE = 50,
+    ALIGN_LOSS_NPO = 51,
+    ALIGN_LOSS_BCE = 52,
+    ALIGN_LOSS_MSE = 53,
+    ALIGN_LOSS_NBPO = 54,
+    ALIGN_LOSS_W2S_CONFIDENCE = 55,
+    ALIGN_LOSS_W2S_PRODUCT = 56,
+    /* tokens, each a single */
+    ALIGN_LOSS_PPO_CLIP = 57,
+    ALIGN_LOSS_REINFORCE = 58,
+    ALIGN_LOSS_VALUE_CLIP = 59,
+    ALIGN_LOSS_GRPO = 60
 };
 
 /* align_loss_info.arity */
@@ -70,6 +123,27 @@ enum {
     ALIGN_NORMALISE_MAX_DCG = 4
 };
 
+/* params.divergence, how the score of a policy is made from a log-ratio u: reverse KL, u; forward KL,
+ * -e^-u; Jensen-Shannon, log s(u); the alpha family of TRL 0.29 and later, e^((alpha - 1) u) / (alpha -
+ * 1), or that of the f-DPO paper and TRL up to 0.28, (1 - e^(-alpha u)) / alpha; chi-PO, u + e^u. */
+enum {
+    ALIGN_DIVERGENCE_REVERSE_KL = 0,
+    ALIGN_DIVERGENCE_FORWARD_KL = 1,
+    ALIGN_DIVERGENCE_JS = 2,
+    ALIGN_DIVERGENCE_ALPHA = 3,
+    ALIGN_DIVERGENCE_ALPHA_PAPER = 4,
+    ALIGN_DIVERGENCE_CHI = 5
+};
+
+/* params.stop: which aux is held constant in the backward pass: none, or that of the chosen item. */
+enum { ALIGN_STOP_NONE = 0, ALIGN_STOP_CHOSEN = 1 };
+
+/* params.form of a row that has two. */
+enum { ALIGN_FORM_EXACT = 0, ALIGN_FORM_SURROGATE = 1 };
+
+/* params.estimator of KL(policy || ref) from q = log policy - log ref: q, q^2 / 2, e^-q - 1 + q. */
+enum { ALIGN_KL_K1 = 0, ALIGN_KL_K2 = 1, ALIGN_KL_K3 = 2 };
+
 /* params.targets, from labels y: y / sum(y), or y as they stand. */
 enum { ALIGN_TARGETS_SHARE = 0, ALIGN_TARGETS_RAW = 1 };
 
@@ -91,6 +165,27 @@ typedef struct align_loss_params {
     int32_t discount;       /* ALIGN_DISCOUNT_ */
     int32_t normalise;      /* ALIGN_NORMALISE_ */
     int32_t targets;        /* ALIGN_TARGETS_ */
+    double tau;             /* temperature of a switch between two forms */
+    double lambda;          /* weight of a second term */
+    double alpha;           /* strength of a correction, as the row says */
+    double eta;             /* scale of rewards that targets are made from */
+    double order;           /* alpha of the two alpha divergences */
+    int32_t divergence;     /* ALIGN_DIVERGENCE_ */
+    int32_t stop;           /* ALIGN_STOP_ */
+    double gamma;           /* exponent */
+    double nu;              /* odds of a tie between equals */
+    double flip;            /* logit of a flip rate */
+    double desirable;       /* weight of items with label 1 */
+    double undesirable;     /* weight of items with label 0 */
+    double clip_low;        /* how far below 1 a ratio may count */
+    double clip_high;       /* how far above 1 a ratio, or from its old value a value, may count */
+    double clip_dual;       /* the most that a ratio may count against an action; 0: no bound */
+    double kl_coef;         /* weight of the KL estimate */
+    double threshold1, threshold2, threshold3, threshold4; /* between degrees of preference */
+    int32_t levels;                                        /* number of thresholds in use, 1..4 */
+    int32_t form;                                          /* ALIGN_FORM_ */
+    int32_t estimator;                                     /* ALIGN_KL_ */
+    int32_t reserved;                                      /* 0 */
 } align_loss_params;
 
 /* Writes the row's parameters of `preset`: NULL or "paper" for those of its paper, or a name that
@@ -102,8 +197,8 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_loss_params_init(align_loss_params
 
 /* ---- introspection ------------------------------------------------------------------------ */
 
-/* What a row needs and what it may read. The last four are outputs that it can write. index, weight and
- * mask are read by every row, offsets by every list. */
+/* What a row needs and what it may read, and which outputs it can write. index and mask are read by every
+ * row, offsets by every list. */
 enum {
     ALIGN_LOSS_READS_REF = 1,
     ALIGN_LOSS_READS_OLD = 2,
@@ -115,7 +210,8 @@ enum {
     ALIGN_LOSS_READS_OFFSETS = 128,
     ALIGN_LOSS_WRITES_DAUX = 256,
     ALIGN_LOSS_WRITES_DPARAM = 512,
-    ALIGN_LOSS_WRITES_HSCORE = 1024
+    ALIGN_LOSS_WRITES_HSCORE = 1024,
+    ALIGN_LOSS_READS_WEIGHT = 2048
 };
 
 /* Filled by the three get functions, with pointers to static storage. `size` is set by the caller to the

@@ -2,6 +2,7 @@
  *
  * Groups are cut into chunks by shapes alone, and every chunk keeps its own sums, which are added in the
  * order of the chunks: so the bits do not depend on who ran what. */
+#include "couple.h"
 #include "metrics.h"
 #include "plan.h"
 #include "transfer.h"
@@ -189,9 +190,11 @@ static void put_sums(const struct align__plan *plan, const struct partial *parti
                 align__put(&a->metrics, m, k, all.metrics[m][k], false);
 }
 
-/* Scratch for `tasks` lists at a time; 0 where the stack is enough. */
+/* Scratch for `tasks` lists at a time, or for matching groups; 0 where the stack is enough. */
 static size_t scratch_for(const struct align__plan *plan, int64_t tasks)
 {
+    if (plan->row->couple != ALIGN__COUPLE_NONE && plan->groups > STACK_ITEMS)
+        return align__arena_slack() + align__block(align__couple_bytes(plan));
     if (plan->row->arity != ALIGN_LOSS_LIST || plan->width <= STACK_ITEMS)
         return 0;
     return align__arena_slack() + (size_t)tasks * align__block(align__list_bytes(plan->width));
@@ -210,9 +213,8 @@ align_status align_loss_scratch(const align_exec *exec, const align_loss_args *a
     return ALIGN_E_NONE;
 }
 
-static align_status lay_out(struct call *call)
+static align_status lay_out(struct call *call, struct align__plan *plan, double *stack)
 {
-    const struct align__plan *plan = call->plan;
     call->chunks = count_chunks(plan);
     call->tasks = call->chunks;
     const size_t least = scratch_for(plan, 1);
@@ -221,11 +223,16 @@ static align_status lay_out(struct call *call)
         align_status status = align__arena_open(&plan->exec, &arena, least);
         if (status != ALIGN_E_NONE)
             return status;
+        if (plan->row->couple != ALIGN__COUPLE_NONE)
+            stack = align__arena_take(&arena, align__couple_bytes(plan));
         call->slot_bytes = align__block(align__list_bytes(plan->width));
         call->slots = arena.at;
         int64_t fit = (int64_t)(arena.left / call->slot_bytes);
-        call->tasks = fit < call->chunks ? fit : call->chunks;
+        if (plan->row->arity == ALIGN_LOSS_LIST)
+            call->tasks = fit < call->chunks ? fit : call->chunks;
     }
+    if (plan->row->couple != ALIGN__COUPLE_NONE)
+        align__couple(plan, stack);
     /* Several groups may write one sequence: then the order of the groups must be kept. */
     if (plan->form == ALIGN__FORM_INDEX && writes_items(plan))
         call->tasks = 1;
@@ -236,12 +243,13 @@ align_status align_loss_eval(const align_exec *exec, const align_loss_args *args
 {
     struct align__plan plan;
     struct partial partials[MAX_CHUNKS];
+    double stack[ALIGN__COUPLE_ARRAYS * STACK_ITEMS]; /* where few groups are matched */
     struct call call = {.plan = &plan, .partials = partials};
     align_status status = align__plan_shapes(&plan, exec, args);
     if (status == ALIGN_E_NONE)
         status = align__plan_values(&plan);
     if (status == ALIGN_E_NONE)
-        status = lay_out(&call);
+        status = lay_out(&call, &plan, stack);
     if (status != ALIGN_E_NONE)
         return status;
     align__clear_outputs(&plan);

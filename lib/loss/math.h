@@ -11,10 +11,10 @@ static inline double align__minus(double x, double y)
     return x == y ? 0 : x - y;
 }
 
-/* w x, with 0 for w = 0 whatever x is. */
-static inline double align__times(double w, double x)
+/* x y, with 0 where one is 0 and the other infinite or NaN. */
+static inline double align__times(double x, double y)
 {
-    return w == 0 ? 0 : w * x;
+    return x == 0 || y == 0 ? 0 : x * y;
 }
 
 /* x + y, with 0 for two opposite infinities. */

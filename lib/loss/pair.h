@@ -1,29 +1,17 @@
-/* What the rows over pairs share. Most are links of one margin, z = beta (u - v) - offset. */
+/* What the rows over pairs share. Most are a link phi of one margin z = beta (x - y) - offset, where x and
+ * y are made from the two items: their scores, log-ratios, means a token, or scores under a divergence. */
 #ifndef ALIGN__LOSS_PAIR_H
 #define ALIGN__LOSS_PAIR_H
 
+#include "divergence.h"
 #include "math.h"
 #include "row.h"
 
-enum { ALIGN__CHOSEN = 0, ALIGN__REJECTED = 1 };
-
-/* beta (u - v) - offset of pair i, kept as its margin. */
-static inline double align__margin(struct align__block *b, int i, double beta)
-{
-    double z = beta * align__minus(b->side[0].ratio[i], b->side[1].ratio[i]) - b->offset[i];
-    b->margin[i] = z;
-    return z;
-}
-
-/* Value, first and second derivative by z of a link, to value, d and h. */
-static inline void align__link(struct align__block *b, int i, double beta, double value, double dz,
-                               double hz)
-{
-    b->value[i] = value;
-    b->side[0].d[i] = beta * dz;
-    b->side[1].d[i] = -beta * dz;
-    b->side[0].h[i] = b->side[1].h[i] = beta * beta * hz;
-}
+/* Value, first and second derivative of a link. */
+struct align__phi {
+    double value, slope, curve;
+};
+typedef struct align__phi (*align__phi_fn)(double z, const align_loss_params *params);
 
 /* Soft label of pair i: t that the first item is preferred, f that the second is; t + f = 1. */
 struct align__soft {
@@ -36,14 +24,87 @@ static inline struct align__soft align__soft(const struct align__block *b, int i
     return (struct align__soft){p * (1 - eps) + (1 - p) * eps, p * eps + (1 - p) * (1 - eps)};
 }
 
-/* t softplus(-z) + f softplus(z), for t and f of any sign. */
-static inline void align__logistic_link(struct align__block *b, int i, double beta, double z,
-                                        struct align__soft soft)
+/* t phi(z) + f phi(-z), for t and f of any sign. */
+static inline struct align__phi align__mix(struct align__soft soft, align__phi_fn phi, double z,
+                                           const align_loss_params *params)
+{
+    const struct align__phi right = phi(z, params);
+    if (soft.f == 0)
+        return right;
+    const struct align__phi wrong = phi(-z, params);
+    return (struct align__phi){
+        align__plus(align__times(soft.t, right.value), align__times(soft.f, wrong.value)),
+        align__times(soft.t, right.slope) - align__times(soft.f, wrong.slope),
+        align__times(soft.t, right.curve) + align__times(soft.f, wrong.curve)};
+}
+
+/* The same for phi = softplus(-z), with one exponential. */
+static inline struct align__phi align__mix_logistic(struct align__soft soft, double z)
 {
     const struct align__logistic l = align__logistic(z);
-    align__link(b, i, beta,
-                align__plus(align__times(soft.t, l.minus), align__times(soft.f, l.plus)),
-                soft.f * l.s - soft.t * l.c, (soft.t + soft.f) * l.s * l.c);
+    return (struct align__phi){
+        align__plus(align__times(soft.t, l.minus), align__times(soft.f, l.plus)),
+        soft.f * l.s - soft.t * l.c, (soft.t + soft.f) * l.s * l.c};
 }
+
+/* beta (x - y) - offset of pair i, kept as its margin. */
+static inline double align__margin(struct align__block *b, int i, double beta, double x, double y)
+{
+    return b->margin[i] = beta * align__minus(x, y) - b->offset[i];
+}
+
+/* Writes a link of a margin whose x and y move with the scores by dx and dy. */
+static inline void align__link(struct align__block *b, int i, double beta, struct align__phi phi,
+                               double dx, double dy)
+{
+    const double slope = beta * phi.slope, curve = beta * beta * phi.curve;
+    b->value[i] = phi.value;
+    b->side[0].d[i] = align__times(slope, dx);
+    b->side[1].d[i] = -align__times(slope, dy);
+    b->side[0].h[i] = align__times(curve, dx * dx);
+    b->side[1].h[i] = align__times(curve, dy * dy);
+}
+
+/* Adds to value and slopes of pair i. */
+static inline void align__also(struct align__block *b, int i, double value, double da, double db)
+{
+    b->value[i] = align__plus(b->value[i], value);
+    b->side[0].d[i] = align__plus(b->side[0].d[i], da);
+    b->side[1].d[i] = align__plus(b->side[1].d[i], db);
+}
+
+/* The margin of log-ratios, under the divergence of the parameters. */
+static inline double align__ratio_margin(struct align__block *b, int i, double beta)
+{
+    const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+        return align__margin(b, i, beta, u, v);
+    return b->margin[i] = beta * align__divergence_minus(b->params, u, v) - b->offset[i];
+}
+
+static inline void align__ratio_link(struct align__block *b, int i, double beta,
+                                     struct align__phi phi)
+{
+    align__link(b, i, beta, phi, 1, 1);
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+        return;
+    const double slope = beta * phi.slope, curve = beta * beta * phi.curve;
+    for (int k = 0; k < 2; k++) {
+        struct align__side *side = &b->side[k];
+        const double sign = k == 0 ? 1 : -1;
+        const struct align__phi s = align__divergence(b->params, side->ratio[i]);
+        side->d[i] = sign * align__times(slope, s.slope);
+        side->h[i] = align__plus(align__times(curve, s.slope * s.slope),
+                                 align__times(sign * slope, s.curve));
+    }
+}
+
+/* 1 / count, or 0 for a sequence without tokens. */
+static inline double align__share(const struct align__side *side, int i)
+{
+    return side->count[i] > 0 ? 1 / side->count[i] : 0;
+}
+
+#define ALIGN__SMOOTH_TEXT "t = prob (1 - eps) + (1 - prob) eps"
 
 #endif

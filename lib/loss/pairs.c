@@ -1,46 +1,107 @@
-/* Pairs whose loss is a link of the margin z. */
+/* Pairs whose loss is a logistic or hinge link of the margin of log-ratios. */
 #include "pair.h"
 
-#define SMOOTH_FORM "t = prob (1 - eps) + (1 - prob) eps"
+#define READS_LINK                                                                                 \
+    ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET |                       \
+        ALIGN_LOSS_WRITES_HSCORE
+#define BETA(standard)                                                                             \
+    {                                                                                              \
+        ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
+    }
+#define SMOOTHING                                                                                  \
+    {                                                                                              \
+        ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5                                                    \
+    }
+#define DIVERGENCE                                                                                 \
+    {ALIGN__PARAM_DIVERGENCE, ALIGN_DIVERGENCE_REVERSE_KL, ALIGN_DIVERGENCE_REVERSE_KL,            \
+     ALIGN_DIVERGENCE_CHI},                                                                        \
+    {                                                                                              \
+        ALIGN__PARAM_ORDER, 0.5, -ALIGN__ANY, ALIGN__ANY                                           \
+    }
 
 static void dpo(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++)
-        align__logistic_link(b, i, beta, align__margin(b, i, beta), align__soft(b, i));
+        align__ratio_link(b, i, beta,
+                          align__mix_logistic(align__soft(b, i), align__ratio_margin(b, i, beta)));
 }
 
 const struct align__loss_row align__loss_dpo = {
     .name = "dpo",
     .brief = "direct preference optimisation; with label_smoothing cDPO, with prob soft labels",
-    .source = "Rafailov et al. 2023, arXiv 2305.18290, Eq. 7; smoothing: Mitchell 2023, "
-              "A note on DPO with noisy preferences, Eq. 3",
-    .formula = "t softplus(-z) + (1 - t) softplus(z), z = beta (u - v) - offset, " SMOOTH_FORM,
+    .source =
+        "Rafailov et al. 2023, arXiv 2305.18290, Eq. 7; smoothing: Mitchell 2023, A note on DPO "
+        "with noisy preferences, Eq. 3; divergences: f-DPO, arXiv 2309.16240, and chi-PO, "
+        "arXiv 2407.13399",
+    .formula =
+        "t softplus(-z) + (1 - t) softplus(z), z = beta (u - v) - offset, " ALIGN__SMOOTH_TEXT,
     .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du",
     .arity = ALIGN_LOSS_PAIR,
-    .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET |
-             ALIGN_LOSS_WRITES_HSCORE,
-    .params = {{ALIGN__PARAM_BETA, 0.1, ALIGN__ABOVE_0, ALIGN__ANY},
-               {ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5}},
+    .reads = READS_LINK,
+    .params = {BETA(0.1), SMOOTHING, DIVERGENCE},
     .block = dpo,
 };
 
-/* max(0, m - z), and its slope; 0 at the kink. */
-static void hinge_link(struct align__block *b, int i, double beta, double z)
+const struct align__loss_row align__loss_beta_dpo = {
+    .name = "beta_dpo",
+    .brief =
+        "dpo whose beta is that of the batch: align_loss_state keeps the averages that it is made "
+        "from and writes it",
+    .source = "Wu et al. 2024 (beta-DPO), arXiv 2407.08639, Eq. 7",
+    .formula =
+        "t softplus(-z) + (1 - t) softplus(z), z = beta (u - v) - offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du; beta is constant",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS_LINK,
+    .params = {BETA(0.1), SMOOTHING, DIVERGENCE},
+    .block = dpo,
+};
+
+/* Target of a label that is seen flipped with probability noise: an unbiased estimate of the clean one,
+ * outside of 0..1. */
+static struct align__soft clean(struct align__soft seen, double noise)
 {
-    const double m = b->params->margin;
-    const struct align__soft soft = align__soft(b, i);
-    const double right = z < m, wrong = -z < m;
-    align__link(b, i, beta,
-                align__times(soft.t * right, m - z) + align__times(soft.f * wrong, m + z),
-                soft.f * wrong - soft.t * right, 0);
+    return (struct align__soft){(seen.t - noise) / (1 - 2 * noise),
+                                (seen.f - noise) / (1 - 2 * noise)};
+}
+
+static void robust(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const struct align__soft soft = clean(align__soft(b, i), b->params->noise);
+        align__ratio_link(b, i, beta, align__mix_logistic(soft, align__ratio_margin(b, i, beta)));
+    }
+}
+
+const struct align__loss_row align__loss_robust = {
+    .name = "robust",
+    .brief = "robust DPO: unbiased under labels flipped with probability noise; unbounded below",
+    .source = "Chowdhury et al. 2024 (rDPO), arXiv 2403.00409, Eq. 12",
+    .formula = "t softplus(-z) + (1 - t) softplus(z), t = (prob - noise) / (1 - 2 noise), "
+               "z = beta (u - v) - offset",
+    .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS_LINK,
+    .params = {BETA(0.1), {ALIGN__PARAM_NOISE, 0.1, 0, ALIGN__BELOW_HALF}, DIVERGENCE},
+    .block = robust,
+};
+
+/* max(0, m - z), and its slope; 0 at the kink. */
+static struct align__phi hinge_phi(double z, const align_loss_params *p)
+{
+    const double inside = z < p->margin;
+    return (struct align__phi){align__times(inside, p->margin - z), -inside, 0};
 }
 
 static void hinge(struct align__block *b)
 {
     const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++)
-        hinge_link(b, i, beta, align__margin(b, i, beta));
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__ratio_margin(b, i, beta);
+        align__ratio_link(b, i, beta, align__mix(align__soft(b, i), hinge_phi, z, b->params));
+    }
 }
 
 const struct align__loss_row align__loss_hinge = {
@@ -48,32 +109,220 @@ const struct align__loss_row align__loss_hinge = {
     .brief = "hinge on the scaled margin: RSO's hinge-norm, the SLiC-norm of LiPO",
     .source =
         "Liu et al. 2023 (RSO), arXiv 2309.06657, Eq. 9 with gamma = beta; LiPO Eq. 6 at K = 2",
-    .formula = "t max(0, m - z) + (1 - t) max(0, m + z), z = beta (u - v) - offset, " SMOOTH_FORM,
+    .formula = "t max(0, m - z) + (1 - t) max(0, m + z), z = beta (u - v) - "
+               "offset, " ALIGN__SMOOTH_TEXT,
     .gradient = "du = beta ((1 - t) [-z < m] - t [z < m]), dv = -du; 0 at a kink",
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
-    .params = {{ALIGN__PARAM_BETA, 0.05, ALIGN__ABOVE_0, ALIGN__ANY},
-               {ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5},
-               {ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}},
+    .params = {BETA(0.05), SMOOTHING, {ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, DIVERGENCE},
     .block = hinge,
 };
 
-static void slic(struct align__block *b)
+/* m e^-z + (1 - m) softplus(-z) with m = s(z / tau), through E = m e^-z = exp(-z + log s(z / tau)). */
+static struct align__phi discopop_phi(double z, const align_loss_params *p)
 {
-    for (int i = 0; i < b->n; i++)
-        hinge_link(b, i, 1, align__margin(b, i, 1));
+    const double tau = p->tau, low = z < 0 ? z : 0, high = z < 0 ? 0 : z;
+    const double e = exp(align__times(1 / tau - 1, low) - high - log1p(exp(-fabs(z) / tau)));
+    const double m = align__sigmoid(z / tau), rest = align__sigmoid(-z / tau);
+    const struct align__logistic l = align__logistic(z);
+    const double bell = m * rest / tau, value = align__times(rest, l.minus) + e;
+    const double slope = -rest * l.c - e + e * rest / tau - align__times(bell, l.minus);
+    const double bell_slope = bell * (rest - m) / tau;
+    const double curve = rest * l.s * l.c + 2 * bell * l.c - align__times(bell_slope, l.minus) +
+                         e * (rest / tau - 1) * (rest / tau - 1) - e * bell / tau;
+    return (struct align__phi){value, slope, curve};
 }
 
-const struct align__loss_row align__loss_slic = {
-    .name = "slic",
-    .brief = "SLiC-HF's rank calibration on log-probabilities; add the row sft on the target's "
-             "sequences for its regulariser",
-    .source = "Zhao et al. 2023 (SLiC-HF), arXiv 2305.10425, Eq. 1, first term",
-    .formula = "t max(0, m - z) + (1 - t) max(0, m + z), z = a - b - offset, " SMOOTH_FORM,
-    .gradient = "da = (1 - t) [-z < m] - t [z < m], db = -da; 0 at a kink",
+static void discopop(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__ratio_margin(b, i, beta);
+        align__ratio_link(b, i, beta, align__mix(align__soft(b, i), discopop_phi, z, b->params));
+    }
+}
+
+const struct align__loss_row align__loss_discopop = {
+    .name = "discopop",
+    .brief = "the log-ratio modulated loss that a search found",
+    .source = "Lu et al. 2024 (DiscoPOP), arXiv 2406.08414, Eq. 5",
+    .formula =
+        "(1 - m) softplus(-z) + m e^-z, m = s(z / tau), z = beta (u - v) - offset; soft labels "
+        "mix it with its mirror image",
+    .gradient = "du = beta (-(1 - m) s(-z) - E + (E (1 - m) - m (1 - m) softplus(-z)) / tau), "
+                "E = m e^-z; dv = -du",
     .arity = ALIGN_LOSS_PAIR,
-    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
-    .params = {{ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, {ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5}},
-    .block = slic,
-    .unless = {[ALIGN__PROP_REF] = "has no reference"},
+    .reads = READS_LINK,
+    .params = {BETA(0.05), {ALIGN__PARAM_TAU, 0.05, 0.001, 1}, SMOOTHING, DIVERGENCE},
+    .block = discopop,
+};
+
+/* (z - 1 / (2 beta))^2 */
+static struct align__phi ipo_phi(double z, const align_loss_params *p)
+{
+    const double h = z - 0.5 / p->beta;
+    return (struct align__phi){h * h, 2 * h, 2};
+}
+
+static void ipo(struct align__block *b)
+{
+    const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
+    for (int i = 0; i < b->n; i++) {
+        const double dx = mean ? align__share(&b->side[0], i) : 1;
+        const double dy = mean ? align__share(&b->side[1], i) : 1;
+        const double z = align__margin(b, i, 1, align__times(dx, b->side[0].ratio[i]),
+                                       align__times(dy, b->side[1].ratio[i]));
+        align__link(b, i, 1, align__mix(align__soft(b, i), ipo_phi, z, b->params), dx, dy);
+    }
+}
+
+static const struct align__preset ipo_presets[] = {
+    {"trl-0.28", {{ALIGN__PARAM_LENGTH, ALIGN_LENGTH_MEAN}}},
+    {"trl-1.10", {{ALIGN__PARAM_LENGTH, ALIGN_LENGTH_MEAN}}},
+    {NULL, {{0}}},
+};
+
+const struct align__loss_row align__loss_ipo = {
+    .name = "ipo",
+    .brief =
+        "identity preference optimisation: the margin of log-ratios regressed on 1 / (2 beta); "
+        "summed as in the paper, or a token as in TRL",
+    .source = "Azar et al. 2023, arXiv 2310.12036, Eq. 17, beta = tau",
+    .formula =
+        "t (z - 1/(2 beta))^2 + (1 - t) (z + 1/(2 beta))^2, z = u - v - offset, or u / n_w - "
+        "v / n_l - offset, " ALIGN__SMOOTH_TEXT,
+    .gradient =
+        "du = 2 (z - (2 t - 1) / (2 beta)), dv = -du, each divided by its n with length mean",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS_LINK | ALIGN_LOSS_READS_COUNT,
+    .params = {BETA(0.1),
+               SMOOTHING,
+               {ALIGN__PARAM_LENGTH, ALIGN_LENGTH_SUM, ALIGN_LENGTH_SUM, ALIGN_LENGTH_MEAN}},
+    .presets = ipo_presets,
+    .block = ipo,
+};
+
+static void sigmoid_norm(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double dx = align__share(&b->side[0], i), dy = align__share(&b->side[1], i);
+        const double z = align__margin(b, i, beta, align__times(dx, b->side[0].ratio[i]),
+                                       align__times(dy, b->side[1].ratio[i]));
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, dy);
+    }
+}
+
+const struct align__loss_row align__loss_sigmoid_norm = {
+    .name = "sigmoid_norm",
+    .brief = "dpo on log-ratios a token",
+    .source = "Lambert et al. 2024 (Tulu 3), arXiv 2411.15124, Sec. 5.1.2 (length-normalized DPO)",
+    .formula = "t softplus(-z) + (1 - t) softplus(z), z = beta (u / n_w - v / n_l) - offset, "
+               "" ALIGN__SMOOTH_TEXT,
+    .gradient = "du = beta ((1 - t) s(z) - t s(-z)) / n_w, dv = -beta (...) / n_l",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_COUNT,
+    .reads = READS_LINK,
+    .params = {BETA(5), SMOOTHING},
+    .block = sigmoid_norm,
+    .unless = {[ALIGN__PROP_SHIFT] = "log-ratios are divided by lengths",
+               [ALIGN__PROP_SUM_ZERO] = "log-ratios are divided by lengths"},
+};
+
+static void r_dpo(struct align__block *b)
+{
+    const double beta = b->params->beta, alpha = b->params->alpha;
+    for (int i = 0; i < b->n; i++) {
+        const double longer = b->side[0].count[i] - b->side[1].count[i];
+        b->margin[i] = align__ratio_margin(b, i, beta) + alpha * longer;
+        align__ratio_link(b, i, beta, align__mix_logistic(align__soft(b, i), b->margin[i]));
+    }
+}
+
+const struct align__loss_row align__loss_r_dpo = {
+    .name = "r_dpo",
+    .brief = "dpo with a reward for length taken out",
+    .source = "Park et al. 2024 (R-DPO), arXiv 2403.19159, Eq. 9",
+    .formula = "t softplus(-z) + (1 - t) softplus(z), z = beta (u - v) + alpha (n_w - n_l) - "
+               "offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_COUNT,
+    .reads = READS_LINK,
+    .params = {BETA(0.1),
+               SMOOTHING,
+               {ALIGN__PARAM_ALPHA, 0.01, -ALIGN__ANY, ALIGN__ANY},
+               DIVERGENCE},
+    .block = r_dpo,
+};
+
+/* The penalty acts on the chosen item alone, so u moves the margin by 1 + lambda where it has fallen. */
+static void dpop(struct align__block *b)
+{
+    const double beta = b->params->beta, lambda = b->params->lambda;
+    for (int i = 0; i < b->n; i++) {
+        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+        const bool fallen = u < 0;
+        const double x = align__plus(u, fallen ? align__times(lambda, u) : 0);
+        const double z = align__margin(b, i, beta, x, v);
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), fallen ? 1 + lambda : 1,
+                    1);
+    }
+}
+
+const struct align__loss_row align__loss_dpop = {
+    .name = "dpop",
+    .brief = "DPO-Positive: a chosen item that falls below the reference costs",
+    .source = "Pal et al. 2024 (Smaug), arXiv 2402.13228, Eq. 3",
+    .formula = "t softplus(-z) + (1 - t) softplus(z), z = beta (u - v - lambda max(0, -u)) - "
+               "offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "du = beta ((1 - t) s(z) - t s(-z)) (1 + lambda [u < 0]), dv = -beta (...)",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS_LINK,
+    .params = {BETA(0.3), SMOOTHING, {ALIGN__PARAM_LAMBDA, 50, 0, ALIGN__ANY}},
+    .block = dpop,
+    .unless = {[ALIGN__PROP_SHIFT] = "the chosen item is compared with the reference by itself",
+               [ALIGN__PROP_SUM_ZERO] = "the chosen item is compared with the reference by itself",
+               [ALIGN__PROP_SWAP] = "the penalty is on the chosen item"},
+};
+
+static void tdpo(struct align__block *b)
+{
+    const double beta = b->params->beta, alpha = b->params->alpha;
+    const bool stop = b->params->stop == ALIGN_STOP_CHOSEN;
+    for (int i = 0; i < b->n; i++) {
+        const double drift = align__minus(b->side[1].aux[i], b->side[0].aux[i]);
+        b->margin[i] = align__minus(align__ratio_margin(b, i, beta),
+                                    align__times(alpha * beta, drift));
+        const struct align__phi phi = align__mix_logistic(align__soft(b, i), b->margin[i]);
+        align__ratio_link(b, i, beta, phi);
+        b->side[0].daux[i] = stop ? 0 : align__times(alpha * beta, phi.slope);
+        b->side[1].daux[i] = -align__times(alpha * beta, phi.slope);
+    }
+}
+
+static const struct align__preset tdpo_presets[] = {
+    {"tdpo1", {{ALIGN__PARAM_ALPHA, 1}, {ALIGN__PARAM_STOP, ALIGN_STOP_NONE}}},
+    {NULL, {{0}}},
+};
+
+const struct align__loss_row align__loss_tdpo = {
+    .name = "tdpo",
+    .brief = "token-level DPO; aux is each sequence's sum of KL(ref || policy) over its tokens. As "
+             "TDPO2; preset tdpo1 is TDPO1",
+    .source = "Zeng et al. 2024 (TDPO), arXiv 2404.11999, Eq. 15 and 17",
+    .formula = "t softplus(-z) + (1 - t) softplus(z), z = beta (u - v - alpha (aux_l - aux_w)) - "
+               "offset, aux_w constant with stop chosen, " ALIGN__SMOOTH_TEXT,
+    .gradient = "du = beta g, dv = -beta g, daux_l = -alpha beta g, daux_w = alpha beta g or 0, "
+                "g = (1 - t) s(z) - t s(-z)",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_AUX,
+    .reads = READS_LINK | ALIGN_LOSS_WRITES_DAUX,
+    .params = {BETA(0.1),
+               SMOOTHING,
+               {ALIGN__PARAM_ALPHA, 0.5, 0, ALIGN__ANY},
+               {ALIGN__PARAM_STOP, ALIGN_STOP_CHOSEN, ALIGN_STOP_NONE, ALIGN_STOP_CHOSEN},
+               DIVERGENCE},
+    .presets = tdpo_presets,
+    .block = tdpo,
 };

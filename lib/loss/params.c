@@ -9,6 +9,12 @@ static const char *const gain_choices[] = {"exp2", "linear", NULL};
 static const char *const discount_choices[] = {"ln", "log2", "reciprocal", NULL};
 static const char *const normalise_choices[] = {"sum", "items", "pairs", "rax", "max_dcg", NULL};
 static const char *const targets_choices[] = {"share", "raw", NULL};
+static const char *const divergence_choices[] = {
+    "reverse_kl", "forward_kl", "js", "alpha", "alpha_paper", "chi", NULL,
+};
+static const char *const form_choices[] = {"exact", "surrogate", NULL};
+static const char *const estimator_choices[] = {"k1", "k2", "k3", NULL};
+static const char *const stop_choices[] = {"none", "chosen", NULL};
 
 struct param_row {
     const char *name, *brief;
@@ -150,6 +156,9 @@ align_status align__loss_params(const align_exec *exec, const struct align__loss
             return status;
         set(params, (enum align__param)param, align__param_get(&given, (enum align__param)param));
     }
+    const char *wish = row->check != NULL ? row->check(params) : NULL;
+    if (wish != NULL)
+        return ALIGN__FAIL(exec, LOSS_PARAMS, .owner = "align_loss_params", .word = wish);
     return ALIGN_E_NONE;
 }
 

@@ -34,7 +34,7 @@ static const struct field inputs[] = {
     FIELD(index, INDEX, SPECIAL, 0),
     FIELD(offsets, OFFSET, SPECIAL, ALIGN_LOSS_READS_OFFSETS),
     FIELD(prob, REAL, PER_GROUP, ALIGN_LOSS_READS_PROB),
-    FIELD(weight, REAL, PER_GROUP, 0),
+    FIELD(weight, REAL, PER_GROUP, ALIGN_LOSS_READS_WEIGHT),
     FIELD(offset, REAL, PER_GROUP, ALIGN_LOSS_READS_OFFSET),
     FIELD(mask, MASK, SPECIAL, 0),
 };
@@ -73,7 +73,7 @@ static void row_reads(const struct align__plan *plan, uint32_t *needs, uint32_t 
         return;
     if (plan->params.length == ALIGN_LENGTH_MEAN)
         *needs |= ALIGN_LOSS_READS_COUNT;
-    else
+    else if ((*needs & ALIGN_LOSS_READS_COUNT) == 0)
         *reads &= ~(uint32_t)ALIGN_LOSS_READS_COUNT;
 }
 
@@ -210,6 +210,7 @@ static align_status check_mask_shape(struct align__plan *plan)
 align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
                                 const align_loss_args *args)
 {
+    plan->twin[0] = plan->twin[1] = NULL;
     align_status status = align__enter(&plan->exec, exec);
     plan->early = false;
     if (status == ALIGN_E_NONE)

@@ -21,6 +21,7 @@ struct align__plan {
     bool early;                /* score, ref, old, aux and count are still to be written */
     int64_t live;              /* groups */
     double factor;             /* scale / denom */
+    const double *twin[2];     /* [G] each, in rows that couple */
 };
 
 /* Imports and checks everything that does not depend on data, but for offsets. */

@@ -1,8 +1,12 @@
 /* Pairs of rewards: how reward models are trained. */
 #include "pair.h"
 
-/* Target of a label that is seen flipped with probability noise: an unbiased estimate of the clean one,
- * outside of 0..1. */
+#define NO_REF [ALIGN__PROP_REF] = "has no reference"
+#define BETA(standard)                                                                             \
+    {                                                                                              \
+        ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
+    }
+
 static struct align__soft clean(struct align__soft seen, double noise)
 {
     return (struct align__soft){(seen.t - noise) / (1 - 2 * noise),
@@ -13,25 +17,29 @@ static struct align__soft clean(struct align__soft seen, double noise)
 static void add_penalties(struct align__block *b, int i, double center, double norm)
 {
     const double x = b->side[0].score[i], y = b->side[1].score[i], sum = align__plus(x, y);
-    b->value[i] = align__plus(b->value[i],
-                              align__times(center, sum * sum) + align__times(norm, x * x + y * y));
     const double shared = align__times(2 * center, sum);
-    b->side[0].d[i] += align__plus(shared, align__times(2 * norm, x));
-    b->side[1].d[i] += align__plus(shared, align__times(2 * norm, y));
+    align__also(b, i, align__times(center, sum * sum) + align__times(norm, x * x + y * y),
+                align__plus(shared, align__times(2 * norm, x)),
+                align__plus(shared, align__times(2 * norm, y)));
     b->side[0].h[i] += 2 * (center + norm);
     b->side[1].h[i] += 2 * (center + norm);
+}
+
+/* The margin of rewards, less the target margin that all pairs share. */
+static double reward_margin(struct align__block *b, int i)
+{
+    const double x = b->side[0].score[i], y = b->side[1].score[i];
+    return b->margin[i] = align__margin(b, i, b->params->beta, x, y) - b->params->margin;
 }
 
 static void bradley_terry(struct align__block *b)
 {
     const align_loss_params *p = b->params;
     for (int i = 0; i < b->n; i++) {
-        b->offset[i] += p->margin;
-        const double z = align__margin(b, i, p->beta);
-        align__logistic_link(b, i, p->beta, z, clean(align__soft(b, i), p->noise));
+        const struct align__soft soft = clean(align__soft(b, i), p->noise);
+        align__link(b, i, p->beta, align__mix_logistic(soft, reward_margin(b, i)), 1, 1);
         if (p->center != 0 || p->norm_penalty != 0)
             add_penalties(b, i, p->center, p->norm_penalty);
-        b->offset[i] -= p->margin;
     }
 }
 
@@ -41,8 +49,7 @@ const struct align__loss_row align__loss_bradley_terry = {
              "centring and a penalty on the size of rewards; a scaled margin is weight",
     .source =
         "Bradley and Terry 1952; margin: Llama 2, arXiv 2307.09288, Eq. 2; centring: "
-        "arXiv 2312.09244, Eq. 2; noise: Chowdhury et al. 2024, arXiv 2403.00409, Eq. 10; norm: "
-        "PAR, arXiv 2502.18770",
+        "arXiv 2312.09244, Eq. 2; noise: arXiv 2403.00409, Eq. 12; norm: PAR, arXiv 2502.18770",
     .formula =
         "t softplus(-z) + (1 - t) softplus(z) + center (a + b)^2 + norm_penalty (a^2 + b^2), "
         "z = beta (a - b) - margin - offset, t = (prob (1 - eps) + (1 - prob) eps - noise) / "
@@ -51,12 +58,100 @@ const struct align__loss_row align__loss_bradley_terry = {
                 "db = -beta (...) + 2 center (a + b) + 2 norm_penalty b",
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
-    .params = {{ALIGN__PARAM_BETA, 1, ALIGN__ABOVE_0, ALIGN__ANY},
+    .params = {BETA(1),
                {ALIGN__PARAM_MARGIN, 0, -ALIGN__ANY, ALIGN__ANY},
                {ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5},
                {ALIGN__PARAM_NOISE, 0, 0, ALIGN__BELOW_HALF},
                {ALIGN__PARAM_CENTER, 0, 0, ALIGN__ANY},
                {ALIGN__PARAM_NORM_PENALTY, 0, 0, ALIGN__ANY}},
     .block = bradley_terry,
-    .unless = {[ALIGN__PROP_REF] = "has no reference"},
+    .unless = {NO_REF},
+};
+
+/* w softplus(-z), w = (2 s(-z))^gamma for z > 0, else 1. */
+static void focal(struct align__block *b)
+{
+    const double beta = b->params->beta, gamma = b->params->gamma;
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__margin(b, i, beta, b->side[0].score[i], b->side[1].score[i]);
+        const struct align__logistic l = align__logistic(z);
+        const double w = z > 0 ? pow(2 * l.c, gamma) : 1;
+        const double slope = -w * l.c - (z > 0 ? gamma * w * l.s * l.minus : 0);
+        align__link(b, i, beta, (struct align__phi){align__times(w, l.minus), slope, 0}, 1, 1);
+    }
+}
+
+const struct align__loss_row align__loss_focal = {
+    .name = "focal",
+    .brief = "focal ranking: pairs that are right already count less",
+    .source = "Cai et al. 2024 (InternLM2), arXiv 2403.17297, Sec. 4.2.1",
+    .formula = "(1 - 2 max(0, s(z) - 1/2))^gamma softplus(-z), z = beta (a - b) - offset",
+    .gradient = "da = -beta w (s(-z) + [z > 0] gamma s(z) softplus(-z)), db = -da, w the power",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(1), {ALIGN__PARAM_GAMMA, 2, 0, ALIGN__ANY}},
+    .block = focal,
+    .unless = {NO_REF, [ALIGN__PROP_SWAP] = "the first item is the better one"},
+};
+
+static void mse_pair(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double z = reward_margin(b, i);
+        align__link(b, i, b->params->beta, (struct align__phi){z * z, 2 * z, 2}, 1, 1);
+    }
+}
+
+const struct align__loss_row align__loss_mse_pair = {
+    .name = "mse_pair",
+    .brief = "difference of rewards regressed on a margin",
+    .source = "least squares; on log-ratios this is IPO, arXiv 2310.12036, Eq. 17",
+    .formula = "z^2, z = beta (a - b) - margin - offset",
+    .gradient = "da = 2 beta z, db = -da",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
+    .params = {BETA(1), {ALIGN__PARAM_MARGIN, 1, -ALIGN__ANY, ALIGN__ANY}},
+    .block = mse_pair,
+    .unless = {NO_REF, [ALIGN__PROP_SWAP] = "the margin favours the first item"},
+};
+
+static void cost_model(struct align__block *b)
+{
+    const double beta = b->params->beta, lambda = b->params->lambda;
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__margin(b, i, beta, b->side[0].score[i], b->side[1].score[i]);
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), 1, 1);
+        double value = 0, d[2];
+        for (int k = 0; k < 2; k++) {
+            const double sign = b->side[k].label[i], x = b->side[k].score[i];
+            const struct align__logistic l = align__logistic(align__times(sign, x));
+            value += l.minus;
+            d[k] = -lambda * sign * l.c;
+            b->side[k].h[i] += lambda * sign * sign * l.s * l.c;
+        }
+        align__also(b, i, align__times(lambda, value), d[0], d[1]);
+    }
+}
+
+const struct align__loss_row align__loss_cost_model = {
+    .name = "cost_model",
+    .brief =
+        "cost model: the first item costs more, and labels (1 harmful, -1 safe) say the signs of "
+        "costs",
+    .source = "Dai et al. 2023 (Safe RLHF), arXiv 2310.12773, Eq. 7",
+    .formula =
+        "t softplus(-z) + (1 - t) softplus(z) + lambda (softplus(-label_w a) + softplus(-label_l "
+        "b)), z = beta (a - b) - offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "da = beta ((1 - t) s(z) - t s(-z)) - lambda label_w s(-label_w a), db alike",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_LABEL,
+    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
+    .label_least = -1,
+    .label_most = 1,
+    .params = {BETA(1),
+               {ALIGN__PARAM_LAMBDA, 1, 0, ALIGN__ANY},
+               {ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5}},
+    .block = cost_model,
+    .unless = {NO_REF, [ALIGN__PROP_SHIFT] = "signs of costs count",
+               [ALIGN__PROP_SUM_ZERO] = "signs of costs count"},
 };

@@ -50,9 +50,14 @@ enum align__property {
 
 enum { ALIGN__BLOCK = 128, ALIGN__MAX_USES = 16, ALIGN__MAX_LEARN = 8 };
 
-/* One item of every group of a block. `ratio` is score - ref, or score where there is no ref. */
+/* How groups are matched with each other before a row's function runs: pairs by what they look like in
+ * sorted order, or each side of the pairs by itself. */
+enum align__couple { ALIGN__COUPLE_NONE, ALIGN__COUPLE_MARGINS, ALIGN__COUPLE_SIDES };
+
+/* One item of every group of a block. `ratio` is score - ref, or score where there is no ref. `twin` is
+ * what the item is matched with, in rows that couple. */
 struct align__side {
-    double score[ALIGN__BLOCK], ratio[ALIGN__BLOCK];
+    double score[ALIGN__BLOCK], ratio[ALIGN__BLOCK], twin[ALIGN__BLOCK];
     double count[ALIGN__BLOCK], aux[ALIGN__BLOCK], label[ALIGN__BLOCK], old[ALIGN__BLOCK];
     double d[ALIGN__BLOCK], daux[ALIGN__BLOCK], h[ALIGN__BLOCK];
 };
@@ -62,6 +67,7 @@ struct align__side {
  * both by the score, and daux, if the row has them. */
 struct align__block {
     const align_loss_params *params;
+    uint32_t given; /* ALIGN_LOSS_READS_ of what the caller gave */
     int n;
     struct align__side side[2];
     double prob[ALIGN__BLOCK], offset[ALIGN__BLOCK];
@@ -87,6 +93,11 @@ struct align__loss_row {
     int32_t arity;
     uint32_t needs, reads;
     double label_least, label_most;
+    bool log_probs; /* scores above 0 have no meaning, and are refused */
+    bool no_weight; /* does not read weight */
+    enum align__couple couple;
+    const char *(*check)(
+        const align_loss_params *params); /* what is wrong with them together, or NULL */
     struct align__param_use params[ALIGN__MAX_USES];
     const struct align__preset *presets; /* ended by a NULL name */
     void (*block)(struct align__block *block);
@@ -101,8 +112,9 @@ const struct align__loss_row *align__loss_row(align_loss_id id);
 
 static inline uint32_t align__loss_reads(const struct align__loss_row *row)
 {
-    return row->needs | row->reads |
-           (row->arity == ALIGN_LOSS_LIST ? ALIGN_LOSS_READS_OFFSETS : 0U);
+    const uint32_t by_arity = row->arity == ALIGN_LOSS_LIST ? ALIGN_LOSS_READS_OFFSETS : 0U;
+    const uint32_t weight = row->no_weight ? 0U : ALIGN_LOSS_READS_WEIGHT;
+    return row->needs | row->reads | by_arity | weight;
 }
 
 /* Number of parameters of a row. */

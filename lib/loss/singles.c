@@ -1,18 +1,36 @@
-/* Losses of one sequence, or one token, at a time. */
-#include "math.h"
-#include "row.h"
+/* Losses of one sequence at a time. */
+#include "pair.h"
+
+#define BETA(standard)                                                                             \
+    {                                                                                              \
+        ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
+    }
+#define NO_REF [ALIGN__PROP_REF] = "has no reference"
+#define ALONE                                                                                      \
+    [ALIGN__PROP_SHIFT] = "a single's score has no other to be compared with",                     \
+    [ALIGN__PROP_SUM_ZERO] = "a single"
+#define WEIGHTS                                                                                    \
+    {ALIGN__PARAM_DESIRABLE, 1, 0, ALIGN__ANY},                                                    \
+    {                                                                                              \
+        ALIGN__PARAM_UNDESIRABLE, 1, 0, ALIGN__ANY                                                 \
+    }
+
+/* Value, slope and curve by x = beta score or beta log-ratio. */
+static void put(struct align__block *b, int i, double beta, struct align__phi phi)
+{
+    b->value[i] = phi.value;
+    b->side[0].d[i] = beta * phi.slope;
+    b->side[0].h[i] = beta * beta * phi.curve;
+}
 
 static void sft(struct align__block *b)
 {
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
-    struct align__side *x = &b->side[0];
     for (int i = 0; i < b->n; i++) {
-        /* A sequence without tokens has no mean: value and gradient are 0. */
-        const double share = !mean ? 1 : x->count[i] > 0 ? 1 / x->count[i] : 0;
-        b->value[i] = align__times(share, -x->score[i]);
-        b->margin[i] = x->score[i];
-        x->d[i] = -share;
-        x->h[i] = 0;
+        const double share = mean ? align__share(&b->side[0], i) : 1;
+        b->value[i] = -align__times(share, b->side[0].score[i]);
+        b->side[0].d[i] = -share;
+        b->side[0].h[i] = 0;
     }
 }
 
@@ -26,7 +44,262 @@ const struct align__loss_row align__loss_sft = {
     .reads = ALIGN_LOSS_READS_COUNT,
     .params = {{ALIGN__PARAM_LENGTH, ALIGN_LENGTH_SUM, ALIGN_LENGTH_SUM, ALIGN_LENGTH_MEAN}},
     .block = sft,
-    .unless = {[ALIGN__PROP_SHIFT] = "a single's score has no other to be compared with",
-               [ALIGN__PROP_SUM_ZERO] = "a single",
-               [ALIGN__PROP_REF] = "has no reference"},
+    .unless = {ALONE, NO_REF},
+};
+
+/* t desirable and f undesirable: s(-r) up to where r is far above offset, s(r) the other way. */
+static struct align__phi prospect(double t, double f, double r)
+{
+    const struct align__logistic l = align__logistic(r);
+    const double bell = l.s * l.c;
+    return (struct align__phi){t * l.c + f * l.s, (f - t) * bell, (f - t) * bell * (l.c - l.s)};
+}
+
+static void kto(struct align__block *b)
+{
+    const align_loss_params *p = b->params;
+    for (int i = 0; i < b->n; i++) {
+        const double y = b->side[0].label[i];
+        const double r = p->beta * b->side[0].ratio[i] - b->offset[i];
+        put(b, i, p->beta, prospect(y * p->desirable, (1 - y) * p->undesirable, r));
+    }
+}
+
+#define KIND                                                                                       \
+    .needs = ALIGN_LOSS_READS_LABEL, .label_least = 0, .label_most = 1, .arity = ALIGN_LOSS_SINGLE
+#define REF ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE
+
+const struct align__loss_row align__loss_kto = {
+    .name = "kto",
+    .brief = "Kahneman-Tversky optimisation; label 1 desirable, 0 not. offset is beta z0, which "
+             "align_loss_state makes from the log-ratios of mismatched pairs",
+    .source = "Ethayarajh et al. 2024 (KTO), arXiv 2402.01306, Eq. 7 and 8",
+    .formula = "y desirable s(-r) + (1 - y) undesirable s(r), r = beta u - offset",
+    .gradient = "du = beta ((1 - y) undesirable - y desirable) s(r) s(-r)",
+    KIND,
+    .reads = REF | ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(0.1), WEIGHTS},
+    .block = kto,
+    .unless = {ALONE},
+};
+
+static void apo_zero_single(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double y = b->side[0].label[i];
+        put(b, i, beta, prospect(y, 1 - y, beta * b->side[0].ratio[i]));
+    }
+}
+
+const struct align__loss_row align__loss_apo_zero_single = {
+    .name = "apo_zero_single",
+    .brief = "APO-zero of one item: kto with z0 = 0 (TRL's apo_zero_unpaired)",
+    .source = "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, Eq. 7, one item at a time",
+    .formula = "y s(-beta u) + (1 - y) s(beta u)",
+    .gradient = "du = beta (1 - 2 y) s(beta u) s(-beta u)",
+    KIND,
+    .reads = REF,
+    .params = {BETA(0.1)},
+    .block = apo_zero_single,
+    .unless = {ALONE},
+};
+
+static void bco(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double y = b->side[0].label[i];
+        const struct align__soft soft = {y, 1 - y};
+        put(b, i, beta, align__mix_logistic(soft, beta * b->side[0].ratio[i] - b->offset[i]));
+    }
+}
+
+const struct align__loss_row align__loss_bco = {
+    .name = "bco",
+    .brief = "binary classifier optimisation of one item; offset is the reward shift delta, which "
+             "align_loss_state keeps, and weight its density ratio (UDM)",
+    .source = "Jung et al. 2024 (BCO), arXiv 2404.04656, Eq. 8, 13 and 17",
+    .formula = "y softplus(-r) + (1 - y) softplus(r), r = beta u - offset",
+    .gradient = "du = beta ((1 - y) s(r) - y s(-r))",
+    KIND,
+    .reads = REF | ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(0.1)},
+    .block = bco,
+    .unless = {ALONE},
+};
+
+static void npo(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const struct align__logistic l = align__logistic(beta * b->side[0].ratio[i]);
+        const double scale = 2 / beta;
+        put(b, i, beta, (struct align__phi){scale * l.plus, scale * l.s, scale * l.s * l.c});
+    }
+}
+
+const struct align__loss_row align__loss_npo = {
+    .name = "npo",
+    .brief = "negative preference optimisation: pushes an unwanted sequence down (unlearning)",
+    .source = "Zhang et al. 2024 (NPO), arXiv 2404.05868, Eq. 3",
+    .formula = "2 / beta softplus(beta u)",
+    .gradient = "du = 2 s(beta u)",
+    .arity = ALIGN_LOSS_SINGLE,
+    .reads = REF,
+    .params = {BETA(0.1)},
+    .block = npo,
+    .unless = {ALONE},
+};
+
+static void bce(struct align__block *b)
+{
+    const align_loss_params *p = b->params;
+    for (int i = 0; i < b->n; i++) {
+        const double y = b->side[0].label[i];
+        const struct align__soft soft = {y * p->desirable, (1 - y) * p->undesirable};
+        put(b, i, p->beta, align__mix_logistic(soft, p->beta * b->side[0].score[i] - b->offset[i]));
+    }
+}
+
+const struct align__loss_row align__loss_bce = {
+    .name = "bce",
+    .brief =
+        "binary cross-entropy of a reward with class weights: P[Love]; offset shifts the prior",
+    .source = "RLUF, arXiv 2505.14946 (P[Love]); logistic regression",
+    .formula = "y desirable softplus(-r) + (1 - y) undesirable softplus(r), r = beta a - offset",
+    .gradient = "da = beta ((1 - y) undesirable s(r) - y desirable s(-r))",
+    KIND,
+    .reads = ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
+    .params = {BETA(1), WEIGHTS},
+    .block = bce,
+    .unless = {ALONE, NO_REF},
+};
+
+static void mse(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double e = b->side[0].score[i] - b->side[0].label[i];
+        put(b, i, 1, (struct align__phi){e * e, 2 * e, 2});
+    }
+}
+
+const struct align__loss_row align__loss_mse = {
+    .name = "mse",
+    .brief = "squared distance of a reward from its label",
+    .source = "least squares, as HelpSteer2 trains attributes, arXiv 2406.08673, Sec. 4",
+    .formula = "(a - y)^2",
+    .gradient = "da = 2 (a - y)",
+    .arity = ALIGN_LOSS_SINGLE,
+    .needs = ALIGN_LOSS_READS_LABEL,
+    .reads = ALIGN_LOSS_WRITES_HSCORE,
+    .label_least = -ALIGN__ANY,
+    .label_most = ALIGN__ANY,
+    .block = mse,
+    .unless = {ALONE, NO_REF},
+};
+
+static void w2s_confidence(struct align__block *b)
+{
+    const double alpha = b->params->alpha;
+    for (int i = 0; i < b->n; i++) {
+        const double x = b->side[0].score[i], sure = x >= b->offset[i];
+        const double y = (1 - alpha) * b->side[0].label[i] + alpha * sure;
+        put(b, i, 1, align__mix_logistic((struct align__soft){y, 1 - y}, x));
+    }
+}
+
+const struct align__loss_row align__loss_w2s_confidence = {
+    .name = "w2s_confidence",
+    .brief =
+        "weak-to-strong with the strong model's own hardened answer, held constant; score is its "
+        "logit, offset the logit from which it says yes, alpha the share of its own answer",
+    .source = "Burns et al. 2023, arXiv 2312.09390, App. A.4, Eq. 1; logconf_loss_fn of its code",
+    .formula = "t softplus(-a) + (1 - t) softplus(a), t = (1 - alpha) y + alpha [a >= offset]",
+    .gradient = "da = (1 - t) s(a) - t s(-a)",
+    KIND,
+    .reads = ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
+    .params = {{ALIGN__PARAM_ALPHA, 0.5, 0, 1}},
+    .block = w2s_confidence,
+    .unless = {ALONE, NO_REF},
+};
+
+static void w2s_product(struct align__block *b)
+{
+    const align_loss_params *p = b->params;
+    for (int i = 0; i < b->n; i++) {
+        const double x = b->side[0].score[i], y = b->side[0].label[i];
+        const double weak = align__minus(log(y), log1p(-y));
+        const double both = align__plus(align__times(p->beta, x), align__times(p->alpha, weak));
+        const struct align__logistic t = align__logistic(both);
+        put(b, i, 1, align__mix_logistic((struct align__soft){t.s, t.c}, x));
+    }
+}
+
+const struct align__loss_row align__loss_w2s_product = {
+    .name = "w2s_product",
+    .brief =
+        "weak-to-strong against the product of both models' answers, held constant; score is the "
+        "strong model's logit",
+    .source = "Burns et al. 2023, arXiv 2312.09390; product_loss_fn of its code",
+    .formula = "t softplus(-a) + (1 - t) softplus(a), logit t = beta a + alpha logit y",
+    .gradient = "da = (1 - t) s(a) - t s(-a)",
+    KIND,
+    .reads = ALIGN_LOSS_WRITES_HSCORE,
+    .params = {BETA(1), {ALIGN__PARAM_ALPHA, 1, 0, ALIGN__ANY}},
+    .block = w2s_product,
+    .unless = {ALONE, NO_REF},
+};
+
+/* A positive says -log s(x) - log(1 - g); an unobserved one -log(1 - s(x) + g s(x)) =
+ * softplus(x) - softplus(x + log g), where g = s(flip). */
+static void nbpo(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double flip = align__plus(b->params->flip, b->side[0].aux[i]);
+        const struct align__logistic l = align__logistic(b->side[0].score[i]);
+        const struct align__logistic g = align__logistic(flip);
+        const double y = b->side[0].label[i], no = 1 - y;
+        const double far = align__sigmoid(align__minus(b->side[0].score[i], g.minus));
+        double by_flip, slope, value;
+        if (b->params->form == ALIGN_FORM_EXACT) {
+            const double none = align__softplus(align__minus(b->side[0].score[i], g.minus));
+            value = align__times(y, l.minus + g.plus) +
+                    align__times(no, align__minus(l.plus, none));
+            slope = no * g.c * l.s * (1 - far) - y * l.c;
+            by_flip = y * g.s - no * g.c * far;
+        } else {
+            value = align__times(y * g.c, l.minus) + align__times(y * l.s, g.plus) +
+                    align__times(no, l.plus) + align__times(no * g.s, l.minus) +
+                    align__times(no * l.s, g.minus);
+            slope = no * (l.s - g.s * l.c) - y * g.c * l.c;
+            by_flip = y * g.s * l.s - no * l.s * g.c;
+        }
+        b->value[i] = value;
+        b->side[0].d[i] = slope;
+        b->side[0].daux[i] = b->learn[0][i] = by_flip;
+    }
+}
+
+const struct align__loss_row align__loss_nbpo = {
+    .name = "nbpo",
+    .brief =
+        "noisy-label robust optimisation of implicit feedback: label 1 observed, 0 not; the logit "
+        "of the flip rate is flip plus aux, both learnable (dparam, daux)",
+    .source =
+        "Yu and Qin 2020 (NBPO), arXiv 2007.07204, Eq. 5 and 12; surrogate as in the authors' code",
+    .formula =
+        "exact: y (-log p - log(1 - g)) - (1 - y) log(1 - p + g p); surrogate: y (-(1 - g) log p "
+        "- p log(1 - g)) + (1 - y) (-log(1 - p) - g log p - p log g), factors constant; p = "
+        "s(a), g = s(flip + aux)",
+    .gradient =
+        "exact: da = -y (1 - p) + (1 - y) (1 - g) p (1 - p) / D, dflip = y g - (1 - y) g (1 - g) "
+        "p / D, D = 1 - p + g p; surrogate: da = -y (1 - g)(1 - p) + (1 - y)(p - g (1 - p)), "
+        "dflip = y g p - (1 - y) p (1 - g)",
+    KIND,
+    .reads = ALIGN_LOSS_READS_AUX | ALIGN_LOSS_WRITES_DAUX | ALIGN_LOSS_WRITES_DPARAM,
+    .params = {{ALIGN__PARAM_FLIP, -2, -ALIGN__ANY, ALIGN__ANY},
+               {ALIGN__PARAM_FORM, ALIGN_FORM_SURROGATE, ALIGN_FORM_EXACT, ALIGN_FORM_SURROGATE}},
+    .block = nbpo,
+    .unless = {ALONE, NO_REF},
 };

@@ -50,6 +50,11 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
                        struct align__block *block)
 {
     block->params = &plan->params;
+    block->given = (align__present(&plan->args.label) ? (uint32_t)ALIGN_LOSS_READS_LABEL : 0U) |
+                   (align__present(&plan->args.aux) ? (uint32_t)ALIGN_LOSS_READS_AUX : 0U);
+    if (align__present(&plan->args.dparam))
+        for (int p = 0; p < ALIGN__MAX_LEARN; p++)
+            fill(block->learn[p], 0);
     batch->dense = !plan->may_miss;
     for (int k = 0; k < plan->row->arity; k++) {
         struct align__side *side = &block->side[k];
@@ -126,6 +131,8 @@ static void get_side(const struct align__plan *plan, struct align__batch *batch,
     get(batch, &a->aux, k, side->aux);
     get(batch, &a->label, k, side->label);
     get(batch, &a->old, k, side->old);
+    for (int i = 0; plan->twin[k] != NULL && i < batch->n; i++)
+        side->twin[i] = plan->twin[k][batch->dense ? batch->first + i : batch->group[i]];
     look(batch, &a->score, side->score);
     look(batch, &a->aux, side->aux);
     look(batch, &a->old, side->old);

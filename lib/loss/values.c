@@ -45,13 +45,14 @@ struct range {
     const align_tensor *tensor;
     double least, most;
     bool finite_flag; /* only because ALIGN_FLAG_FINITE is set */
+    bool nan_passes;
 };
 
 static align_status check_number(const struct align__plan *plan, const struct range *range,
                                  struct align__place at)
 {
     double x = align__load(range->tensor->dtype, align__at(range->tensor, at.i, at.j));
-    if (x >= range->least && x <= range->most)
+    if ((x >= range->least && x <= range->most) || (range->nan_passes && x != x))
         return ALIGN_E_NONE;
     struct align__fault fault = {.site = ALIGN__SITE_FIELD_BOUNDS,
                                  .owner = OWNER,
@@ -76,18 +77,20 @@ static int ranges_of_items(const struct align__plan *plan, struct range *ranges)
     const align_loss_args *a = &plan->args;
     const bool finite = (plan->exec.flags & ALIGN_FLAG_FINITE) != 0;
     const struct range all[] = {
-        {"score", &a->score, -ALIGN__ANY, ALIGN__ANY, true},
-        {"ref", &a->ref, -ALIGN__ANY, ALIGN__ANY, true},
-        {"old", &a->old, -ALIGN__ANY, ALIGN__ANY, true},
-        {"aux", &a->aux, -ALIGN__ANY, ALIGN__ANY, true},
-        {"count", &a->count, 0, ALIGN__ANY, false},
-        {"label", &a->label, plan->row->label_least, plan->row->label_most, false},
+        {"score", &a->score, -ALIGN__ANY, ALIGN__ANY, true, false},
+        {"ref", &a->ref, -ALIGN__ANY, ALIGN__ANY, true, false},
+        {"old", &a->old, -ALIGN__ANY, ALIGN__ANY, true, false},
+        {"aux", &a->aux, -ALIGN__ANY, ALIGN__ANY, true, false},
+        {"count", &a->count, 0, ALIGN__ANY, false, false},
+        {"label", &a->label, plan->row->label_least, plan->row->label_most, false, false},
     };
     int n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (align__present(all[i].tensor) && (finite || !all[i].finite_flag) &&
             !(plan->early && all[i].tensor != &a->label))
             ranges[n++] = all[i];
+    if (plan->row->log_probs)
+        ranges[n++] = (struct range){"score", &a->score, -INFINITY, 0, .nan_passes = true};
     return n;
 }
 
@@ -95,9 +98,9 @@ static int ranges_of_groups(const struct align__plan *plan, struct range *ranges
 {
     const align_loss_args *a = &plan->args;
     const struct range all[] = {
-        {"prob", &a->prob, 0, 1, false},
-        {"weight", &a->weight, 0, ALIGN__ANY, false},
-        {"offset", &a->offset, -ALIGN__ANY, ALIGN__ANY, false},
+        {"prob", &a->prob, 0, 1, false, false},
+        {"weight", &a->weight, 0, ALIGN__ANY, false, false},
+        {"offset", &a->offset, -ALIGN__ANY, ALIGN__ANY, false, false},
     };
     int n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -123,7 +126,7 @@ static align_status check_group(const struct align__plan *plan, int64_t g,
 
 static align_status check_numbers(struct align__plan *plan)
 {
-    struct range items[6], groups[3];
+    struct range items[7], groups[3];
     const int n_items = ranges_of_items(plan, items), n_groups = ranges_of_groups(plan, groups);
     plan->live = plan->width > 0 ? plan->groups : 0;
     if (n_items + n_groups == 0 && !plan->may_miss)

@@ -35,6 +35,7 @@ struct ref_group {
     real prob, offset;
     const struct ref_group *still; /* the group itself, where formulas stop gradients */
     real largest;                  /* out: the largest term that was added up */
+    real steepest;                 /* out: the largest term of a derivative, where terms cancel */
 };
 
 typedef real (*ref_loss_fn)(struct ref_group *g);
@@ -64,7 +65,7 @@ static inline real ref_sigmoid(real x)
 /* log(1 + x), also where x is lost beside 1. */
 static inline real ref_log1p(real x)
 {
-    return x < 1e-9 ? x * (1 - x * ((real)1 / 2 - x * ((real)1 / 3 - x / 4))) : r_log(1 + x);
+    return r_abs(x) < 1e-9 ? x * (1 - x * ((real)1 / 2 - x * ((real)1 / 3 - x / 4))) : r_log(1 + x);
 }
 
 /* -log sigmoid(x), where the exponential still fits 113 bits' exponents. */

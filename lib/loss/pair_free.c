@@ -1,0 +1,305 @@
+/* Pairs without a reference: scores are log-probabilities as they stand, or a token. */
+#include "pair.h"
+
+#define NO_REF [ALIGN__PROP_REF] = "has no reference"
+#define BETA(standard)                                                                             \
+    {                                                                                              \
+        ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
+    }
+#define SMOOTHING                                                                                  \
+    {                                                                                              \
+        ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5                                                    \
+    }
+#define LENGTH                                                                                     \
+    {                                                                                              \
+        ALIGN__PARAM_LENGTH, ALIGN_LENGTH_SUM, ALIGN_LENGTH_SUM, ALIGN_LENGTH_MEAN                 \
+    }
+#define LAMBDA(standard)                                                                           \
+    {                                                                                              \
+        ALIGN__PARAM_LAMBDA, standard, 0, ALIGN__ANY                                               \
+    }
+#define CHOSEN_ALONE "the chosen item's likelihood is a term of its own"
+#define UNLESS_ANCHORED                                                                            \
+    .unless = {NO_REF, [ALIGN__PROP_SHIFT] = CHOSEN_ALONE, [ALIGN__PROP_SUM_ZERO] = CHOSEN_ALONE,  \
+               [ALIGN__PROP_SWAP] = CHOSEN_ALONE}
+#define BY_LENGTH "scores are divided by lengths"
+
+static double score_mean(const struct align__block *b, int i, int k)
+{
+    return align__times(align__share(&b->side[k], i), b->side[k].score[i]);
+}
+
+static struct align__phi hinge_phi(double z, const align_loss_params *p)
+{
+    const double inside = z < p->margin;
+    return (struct align__phi){align__times(inside, p->margin - z), -inside, 0};
+}
+
+static void slic(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__margin(b, i, 1, b->side[0].score[i], b->side[1].score[i]);
+        align__link(b, i, 1, align__mix(align__soft(b, i), hinge_phi, z, b->params), 1, 1);
+    }
+}
+
+const struct align__loss_row align__loss_slic = {
+    .name = "slic",
+    .brief = "SLiC-HF's rank calibration on log-probabilities; add the row sft on the target's "
+             "sequences for its regulariser",
+    .source = "Zhao et al. 2023 (SLiC-HF), arXiv 2305.10425, Eq. 1, first term",
+    .formula = "t max(0, m - z) + (1 - t) max(0, m + z), z = a - b - offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "da = (1 - t) [-z < m] - t [z < m], db = -da; 0 at a kink",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
+    .params = {{ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, SMOOTHING},
+    .block = slic,
+    .unless = {NO_REF},
+};
+
+static void slic_margin(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
+    for (int i = 0; i < b->n; i++) {
+        const double dx = mean ? align__share(&b->side[0], i) : 1;
+        const double dy = mean ? align__share(&b->side[1], i) : 1;
+        const double z = align__margin(b, i, 1, align__times(dx, b->side[0].score[i]),
+                                       align__times(dy, b->side[1].score[i]));
+        const double m = beta * (b->side[0].label[i] - b->side[1].label[i]), inside = z < m;
+        align__link(b, i, 1, (struct align__phi){align__times(inside, m - z), -inside, 0}, dx, dy);
+    }
+}
+
+const struct align__loss_row align__loss_slic_margin = {
+    .name = "slic_margin",
+    .brief =
+        "SLiC's margin calibration: a margin as wide as the labels (similarities to the target) "
+        "are apart",
+    .source = "Zhao et al. 2022 (SLiC), arXiv 2210.00045, Sec. 2.3, margin loss",
+    .formula =
+        "max(0, beta (label_w - label_l) - z), z = a - b - offset, or a / n_w - b / n_l - offset",
+    .gradient = "da = -[z < beta (label_w - label_l)], db = -da, divided by n with length mean",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_LABEL,
+    .reads = ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_READS_COUNT,
+    .label_least = -ALIGN__ANY,
+    .label_most = ALIGN__ANY,
+    .params = {BETA(1), LENGTH},
+    .block = slic_margin,
+    .unless = {NO_REF, [ALIGN__PROP_SWAP] =
+                           "the first item is the better one, whatever labels say"},
+};
+
+static void simpo(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        b->offset[i] += b->params->margin;
+        const double z = align__margin(b, i, beta, score_mean(b, i, 0), score_mean(b, i, 1));
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z),
+                    align__share(&b->side[0], i), align__share(&b->side[1], i));
+        b->offset[i] -= b->params->margin;
+    }
+}
+
+const struct align__loss_row align__loss_simpo = {
+    .name = "simpo",
+    .brief = "simple preference optimisation: log-probability a token, with a target margin",
+    .source = "Meng et al. 2024 (SimPO), arXiv 2405.14734, Eq. 6, margin = gamma",
+    .formula = "t softplus(-z) + (1 - t) softplus(z), z = beta (a / n_w - b / n_l) - margin - "
+               "offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "da = beta ((1 - t) s(z) - t s(-z)) / n_w, db = -beta (...) / n_l",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_COUNT,
+    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
+    .params = {BETA(2), {ALIGN__PARAM_MARGIN, 0.5, -ALIGN__ANY, ALIGN__ANY}, SMOOTHING},
+    .block = simpo,
+    .unless = {NO_REF, [ALIGN__PROP_SHIFT] = BY_LENGTH, [ALIGN__PROP_SUM_ZERO] = BY_LENGTH,
+               [ALIGN__PROP_SWAP] = "the margin favours the first item"},
+};
+
+/* r(x) = (1 - e^(-alpha x)) / alpha of a mean log-probability x. */
+static void alpha_po(struct align__block *b)
+{
+    const align_loss_params alpha = {.divergence = ALIGN_DIVERGENCE_ALPHA_PAPER,
+                                     .order = b->params->alpha};
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double x = score_mean(b, i, 0), y = score_mean(b, i, 1);
+        const double z = beta * align__divergence_minus(&alpha, x, y) - b->params->margin;
+        const struct align__phi phi = align__mix_logistic(align__soft(b, i), z - b->offset[i]);
+        b->margin[i] = z - b->offset[i];
+        align__link(b, i, beta, phi,
+                    align__share(&b->side[0], i) * align__divergence(&alpha, x).slope,
+                    align__share(&b->side[1], i) * align__divergence(&alpha, y).slope);
+    }
+}
+
+const struct align__loss_row align__loss_alpha_po = {
+    .name = "alpha_po",
+    .brief = "AlphaPO: SimPO with rewards (1 - p^-alpha) / alpha; alpha 0 is SimPO",
+    .source = "Gupta et al. 2025 (AlphaPO), arXiv 2501.03884, Eq. 10",
+    .formula =
+        "t softplus(-z) + (1 - t) softplus(z), z = beta (r(a / n_w) - r(b / n_l)) - margin - "
+        "offset, r(x) = (1 - e^(-alpha x)) / alpha, " ALIGN__SMOOTH_TEXT,
+    .gradient = "da = beta ((1 - t) s(z) - t s(-z)) e^(-alpha a / n_w) / n_w, db = -beta (...) "
+                "e^(-alpha b / n_l) / n_l",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_COUNT,
+    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(2),
+               {ALIGN__PARAM_ALPHA, 0.25, -ALIGN__ANY, ALIGN__ANY},
+               {ALIGN__PARAM_MARGIN, 0.5, -ALIGN__ANY, ALIGN__ANY},
+               SMOOTHING},
+    .block = alpha_po,
+    .unless = {NO_REF, [ALIGN__PROP_SHIFT] = BY_LENGTH, [ALIGN__PROP_SUM_ZERO] = BY_LENGTH,
+               [ALIGN__PROP_SWAP] = "the margin favours the first item"},
+};
+
+/* Adds lambda times the negative log-likelihood of the chosen item, summed or a token. */
+static void add_likelihood(struct align__block *b, int i)
+{
+    const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
+    const double share = mean ? align__share(&b->side[0], i) : 1;
+    const double factor = b->params->lambda * share;
+    align__also(b, i, -align__times(factor, b->side[0].score[i]), -factor, 0);
+}
+
+static void cpo(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__margin(b, i, beta, b->side[0].score[i], b->side[1].score[i]);
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), 1, 1);
+        add_likelihood(b, i);
+    }
+}
+
+const struct align__loss_row align__loss_cpo = {
+    .name = "cpo",
+    .brief = "contrastive preference optimisation: dpo without a reference, and the chosen item's "
+             "likelihood",
+    .source = "Xu et al. 2024 (CPO), arXiv 2401.08417, Eq. 3 to 5",
+    .formula = "t softplus(-z) + (1 - t) softplus(z) - lambda a (or a / n_w), z = beta (a - b) - "
+               "offset, " ALIGN__SMOOTH_TEXT,
+    .gradient = "da = beta ((1 - t) s(z) - t s(-z)) - lambda (/ n_w), db = -beta (...)",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_READS_COUNT |
+             ALIGN_LOSS_WRITES_HSCORE,
+    .params = {BETA(0.1), LAMBDA(1), LENGTH, SMOOTHING},
+    .block = cpo,
+    UNLESS_ANCHORED,
+};
+
+/* z moves with a by 1 - b w' / n_w and with b by w - b w' / n_l, w(gap) = min(1, alpha e^(gamma gap) - 1). */
+static void arpo(struct align__block *b)
+{
+    const align_loss_params *p = b->params;
+    for (int i = 0; i < b->n; i++) {
+        const double y = b->side[1].score[i];
+        const double gap = align__minus(score_mean(b, i, 0), score_mean(b, i, 1));
+        const double grown = p->alpha * exp(p->gamma * fabs(gap));
+        const bool full = grown - 1 >= 1;
+        const double w = full ? 1 : grown - 1;
+        const double slope = full || gap == 0 ? 0 : p->gamma * (gap > 0 ? grown : -grown);
+        const double z = align__margin(b, i, p->beta, b->side[0].score[i], align__times(w, y));
+        const double by_gap = align__times(slope, y);
+        align__link(b, i, p->beta, align__mix_logistic((struct align__soft){1, 0}, z),
+                    1 - align__times(align__share(&b->side[0], i), by_gap),
+                    w - align__times(align__share(&b->side[1], i), by_gap));
+    }
+}
+
+const struct align__loss_row align__loss_arpo = {
+    .name = "arpo",
+    .brief =
+        "adaptive rejection: cpo's margin with the rejected item weighted by how far apart the "
+        "means are; the weight has its gradient. Add sft for its likelihood term",
+    .source = "Xu et al. 2024 (X-ALMA), arXiv 2410.03115, Eq. 4 and 5",
+    .formula = "softplus(-z), z = beta (a - w b) - offset, w = min(1, alpha e^(gamma |a / n_w - "
+               "b / n_l|) - 1)",
+    .gradient = "da = -beta s(-z) (1 - b w' / n_w), db = beta s(-z) (w - b w' / n_l), w' = gamma "
+                "(w + 1) sign(a / n_w - b / n_l) where w < 1",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_COUNT,
+    .reads = ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(0.1),
+               {ALIGN__PARAM_ALPHA, 0.9, 0, ALIGN__ANY},
+               {ALIGN__PARAM_GAMMA, 0.4, 0, ALIGN__ANY}},
+    .block = arpo,
+    .unless = {NO_REF, [ALIGN__PROP_SHIFT] = BY_LENGTH, [ALIGN__PROP_SUM_ZERO] = BY_LENGTH,
+               [ALIGN__PROP_SWAP] = "only the rejected item is weighted"},
+};
+
+static void rrhf(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__margin(b, i, 1, score_mean(b, i, 0), score_mean(b, i, 1));
+        const double wrong = z < 0;
+        align__link(b, i, 1, (struct align__phi){align__times(wrong, -z), -wrong, 0},
+                    align__share(&b->side[0], i), align__share(&b->side[1], i));
+        add_likelihood(b, i);
+    }
+}
+
+const struct align__loss_row align__loss_rrhf = {
+    .name = "rrhf",
+    .brief =
+        "rank responses by mean log-probability, and likelihood of the best; the authors' code "
+        "weights the ranking 100: lambda 0.01 at scale 100",
+    .source = "Yuan et al. 2023 (RRHF), arXiv 2304.05302, Eq. 2 to 4",
+    .formula = "max(0, b / n_l - a / n_w) - lambda a (or a / n_w)",
+    .gradient = "da = -[b / n_l > a / n_w] / n_w - lambda (/ n_w), db = [...] / n_l",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_COUNT,
+    .params = {LAMBDA(1), LENGTH},
+    .block = rrhf,
+    UNLESS_ANCHORED,
+};
+
+static void tpo(struct align__block *b)
+{
+    const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
+    const double beta = b->params->beta, lambda = b->params->lambda;
+    for (int i = 0; i < b->n; i++) {
+        const double dx = mean ? align__share(&b->side[0], i) : 1;
+        const double dy = mean ? align__share(&b->side[1], i) : 1;
+        b->offset[i] += b->params->margin;
+        const double z = align__margin(b, i, beta, align__times(dx, b->side[0].score[i]),
+                                       align__times(dy, b->side[1].score[i]));
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, dy);
+        align__also(b, i, -align__times(lambda, b->side[0].aux[i]), 0, 0);
+        b->side[0].daux[i] = -lambda;
+        b->side[1].daux[i] = 0;
+        b->offset[i] -= b->params->margin;
+    }
+}
+
+static const struct align__preset tpo_presets[] = {
+    {"tpo-l", {{ALIGN__PARAM_LENGTH, ALIGN_LENGTH_MEAN}, {ALIGN__PARAM_MARGIN, 0.5}}},
+    {NULL, {{0}}},
+};
+
+const struct align__loss_row align__loss_tpo = {
+    .name = "tpo",
+    .brief = "triple preference optimisation: a pair, and the likelihood of a gold response, whose "
+             "log-probability is aux of the first item (that of the second has no effect)",
+    .source = "Saeidi et al. 2024 (TPO), arXiv 2405.16681, Eq. 7",
+    .formula =
+        "t softplus(-z) + (1 - t) softplus(z) - lambda aux_w, z = beta (a - b) - margin - offset, "
+        "or of means; " ALIGN__SMOOTH_TEXT,
+    .gradient = "da = beta ((1 - t) s(z) - t s(-z)), db = -da, daux_w = -lambda",
+    .arity = ALIGN_LOSS_PAIR,
+    .needs = ALIGN_LOSS_READS_AUX,
+    .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_READS_COUNT |
+             ALIGN_LOSS_WRITES_DAUX,
+    .params = {BETA(0.01),
+               LAMBDA(1),
+               LENGTH,
+               {ALIGN__PARAM_MARGIN, 0, -ALIGN__ANY, ALIGN__ANY},
+               SMOOTHING},
+    .presets = tpo_presets,
+    .block = tpo,
+    .unless = {NO_REF, [ALIGN__PROP_SWAP] = "the gold response belongs to the first item"},
+};

@@ -1,0 +1,209 @@
+/* Pairs whose items are compared with the reference each for itself. */
+#include "pair.h"
+
+#define READS ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE
+#define BETA(standard)                                                                             \
+    {                                                                                              \
+        ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
+    }
+#define APART "each item is compared with the reference by itself"
+#define UNLESS_APART                                                                               \
+    .unless = {[ALIGN__PROP_SHIFT] = APART,                                                        \
+               [ALIGN__PROP_SUM_ZERO] = APART,                                                     \
+               [ALIGN__PROP_SWAP] = "the two items have different roles"}
+
+/* One item's part: value, slope and curve by r = beta ratio. */
+static void put(struct align__block *b, int i, int k, struct align__phi part)
+{
+    const double beta = b->params->beta;
+    b->value[i] = k == 0 ? part.value : align__plus(b->value[i], part.value);
+    b->side[k].d[i] = beta * part.slope;
+    b->side[k].h[i] = beta * beta * part.curve;
+}
+
+/* t softplus(-r) + f softplus(r). */
+static struct align__phi cross(double t, double f, double r)
+{
+    return align__mix_logistic((struct align__soft){t, f}, r);
+}
+
+static void nca_pair(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+        b->margin[i] = beta * align__minus(u, v);
+        put(b, i, 0, cross(1, 0.5, beta * u));
+        put(b, i, 1, cross(0, 0.5, beta * v));
+    }
+}
+
+const struct align__loss_row align__loss_nca_pair = {
+    .name = "nca_pair",
+    .brief = "noise contrastive alignment of pairs: keeps the chosen item's likelihood up",
+    .source = "Chen et al. 2024 (NCA), arXiv 2402.05369, Eq. 12 at K = 2",
+    .formula = "softplus(-beta u) + (softplus(beta u) + softplus(beta v)) / 2",
+    .gradient = "du = beta (s(beta u) / 2 - s(-beta u)), dv = beta s(beta v) / 2",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS,
+    .params = {BETA(0.01)},
+    .block = nca_pair,
+    UNLESS_APART,
+};
+
+static void bco_pair(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+        b->margin[i] = beta * align__minus(u, v);
+        put(b, i, 0, cross(1, 0, beta * u - b->offset[i]));
+        put(b, i, 1, cross(0, 1, beta * v - b->offset[i]));
+    }
+}
+
+const struct align__loss_row align__loss_bco_pair = {
+    .name = "bco_pair",
+    .brief = "binary classifier optimisation of pairs; offset is the reward shift delta, which "
+             "align_loss_state keeps",
+    .source = "Jung et al. 2024 (BCO), arXiv 2404.04656, Eq. 8 and 13",
+    .formula = "softplus(-(beta u - offset)) + softplus(beta v - offset)",
+    .gradient = "du = -beta s(-(beta u - offset)), dv = beta s(beta v - offset)",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS | ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(0.01)},
+    .block = bco_pair,
+    UNLESS_APART,
+};
+
+static void sppo(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    const bool given = (b->given & ALIGN_LOSS_READS_LABEL) != 0;
+    for (int i = 0; i < b->n; i++) {
+        b->margin[i] = align__minus(b->side[0].ratio[i], b->side[1].ratio[i]);
+        b->value[i] = 0;
+        for (int k = 0; k < 2; k++) {
+            struct align__side *side = &b->side[k];
+            const double p = given ? side->label[i] : k == 0 ? 1 : 0;
+            const double e = side->ratio[i] - (p - 0.5) / beta;
+            b->value[i] += e * e;
+            side->d[i] = 2 * e;
+            side->h[i] = 2;
+        }
+    }
+}
+
+const struct align__loss_row align__loss_sppo = {
+    .name = "sppo",
+    .brief = "self-play preference optimisation; labels are each item's probability P of winning, "
+             "1 and 0 "
+             "when absent. The authors' code has half of it",
+    .source = "Wu et al. 2024 (SPPO), arXiv 2405.00675, Eq. 4.7, beta = 1 / eta",
+    .formula = "(u - (P_w - 1/2) / beta)^2 + (v - (P_l - 1/2) / beta)^2",
+    .gradient = "du = 2 (u - (P_w - 1/2) / beta), dv = 2 (v - (P_l - 1/2) / beta)",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS | ALIGN_LOSS_READS_LABEL,
+    .label_least = 0,
+    .label_most = 1,
+    .params = {BETA(1e-3)},
+    .block = sppo,
+    .unless = {[ALIGN__PROP_SHIFT] = APART, [ALIGN__PROP_SUM_ZERO] = APART},
+};
+
+/* s(r) with its derivatives. */
+static struct align__phi sigmoid(double r)
+{
+    const struct align__logistic l = align__logistic(r);
+    return (struct align__phi){l.s, l.s * l.c, l.s * l.c * (l.c - l.s)};
+}
+
+/* phi(-r). */
+static struct align__phi mirrored(struct align__phi p)
+{
+    return (struct align__phi){p.value, -p.slope, p.curve};
+}
+
+static void apo_zero(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+        b->margin[i] = beta * align__minus(u, v);
+        put(b, i, 0, mirrored(sigmoid(-beta * u)));
+        put(b, i, 1, sigmoid(beta * v));
+    }
+}
+
+const struct align__loss_row align__loss_apo_zero = {
+    .name = "apo_zero",
+    .brief = "anchored preference optimisation: chosen up, rejected down",
+    .source = "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, Eq. 7",
+    .formula = "s(-beta u) + s(beta v)",
+    .gradient = "du = -beta s(beta u) s(-beta u), dv = beta s(beta v) s(-beta v)",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS,
+    .params = {BETA(0.1)},
+    .block = apo_zero,
+    UNLESS_APART,
+};
+
+static void apo_down(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+        const double z = beta * align__minus(u, v);
+        const struct align__phi own = sigmoid(beta * u), gap = mirrored(sigmoid(-z));
+        b->margin[i] = z;
+        b->value[i] = own.value + gap.value;
+        b->side[0].d[i] = beta * (own.slope + gap.slope);
+        b->side[1].d[i] = -beta * gap.slope;
+        b->side[0].h[i] = beta * beta * (own.curve + gap.curve);
+        b->side[1].h[i] = beta * beta * gap.curve;
+    }
+}
+
+const struct align__loss_row align__loss_apo_down = {
+    .name = "apo_down",
+    .brief = "anchored preference optimisation: both down, rejected more",
+    .source = "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, Eq. 8",
+    .formula = "s(beta u) + s(-beta (u - v))",
+    .gradient =
+        "du = beta (s(beta u) s(-beta u) - s(z) s(-z)), dv = beta s(z) s(-z), z = beta (u - v)",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS,
+    .params = {BETA(0.1)},
+    .block = apo_down,
+    UNLESS_APART,
+};
+
+static void cal_dpo(struct align__block *b)
+{
+    const double target = 0.5 / b->params->beta, lambda = b->params->lambda;
+    for (int i = 0; i < b->n; i++) {
+        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+        const double x = u - target, y = v + target;
+        align__link(b, i, 1, cross(1, 0, align__margin(b, i, 1, u, v)), 1, 1);
+        align__also(b, i, align__times(lambda, x * x + y * y), align__times(2 * lambda, x),
+                    align__times(2 * lambda, y));
+        b->side[0].h[i] += 2 * lambda;
+        b->side[1].h[i] += 2 * lambda;
+    }
+}
+
+const struct align__loss_row align__loss_cal_dpo = {
+    .name = "cal_dpo",
+    .brief =
+        "calibrated DPO: log-ratios regressed on +-1 / (2 beta) beside dpo with beta 1 inside, as "
+        "in the authors' code",
+    .source = "Xiao et al. 2024 (Cal-DPO), arXiv 2412.14516, Eq. 10",
+    .formula = "softplus(-(u - v - offset)) + lambda ((u - 1/(2 beta))^2 + (v + 1/(2 beta))^2)",
+    .gradient = "du = -s(-z) + 2 lambda (u - 1/(2 beta)), dv = s(-z) + 2 lambda (v + 1/(2 beta)), "
+                "z = u - v - offset",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = READS | ALIGN_LOSS_READS_OFFSET,
+    .params = {BETA(1e-3), {ALIGN__PARAM_LAMBDA, 0.5, 0, ALIGN__ANY}},
+    .block = cal_dpo,
+    UNLESS_APART,
+};

@@ -1,0 +1,80 @@
+/* Pairs whose items are matched by sorting over the whole batch: eval.c sets each item's twin. */
+#include "pair.h"
+
+#define COUPLED "groups are matched over the whole batch"
+#define BETA                                                                                       \
+    {                                                                                              \
+        ALIGN__PARAM_BETA, 0.01, ALIGN__ABOVE_0, ALIGN__ANY                                        \
+    }
+#define SMOOTHING                                                                                  \
+    {                                                                                              \
+        ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5                                                    \
+    }
+
+static void aot(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    for (int i = 0; i < b->n; i++) {
+        const double gap = align__minus(b->side[0].score[i], b->side[1].score[i]);
+        const double z = align__margin(b, i, beta, gap, b->side[0].twin[i]);
+        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), 1, 1);
+    }
+}
+
+const struct align__loss_row align__loss_aot = {
+    .name = "aot",
+    .brief = "alignment by optimal transport, paired: margins of the policy against those of the "
+             "reference, each sorted over the batch (equal ones in the order given)",
+    .source = "Melnyk et al. 2024 (AOT), arXiv 2406.05882, Eq. 6 and Alg. 1",
+    .formula =
+        "(1 - eps) softplus(-z) + eps softplus(z), z = beta (p - q) - offset, p = a - b of this "
+        "pair, q = a0 - b0 at the same place when both are sorted",
+    .gradient = "da = beta (eps s(z) - (1 - eps) s(-z)), db = -da",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET |
+             ALIGN_LOSS_WRITES_HSCORE,
+    .params = {BETA, SMOOTHING},
+    .couple = ALIGN__COUPLE_MARGINS,
+    .block = aot,
+    .unless = {[ALIGN__PROP_MERGE] = COUPLED,
+               [ALIGN__PROP_REF] = "policy and reference are sorted apart",
+               [ALIGN__PROP_SWAP] = "a swapped pair sorts to another place"},
+};
+
+static void aot_unpaired(struct align__block *b)
+{
+    const double beta = b->params->beta;
+    const struct align__soft soft = {1 - b->params->label_smoothing, b->params->label_smoothing};
+    for (int i = 0; i < b->n; i++) {
+        const double z = align__margin(b, i, beta, b->side[0].ratio[i], b->side[0].twin[i]);
+        const double y = beta * align__minus(b->side[1].twin[i], b->side[1].ratio[i]);
+        const struct align__phi chosen = align__mix_logistic(soft, z);
+        const struct align__phi rejected = align__mix_logistic(soft, y);
+        align__link(b, i, beta, chosen, 1, 1);
+        b->side[1].d[i] = -beta * rejected.slope;
+        b->side[1].h[i] = beta * beta * rejected.curve;
+    }
+}
+
+const struct align__loss_row align__loss_aot_unpaired = {
+    .name = "aot_unpaired",
+    .brief =
+        "alignment by optimal transport, unpaired: log-ratios of chosen items against those of "
+        "rejected ones, each sorted over the batch. group_value is that of the chosen item",
+    .source = "Melnyk et al. 2024 (AOT), arXiv 2406.05882, Eq. 7 and Alg. 1",
+    .formula =
+        "(1 - eps) softplus(-z) + eps softplus(z), z = beta (u - v), v at the place of u when both "
+        "are sorted",
+    .gradient =
+        "du = beta (eps s(z) - (1 - eps) s(-z)) with its twin v, dv = -beta (...) with its twin u",
+    .arity = ALIGN_LOSS_PAIR,
+    .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE,
+    .no_weight = true,
+    .params = {BETA, SMOOTHING},
+    .couple = ALIGN__COUPLE_SIDES,
+    .block = aot_unpaired,
+    .unless = {[ALIGN__PROP_MERGE] = COUPLED,
+               [ALIGN__PROP_SUM_ZERO] = "the partner of a chosen item is in another group",
+               [ALIGN__PROP_SHIFT] = "the partner of a chosen item is in another group",
+               [ALIGN__PROP_SWAP] = "the partner of a chosen item is in another group"},
+};

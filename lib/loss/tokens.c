@@ -1,0 +1,167 @@
+/* Policy and value losses of one token at a time: a group is a token, a score its log-probability. */
+#include "pair.h"
+
+#define NO_REF [ALIGN__PROP_REF] = "has no reference"
+#define ALONE                                                                                      \
+    [ALIGN__PROP_SHIFT] = "a token's score has no other to be compared with",                      \
+    [ALIGN__PROP_SUM_ZERO] = "a token"
+#define CLIPS(high)                                                                                \
+    {ALIGN__PARAM_CLIP_LOW, 0.2, 0, 1},                                                            \
+    {                                                                                              \
+        ALIGN__PARAM_CLIP_HIGH, high, 0, ALIGN__ANY                                                \
+    }
+#define TOKEN .arity = ALIGN_LOSS_SINGLE, .label_least = -ALIGN__ANY, .label_most = ALIGN__ANY
+
+/* max(-A rho, -A clip(rho, 1 - low, 1 + high)) of rho = e^(score - old), by score. Where both are equal
+ * the ratio is inside and its gradient counts. */
+static struct align__phi clipped(const struct align__block *b, int i)
+{
+    const align_loss_params *p = b->params;
+    const double rho = exp(align__minus(b->side[0].score[i], b->side[0].old[i]));
+    const double gain = b->side[0].label[i] - b->offset[i];
+    const double most = gain > 0 ? 1 + p->clip_high : p->clip_dual;
+    const double least = gain > 0 ? 0 : 1 - p->clip_low;
+    const bool over = most > 0 && rho > most, under = rho < least;
+    const double kept = over ? most : under ? least : rho;
+    return (struct align__phi){-align__times(gain, kept),
+                               over || under ? 0 : -align__times(gain, rho), 0};
+}
+
+static const char *check_clips(const align_loss_params *p)
+{
+    return p->clip_dual > 0 && p->clip_dual < 1 ? "a clip_dual of 0, or of 1 or more" : NULL;
+}
+
+static void ppo_clip(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const struct align__phi phi = clipped(b, i);
+        b->value[i] = phi.value;
+        b->side[0].d[i] = phi.slope;
+    }
+}
+
+const struct align__loss_row align__loss_ppo_clip = {
+    .name = "ppo_clip",
+    .brief =
+        "clipped policy loss of PPO; label is the advantage (less offset), old the sampling "
+        "policy's log-probability. clip_high above clip_low is clip-higher; clip_dual of 1 or more "
+        "is dual clipping, 0 none",
+    .source =
+        "Schulman et al. 2017, arXiv 1707.06347, Eq. 7; clip-higher: DAPO, arXiv 2503.14476, Eq. "
+        "10; dual: arXiv 1912.09729, Eq. 5",
+    .formula =
+        "max(-A rho, -A clip(rho, 1 - clip_low, 1 + clip_high)), for A < 0 at most -A clip_dual; "
+        "rho = e^(a - old), A = label - offset",
+    .gradient = "da = -A rho where rho is not clipped, else 0",
+    TOKEN,
+    .needs = ALIGN_LOSS_READS_LABEL | ALIGN_LOSS_READS_OLD,
+    .reads = ALIGN_LOSS_READS_OFFSET,
+    .params = {CLIPS(0.2), {ALIGN__PARAM_CLIP_DUAL, 0, 0, ALIGN__ANY}},
+    .check = check_clips,
+    .block = ppo_clip,
+    .unless = {ALONE, NO_REF},
+};
+
+static void reinforce(struct align__block *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double gain = b->side[0].label[i] - b->offset[i];
+        b->value[i] = -align__times(gain, b->side[0].score[i]);
+        b->side[0].d[i] = -gain;
+    }
+}
+
+const struct align__loss_row align__loss_reinforce = {
+    .name = "reinforce",
+    .brief =
+        "policy gradient; label is the return, offset its baseline. Of sequences as well as tokens",
+    .source = "Williams 1992, Eq. 4; as in MusicRL, arXiv 2402.04229, Eq. 3",
+    .formula = "-A a, A = label - offset",
+    .gradient = "da = -A",
+    TOKEN,
+    .needs = ALIGN_LOSS_READS_LABEL,
+    .reads = ALIGN_LOSS_READS_OFFSET,
+    .block = reinforce,
+    .unless = {ALONE, NO_REF},
+};
+
+static void value_clip(struct align__block *b)
+{
+    const double clip = b->params->clip_high;
+    for (int i = 0; i < b->n; i++) {
+        const double v = b->side[0].score[i], old = b->side[0].old[i];
+        const double moved = align__minus(v, old);
+        const bool held = moved > clip || moved < -clip;
+        const double near = !held ? v : old + (moved > 0 ? clip : -clip);
+        const double e = v - b->side[0].label[i], c = near - b->side[0].label[i];
+        const bool flat = held && c * c > e * e;
+        b->value[i] = 0.5 * (flat ? c * c : e * e);
+        b->side[0].d[i] = flat ? 0 : e;
+    }
+}
+
+const struct align__loss_row align__loss_value_clip = {
+    .name = "value_clip",
+    .brief = "clipped value loss of PPO; score is the value, old the value when sampled, label the "
+             "return",
+    .source = "as in OpenAI baselines' PPO2; FineGrainedRLHF, arXiv 2306.01693",
+    .formula = "max((a - R)^2, (clip(a, old - clip_high, old + clip_high) - R)^2) / 2, R = label",
+    .gradient = "da = a - R, or 0 where the clipped square is larger",
+    TOKEN,
+    .needs = ALIGN_LOSS_READS_LABEL | ALIGN_LOSS_READS_OLD,
+    .params = {{ALIGN__PARAM_CLIP_HIGH, 0.2, 0, ALIGN__ANY}},
+    .block = value_clip,
+    .unless = {ALONE, NO_REF},
+};
+
+/* Estimators of KL(policy || ref) from q = log policy - log ref. */
+static struct align__phi kl_estimate(double q, int32_t kind)
+{
+    if (kind == ALIGN_KL_K1)
+        return (struct align__phi){q, 1, 0};
+    if (kind == ALIGN_KL_K2)
+        return (struct align__phi){0.5 * q * q, q, 0};
+    return (struct align__phi){align__plus(expm1(-q), q), -expm1(-q), 0};
+}
+
+static void grpo(struct align__block *b)
+{
+    const double coef = b->params->kl_coef;
+    for (int i = 0; i < b->n; i++) {
+        const struct align__phi policy = clipped(b, i);
+        const struct align__phi kl = kl_estimate(b->side[0].ratio[i], b->params->estimator);
+        b->value[i] = align__plus(policy.value, align__times(coef, kl.value));
+        b->side[0].d[i] = align__plus(policy.slope, align__times(coef, kl.slope));
+    }
+}
+
+static const struct align__preset grpo_presets[] = {
+    {"trl-1.10", {{ALIGN__PARAM_KL_COEF, 0}}},
+    {NULL, {{0}}},
+};
+
+const struct align__loss_row align__loss_grpo = {
+    .name = "grpo",
+    .brief = "group-relative policy optimisation: ppo_clip and an estimate of KL to the reference; "
+             "label "
+             "is the advantage. Token or sequence means are a matter of weight and denom",
+    .source =
+        "Shao et al. 2024 (DeepSeekMath), arXiv 2402.03300, Eq. 3 and 4; estimators: Schulman "
+        "2020, Approximating KL divergence",
+    .formula =
+        "max(-A rho, -A clip(rho, 1 - clip_low, 1 + clip_high)) + kl_coef k, q = a - ref; k1 = q, "
+        "k2 = q^2 / 2, k3 = e^-q - 1 + q",
+    .gradient = "da = -A rho where rho is not clipped, + kl_coef (1, q, or 1 - e^-q)",
+    TOKEN,
+    .needs = ALIGN_LOSS_READS_LABEL | ALIGN_LOSS_READS_OLD,
+    .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_OFFSET,
+    .params = {CLIPS(0.2),
+               {ALIGN__PARAM_CLIP_DUAL, 0, 0, ALIGN__ANY},
+               {ALIGN__PARAM_KL_COEF, 0.04, 0, ALIGN__ANY},
+               {ALIGN__PARAM_ESTIMATOR, ALIGN_KL_K3, ALIGN_KL_K1, ALIGN_KL_K3}},
+    .presets = grpo_presets,
+    .check = check_clips,
+    .block = grpo,
+    .unless = {ALONE, [ALIGN__PROP_REF] = "the ratio to old moves with the score"},
+};
