@@ -140,8 +140,8 @@ static void check_case(struct random *r, const struct align__loss_row *row, stru
         const double factor = a.scale * c.weight[g];
         sum += factor == 0 ? 0 : factor * e.value;
         largest = fmax(largest, fabs(factor) * e.scale);
-        ck_assert_msg(group_value[g] == e.value ||
-                          fabs(group_value[g] - e.value) <= 1e-13 * (e.scale + fabs(e.value)),
+        ck_assert_msg(group_value[g] == e.value || fabs(group_value[g] - e.value) <=
+                                                       1e-13 * (e.scale + fabs(e.value)) + DBL_MIN,
                       "%s: loss %.17g, expected %.17g", row->name, group_value[g], e.value);
         for (int i = 0; i < e.n && e.live; i++) {
             int at = g * c.items + e.where[i];
@@ -182,6 +182,103 @@ START_TEST(rows_agree_in_short_dtypes)
 }
 END_TEST
 
+/* Numbers beside the score that have a gradient: aux, and parameters that are learnt. */
+static void check_aux(ref_loss_fn fn, struct ref_group *group, const struct align__loss_row *row,
+                      const double *got)
+{
+    for (int i = 0; i < group->n; i++) {
+        const struct slope s = slope_of(fn, group, &group->aux[i]);
+        ck_assert_msg(s.kink || fabs(got[i] - s.value) <= 1e-12 * (1 + fabs(s.value)),
+                      "%s: daux[%d] is %.17g, expected %.17g", row->name, i, got[i], s.value);
+    }
+}
+
+static double by_param(ref_loss_fn fn, struct ref_group *group, enum align__param param)
+{
+    const double x = align__param_get(group->p, param), h = 0x1p-20;
+    real at[4];
+    for (int i = 0; i < 4; i++) {
+        align_loss_params moved = *group->p;
+        struct ref_group copy = *group;
+        align_param_info info = {0};
+        struct align__param_use use = {.param = param};
+        align__param_describe(&use, &info);
+        const double y = x + (i < 2 ? i - 2 : i - 1) * h;
+        memcpy((char *)&moved + info.offset, &y, sizeof y);
+        copy.p = &moved;
+        copy.still = group;
+        at[i] = fn(&copy);
+    }
+    return (double)((at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * (real)h));
+}
+
+static void check_params(ref_loss_fn fn, struct ref_group *group, const struct align__loss_row *row,
+                         const double *got)
+{
+    static const enum align__param learnt[] = {
+        ALIGN__PARAM_ETA,        ALIGN__PARAM_NU,         ALIGN__PARAM_FLIP,
+        ALIGN__PARAM_THRESHOLD1, ALIGN__PARAM_THRESHOLD2, ALIGN__PARAM_THRESHOLD3,
+        ALIGN__PARAM_THRESHOLD4,
+    };
+    for (uint32_t p = 0; p < align__loss_n_params(row); p++) {
+        bool learns = false;
+        for (size_t i = 0; i < sizeof learnt / sizeof learnt[0]; i++)
+            learns = learns || row->params[p].param == learnt[i];
+        const double wanted = learns ? by_param(fn, group, row->params[p].param) : 0;
+        ck_assert_msg(fabs(got[p] - wanted) <= 1e-9 * (1 + fabs(wanted)),
+                      "%s: dparam[%u] is %.17g, expected %.17g", row->name, p, got[p], wanted);
+    }
+}
+
+static void check_curve(ref_loss_fn fn, struct ref_group *group, const struct align__loss_row *row,
+                        const double *got)
+{
+    for (int i = 0; i < group->n; i++) {
+        const real x = group->score[i], h = (real)1e-8, here = fn(group);
+        const real left = here - value_at(fn, group, &group->score[i], x - h);
+        const real right = value_at(fn, group, &group->score[i], x + h) - here;
+        const double wanted = (double)((right - left) / (h * h));
+        const bool kink = fabs(wanted) > 1e6;
+        ck_assert_msg(kink || fabs(got[i] - wanted) <= 1e-9 * (1 + fabs(wanted)),
+                      "%s: hscore[%d] is %.17g, expected %.17g", row->name, i, got[i], wanted);
+    }
+}
+
+START_TEST(other_outputs_agree_with_the_references)
+{
+    const struct align__loss_row *row = row_of(_i);
+    const uint32_t reads = align__loss_reads(row);
+    ref_loss_fn fn = ref_loss_find(row->name);
+    struct random r = {(uint64_t)_i * 977 + 3};
+    for (int trial = 0; trial < 30; trial++) {
+        struct loss_case c;
+        struct ref_group group;
+        align_loss_args a;
+        int where[CASE_ITEMS];
+        double value, daux[CASE_ALL], dparam[ALIGN__MAX_USES], h[CASE_ALL];
+        random_case(&r, row, 2, &c);
+        c.groups = 1;
+        case_args(&c, &a);
+        a.value = align_1d(&value, ALIGN_F64, 1);
+        if ((reads & ALIGN_LOSS_WRITES_DAUX) != 0)
+            a.daux = align_2d(daux, ALIGN_F64, 1, c.items);
+        if ((reads & ALIGN_LOSS_WRITES_DPARAM) != 0)
+            a.dparam = align_1d(dparam, ALIGN_F64, align__loss_n_params(row));
+        if ((reads & ALIGN_LOSS_WRITES_HSCORE) != 0)
+            a.hscore = align_2d(h, ALIGN_F64, 1, c.items);
+        must_eval(NULL, &a);
+        take_group(&c, 0, false, &group, where);
+        group.still = &group;
+        if (a.daux.ndim > 0)
+            check_aux(fn, &group, row, daux);
+        if (a.dparam.ndim > 0)
+            check_params(fn, &group, row, dparam);
+        if (a.hscore.ndim > 0)
+            check_curve(fn, &group, row, h);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("grad loss");
@@ -189,6 +286,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, rows_agree_with_their_references, 1, align_loss_count() + 1);
     tcase_add_loop_test(tcase, rows_agree_in_short_dtypes, 1, align_loss_count() + 1);
+    tcase_add_loop_test(tcase, other_outputs_agree_with_the_references, 1, align_loss_count() + 1);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -75,7 +75,8 @@ static real nbpo(struct ref_group *g)
         return ref_note(g, y * ref_nls(x)) + ref_note(g, y * ref_nls(-u)) -
                ref_note(g, (1 - y) * ref_log1p(flip * p - p));
     }
-    real p0 = ref_sigmoid(g->still->score[0]), g0 = ref_sigmoid(g->p->flip + g->still->aux[0]);
+    real p0 = ref_sigmoid(g->still->score[0]),
+         g0 = ref_sigmoid(g->still->p->flip + g->still->aux[0]);
     return ref_note(g, y * (1 - g0) * ref_nls(x)) + ref_note(g, y * p0 * ref_nls(-u)) +
            ref_note(g, (1 - y) * (ref_nls(-x) + g0 * ref_nls(x))) +
            ref_note(g, (1 - y) * p0 * ref_nls(u));
