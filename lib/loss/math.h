@@ -71,7 +71,7 @@ struct align__total {
 
 static inline void align__add(struct align__total *total, double x)
 {
-    double sum = align__plus(total->sum, x);
+    double sum = total->sum + x;
     double big = fabs(total->sum) > fabs(x) ? total->sum : x;
     double small = fabs(total->sum) > fabs(x) ? x : total->sum;
     double lost = (big - sum) + small;

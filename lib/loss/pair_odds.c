@@ -35,6 +35,8 @@ static struct odds odds_of(struct mean p, struct mean q)
     const double ahead = align__minus(p.x, q.x), r = exp(-fabs(ahead));
     const double low = ahead > 0 ? r : 1, high = ahead > 0 ? 1 : r;
     const double sum = low * p.rest + high * q.rest;
+    if (sum == 0)
+        return (struct odds){0, INFINITY, INFINITY};
     return (struct odds){align__plus(ahead, align__minus(q.log_rest, p.log_rest)), low / sum,
                          align__times(low * p.rest / sum, 1 / q.rest)};
 }
@@ -49,8 +51,8 @@ static void orpo(struct align__block *b)
         b->margin[i] = odds.gap;
         b->value[i] = align__plus(given ? b->side[0].aux[i] : -p.x,
                                   beta * align__softplus(-odds.gap));
-        b->side[0].d[i] = -p.share * align__plus(align__times(beta, odds.by_p), given ? 0 : 1);
-        b->side[1].d[i] = q.share * beta * odds.by_q;
+        b->side[0].d[i] = -align__times(p.share, beta * odds.by_p + (given ? 0 : 1));
+        b->side[1].d[i] = align__times(q.share, beta * odds.by_q);
         b->side[0].daux[i] = 1;
         b->side[1].daux[i] = 0;
     }
@@ -86,8 +88,10 @@ static void asft(struct align__block *b)
         const double down = beta * align__minus(q.x, q.log_rest);
         b->margin[i] = align__minus(up, down);
         b->value[i] = align__softplus(-up) + align__softplus(down) - p.x;
-        b->side[0].d[i] = -p.share * (1 + align__times(beta * align__sigmoid(-up), 1 / p.rest));
-        b->side[1].d[i] = q.share * align__times(beta * align__sigmoid(down), 1 / q.rest);
+        b->side[0].d[i] = -align__times(p.share,
+                                        1 + align__times(beta * align__sigmoid(-up), 1 / p.rest));
+        b->side[1].d[i] = align__times(q.share,
+                                       align__times(beta * align__sigmoid(down), 1 / q.rest));
     }
 }
 

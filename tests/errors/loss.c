@@ -213,6 +213,20 @@ static const struct mistake list_mistakes[] = {
      "align_loss_args.index is set, and a call with offsets does not read it"},
 };
 
+SPOIL(dual_below_one, c->params.clip_dual = 0.5)
+SPOIL(falling_thresholds, c->params.threshold2 = 0.25)
+
+static const struct mistake clip_mistakes[] = {
+    {dual_below_one, ALIGN_E_RANGE, "align_loss_params",
+     "align_loss_params contradict each other: expected a clip_dual of 0, or of 1 or more"},
+};
+
+static const struct mistake threshold_mistakes[] = {
+    {falling_thresholds, ALIGN_E_RANGE, "align_loss_params",
+     "align_loss_params contradict each other: expected thresholds that rise over the levels in "
+     "use"},
+};
+
 static void make_all(const struct mistake *mistakes, size_t n, align_loss_id loss)
 {
     for (size_t i = 0; i < n; i++) {
@@ -227,6 +241,8 @@ START_TEST(one_mistake_each)
 {
     make_all(pair_mistakes, sizeof pair_mistakes / sizeof pair_mistakes[0], ALIGN_LOSS_DPO);
     make_all(list_mistakes, sizeof list_mistakes / sizeof list_mistakes[0], ALIGN_LOSS_LIPO_LAMBDA);
+    make_all(clip_mistakes, 1, ALIGN_LOSS_PPO_CLIP);
+    make_all(threshold_mistakes, 1, ALIGN_LOSS_ORDINAL);
     static const char *const mine[] = {"LOSS_", NULL};
     reach_demand(mine, false);
 }

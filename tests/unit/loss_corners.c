@@ -53,8 +53,11 @@ START_TEST(infinities_make_no_nan)
         struct outcome x;
         random_case(&r, align__loss_row(_i), 3, &c);
         for (int change = pick(&r, 5); change >= 0; change--) {
-            double *inputs[] = {c.score, c.ref};
-            inputs[pick(&r, 2)][pick(&r, c.groups * c.items)] = extremes[pick(&r, 7)];
+            double *inputs[] = {c.score, c.ref}, x_in = extremes[pick(&r, 7)];
+            int which = pick(&r, 2);
+            inputs[which][pick(&r, c.groups * c.items)] = c.row->log_probs && which == 0
+                                                              ? -fabs(x_in)
+                                                              : x_in;
         }
         run(&c, &x);
         ck_assert_msg(!has_nan(&c, &x), "%s, trial %d: NaN", c.row->name, trial);
@@ -107,7 +110,7 @@ START_TEST(equal_infinities_cancel)
         struct loss_case c;
         struct outcome x, y;
         random_case(&r, align__loss_row(_i), 3, &c);
-        if (!case_reads(&c, ALIGN_LOSS_READS_REF))
+        if (!case_reads(&c, ALIGN_LOSS_READS_REF) || c.row->unless[ALIGN__PROP_REF] != NULL)
             continue;
         int at = pick(&r, c.groups * c.items);
         c.score[at] = c.ref[at] = -2;
@@ -146,6 +149,14 @@ START_TEST(the_finite_flag_names_the_place)
 }
 END_TEST
 
+/* Leaves out what is infinite by its formula: e^u of a log-ratio u in the thousands. */
+static void without_exponentials(align_loss_params *p)
+{
+    p->divergence = ALIGN_DIVERGENCE_REVERSE_KL;
+    p->estimator = p->estimator == ALIGN_KL_K3 ? ALIGN_KL_K2 : p->estimator;
+    p->alpha = p->loss == ALIGN_LOSS_ALPHA_PO ? 0 : p->alpha;
+}
+
 /* Far margins: the loss is its asymptote, the gradient its limit, and neither overflows. */
 START_TEST(far_scores_stay_finite)
 {
@@ -154,6 +165,7 @@ START_TEST(far_scores_stay_finite)
         struct loss_case c;
         struct outcome x;
         random_case(&r, align__loss_row(_i), 1e4, &c);
+        without_exponentials(&c.params);
         run(&c, &x);
         bool finite = isfinite(x.value);
         for (int i = 0; i < c.groups * c.items; i++)
