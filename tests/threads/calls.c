@@ -87,7 +87,8 @@ static void add_inputs(struct memory *memory, align_loss_args *args, const align
         args->prob = filled(take_1d(memory, ALIGN_F32, groups), 0.5, 1);
     if (reads & ALIGN_LOSS_READS_OFFSET)
         args->offset = filled(take_1d(memory, ALIGN_F32, groups), -1, 1);
-    args->weight = filled(take_1d(memory, ALIGN_F32, groups), 0, 2);
+    if (reads & ALIGN_LOSS_READS_WEIGHT)
+        args->weight = filled(take_1d(memory, ALIGN_F32, groups), 0, 2);
 }
 
 static void add_outputs(struct memory *memory, align_loss_args *args, const align_loss_info *info,
