@@ -94,6 +94,10 @@ void align__run_index(const align_tensor *t, int64_t at, struct align__fault *fa
 /* NOT_FINITE under ALIGN_FLAG_FINITE; an absent tensor passes. */
 align_status align__check_finite(const align_exec *exec, struct align__named named);
 
+/* [count + 1] I64 that rise from 0 to `total`. */
+align_status align__check_offsets(const align_exec *exec, struct align__named named, int64_t total,
+                                  int64_t *count, int64_t *largest);
+
 /* Piece `task` of `length` elements: [*first, *last). */
 int64_t align__pieces(int64_t length);
 void align__piece(int64_t length, int64_t task, int64_t *first, int64_t *last);

@@ -86,31 +86,10 @@ static align_status check_shapes(const align_exec *exec, struct align__groups *g
 
 static align_status check_offsets(const align_exec *exec, struct align__groups *g)
 {
-    const align_tensor *t = &g->args.offsets;
-    const struct align__named named = {owner, "offsets", t};
-    if (!align__present(t))
+    const struct align__named named = {owner, "offsets", &g->args.offsets};
+    if (!align__present(named.tensor))
         return ALIGN_E_NONE;
-    align_status status = align__check_tensor(exec, named, ALIGN__SET_OFFSET);
-    if (status == ALIGN_E_NONE)
-        status = align__check_shape(exec, named, 1, t->shape);
-    if (status != ALIGN_E_NONE)
-        return status;
-    if (t->shape[0] < 1)
-        return ALIGN__FAIL(exec, TENSOR_SIZE, .owner = owner, .field = "offsets", .high = 1);
-    int64_t last = t->shape[0] - 1, total = g->args.reward.shape[0], before = 0;
-    for (int64_t i = 0; i <= last; i++) {
-        int64_t at;
-        memcpy(&at, align__at(t, i, 0), sizeof at);
-        int64_t low = i == last ? total : before, high = i == 0 ? 0 : total;
-        if (at < low || at > high)
-            return ALIGN__FAIL(exec, NORM_OFFSETS, .owner = owner, .field = "offsets", .axes = 1,
-                               .index = {i}, .value = (double)at, .low = (double)low,
-                               .high = (double)high);
-        g->largest = at - before > g->largest ? at - before : g->largest;
-        before = at;
-    }
-    g->groups = last;
-    return ALIGN_E_NONE;
+    return align__check_offsets(exec, named, g->args.reward.shape[0], &g->groups, &g->largest);
 }
 
 static align_status check_reference(const align_exec *exec, const struct align__groups *g)
@@ -233,6 +212,8 @@ align_status align__groups_enter(const align_exec *exec, struct align__groups *g
         status = check_values(exec, g);
     if (status == ALIGN_E_NONE)
         status = check_out(exec, g);
+    if (status != ALIGN_E_NONE)
+        return status;
     g->reward = align__run_of(&g->args.reward);
     g->mask = align__run_of(&g->args.mask);
     g->length = align__run_of(&g->args.length);

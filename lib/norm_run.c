@@ -1,5 +1,7 @@
 #include "norm.h"
 
+#include <string.h>
+
 struct align__run align__run_of(const align_tensor *t)
 {
     struct align__run run = {.view = *t, .length = align__present(t) ? 1 : 0};
@@ -100,6 +102,35 @@ void align__run_index(const align_tensor *t, int64_t at, struct align__fault *fa
         fault->index[k] = at % t->shape[k];
         at /= t->shape[k];
     }
+}
+
+align_status align__check_offsets(const align_exec *exec, struct align__named named, int64_t total,
+                                  int64_t *count, int64_t *largest)
+{
+    const align_tensor *t = named.tensor;
+    align_status status = align__check_tensor(exec, named, ALIGN__SET_OFFSET);
+    if (status == ALIGN_E_NONE)
+        status = align__check_shape(exec, named, 1, t->shape);
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (t->shape[0] < 1)
+        return ALIGN__FAIL(exec, TENSOR_SIZE, .owner = named.owner, .field = named.field,
+                           .high = 1);
+    int64_t last = t->shape[0] - 1, before = 0;
+    *largest = 0;
+    for (int64_t i = 0; i <= last; i++) {
+        int64_t at;
+        memcpy(&at, align__at(t, i, 0), sizeof at);
+        int64_t low = i == last ? total : before, high = i == 0 ? 0 : total;
+        if (at < low || at > high)
+            return ALIGN__FAIL(exec, NORM_OFFSETS, .owner = named.owner, .field = named.field,
+                               .axes = 1, .index = {i}, .value = (double)at, .low = (double)low,
+                               .high = (double)high);
+        *largest = at - before > *largest ? at - before : *largest;
+        before = at;
+    }
+    *count = last;
+    return ALIGN_E_NONE;
 }
 
 enum { LEAST_PIECE = 4096 };

@@ -2,6 +2,7 @@
 #ifndef LIBALIGN_ALIGN_H
 #define LIBALIGN_ALIGN_H
 
+#include <libalign/advantage.h>
 #include <libalign/base.h>
 #include <libalign/bt.h>
 #include <libalign/head.h>

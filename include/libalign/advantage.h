@@ -1,0 +1,161 @@
+/* libalign/advantage.h - from a judge's answer to a weight for every token: dense rewards, KL shaping,
+ * returns and advantages, and the order of these steps as data.
+ *
+ * Sequences. Token tensors are [B,T], padded, or [N], packed, with offsets[B+1]: sequence b has tokens
+ * offsets[b]..offsets[b+1]-1, which rise from 0 to N. `mask` (like the tokens: BOOL, U8 where not 0
+ * counts, or F32 of 0 or 1; absent: all count) says which tokens are the policy's. A token that is masked
+ * is skipped: it is not read, gets 0, neither ends nor resets a return, and its value never bootstraps
+ * another token. So a mask with holes (observations between turns) gives what the counted tokens
+ * alone would give. In comments t runs over the counted tokens of one sequence, and T is the last.
+ *
+ * All sums are f64 and belong to one sequence, so neither packing nor workers change a bit. NaN stays in
+ * its sequence; ALIGN_FLAG_FINITE makes it RANGE with its index. No call here needs scratch.
+ */
+#ifndef LIBALIGN_ADVANTAGE_H
+#define LIBALIGN_ADVANTAGE_H
+
+#include <libalign/base.h>
+#include <libalign/norm.h>
+
+/* ---- returns and advantages ------------------------------------------------------------------ */
+
+enum {
+    /* d_t = r_t + gamma V_{t+1} - V_t;  A_t = d_t + gamma lambda A_{t+1}   (arXiv 1506.02438, eq. 16) */
+    ALIGN_ADVANTAGE_GAE = 1,
+    /* A_t = sum_{k >= 0} gamma^k r_{t+k} + gamma^(T-t+1) V_end - V_t; without `value` the return itself */
+    ALIGN_ADVANTAGE_RETURN = 2,
+    /* A_t = sum_{k < n} gamma^k r_{t+k} + gamma^n V_{t+n} - V_t; what lies beyond T as in RETURN */
+    ALIGN_ADVANTAGE_N_STEP = 3
+};
+
+/* V_{T+1}, the value after the last counted token, is 0 where the sequence has terminated and
+ * `bootstrap` where it was cut off. */
+typedef struct align_advantage_args {
+    size_t size;
+    int32_t kind;         /* ALIGN_ADVANTAGE_GAE */
+    int32_t reserved;     /* 0 */
+    double gamma;         /* 0..1; 1 */
+    double lambda;        /* GAE: 0..1; .95. Others: 0 */
+    int64_t n;            /* N_STEP: 1 or more. Others: 0 */
+    align_tensor reward;  /* tokens: F32, F64, F16 or BF16 */
+    align_tensor value;   /* tokens: V_t. Only RETURN can do without */
+    align_tensor mask;    /* tokens */
+    align_tensor offsets; /* [B+1] I64 */
+    align_tensor
+        truncated; /* [B] BOOL, U8 or F32; not 0: cut off, not ended. Absent: all have terminated */
+    align_tensor
+        bootstrap; /* [B]: the value after a sequence that was cut off; needs `truncated` */
+    align_tensor advantage; /* out, tokens: A_t; may be reward itself */
+    align_tensor target; /* out, tokens: A_t + V_t, what a value head learns; may be value itself */
+} align_advantage_args;
+
+ALIGN_API void align_advantage_args_init(align_advantage_args *args, size_t size);
+
+/* Writes advantage, target or both. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_advantage_eval(const align_exec *exec,
+                                                             const align_advantage_args *args);
+
+/* ---- dense rewards --------------------------------------------------------------------------- */
+
+/* Estimators of KL(policy||reference) at a token, with q = logp - ref. */
+enum {
+    ALIGN_KL_NONE = 0,
+    ALIGN_KL_K1 = 1,  /* q */
+    ALIGN_KL_ABS = 2, /* |q| */
+    ALIGN_KL_K2 = 3,  /* q^2 / 2 */
+    ALIGN_KL_K3 = 4   /* exp(-q) - 1 + q, as expm1(-q) + q */
+};
+
+/* Where a reward model's numbers go. */
+typedef struct align_dense_source {
+    size_t size;
+    align_tensor value; /* [B], for the last counted token of each sequence; or [M] with `end` */
+    align_tensor
+        end; /* [M] I32 or I64: last token of the segment, counted from the start of its sequence
+                             (masked tokens too); that token must count */
+    align_tensor
+        offsets; /* [B+1] I64, from 0 to M: sequence b has segments offsets[b]..offsets[b+1]-1 */
+    double clip_low, clip_high; /* of the raw value; both 0: none */
+    double mean, deviation;     /* finite; 0 and 1. deviation above 0 */
+    double scale, bias;         /* finite; 1 and 0 */
+    double weight;              /* finite; 1 */
+} align_dense_source;
+
+/* What happens to a sequence that has no end-of-sequence token. */
+enum {
+    ALIGN_DENSE_EOS_SUBTRACT = 1, /* its penalty is subtracted at the last counted token (TRL) */
+    ALIGN_DENSE_EOS_REPLACE = 2 /* minus its penalty stands in place of all sources (AlpacaFarm) */
+};
+
+/* r_t = sum over sources k and their segments j that end at t of
+ *           weight_k ((clip(value_kj) - mean_k) / deviation_k * scale_k + bias_k)
+ *       + [t = T] (the end-of-sequence term - multiplier * cost)  -  beta * kl_t
+ * (Fine-Grained RLHF, arXiv 2306.01693, sections 3 and 4). A sequence without a counted token gets nothing. */
+typedef struct align_dense_args {
+    size_t size;
+    const align_dense_source *sources; /* n_sources of them, of equal size */
+    int64_t n_sources;
+    align_tensor mask;    /* tokens */
+    align_tensor offsets; /* [B+1] I64 */
+    align_tensor ended;   /* [B] BOOL, U8 or F32; 0: has no end-of-sequence token. Needs eos_kind */
+    int32_t eos_kind;     /* ALIGN_DENSE_EOS_SUBTRACT or REPLACE; 0 without `ended` */
+    int32_t kl_kind;      /* ALIGN_KL_NONE */
+    double eos_penalty;   /* finite, 0 or more; 0 without `ended` */
+    align_tensor logp, ref; /* tokens: log-probabilities; both with a kl_kind, absent without */
+    double beta;            /* finite, 0 or more; 0 without a kl_kind */
+    double kl_clip_ratio;   /* q is clipped to +-this first; 0: not (verl 20) */
+    double
+        kl_clip_low; /* kl_t is clipped to [low, high]; both 0: not. AlpacaFarm's clamp at zero is */
+    double kl_clip_high; /* 0 and infinity; verl's of k3 -10 and 10 */
+    align_tensor cost;   /* [B]: a second judge's cost of the sequence */
+    double multiplier;   /* its Lagrange multiplier: finite, 0 or more; 0 without cost */
+    align_tensor reward; /* out, tokens: r_t */
+    align_tensor
+        sequence_kl; /* out, [B] F32 or F64: sum of kl_t (clipped as above, not times beta) */
+} align_dense_args;
+
+ALIGN_API void align_dense_source_init(align_dense_source *source, size_t size);
+ALIGN_API void align_dense_args_init(align_dense_args *args, size_t size);
+
+/* Writes reward, and sequence_kl where it is asked for. RANGE: an `end` outside its sequence or on a masked
+ * token. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_dense_eval(const align_exec *exec,
+                                                         const align_dense_args *args);
+
+/* ---- controllers: plain numbers, no exec ------------------------------------------------------- */
+
+/* beta <- beta (1 + clip(kl / target - 1, -limit, limit) g), with g = n / horizon (Ziegler et al. 2019,
+ * arXiv 1909.08593, section 2.2), or g = rate where horizon is 0 (AlpacaFarm). */
+typedef struct align_kl_controller {
+    size_t size;
+    double beta;    /* current; finite, 0 or more; .2 */
+    double target;  /* finite, above 0; 6. Infinite: beta is fixed */
+    double horizon; /* 0 or more; 10000 */
+    double rate;    /* 0 or more; 0. One of horizon and rate is 0 */
+    double limit;   /* above 0; .2 */
+} align_kl_controller;
+
+/* lambda <- max(0, lambda + rate (cost - bound)), or with `logarithmic` lambda exp(rate (cost - bound)): a
+ * Lagrange multiplier on the mean cost of a batch (Safe RLHF, arXiv 2310.12773, eq. 11). */
+typedef struct align_lagrange {
+    size_t size;
+    double multiplier;   /* current; finite, 0 or more; 0, so set it above 0 for logarithmic */
+    double rate;         /* finite, 0 or more; .01 */
+    double bound;        /* finite; 0 */
+    int32_t logarithmic; /* 0 */
+    int32_t reserved;    /* 0 */
+} align_lagrange;
+
+ALIGN_API void align_kl_controller_init(align_kl_controller *controller, size_t size);
+ALIGN_API void align_lagrange_init(align_lagrange *lagrange, size_t size);
+
+/* One step with the mean kl of n sequences, or the mean cost; RANGE, and no change, when a number is outside
+ * its range. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_kl_controller_update(const align_exec *exec,
+                                                                   align_kl_controller *controller,
+                                                                   double kl, int64_t n);
+ALIGN_API ALIGN_MUST_CHECK align_status align_lagrange_update(const align_exec *exec,
+                                                              align_lagrange *lagrange,
+                                                              double cost);
+
+#endif
