@@ -104,8 +104,12 @@ void align__store(align_dtype dtype, void *at, double x)
 #define LOAD(type, value)                                                                          \
     do {                                                                                           \
         const type *in = at;                                                                       \
-        for (int64_t i = 0; i < n; i++, in += stride)                                              \
-            out[i] = (double)(value);                                                              \
+        if (stride == 1)                                                                           \
+            for (int64_t i = 0; i < n; i++, in++)                                                  \
+                out[i] = (double)(value);                                                          \
+        else                                                                                       \
+            for (int64_t i = 0; i < n; i++, in += stride)                                          \
+                out[i] = (double)(value);                                                          \
     } while (0)
 
 void align__load_row(double *out, align_dtype dtype, const void *at, int64_t stride, int64_t n)
@@ -138,8 +142,12 @@ void align__load_row(double *out, align_dtype dtype, const void *at, int64_t str
 #define STORE(type, value)                                                                         \
     do {                                                                                           \
         type *out = at;                                                                            \
-        for (int64_t i = 0; i < n; i++, out += stride)                                             \
-            *out = (type)(value);                                                                  \
+        if (stride == 1)                                                                           \
+            for (int64_t i = 0; i < n; i++, out++)                                                 \
+                *out = (type)(value);                                                              \
+        else                                                                                       \
+            for (int64_t i = 0; i < n; i++, out += stride)                                         \
+                *out = (type)(value);                                                              \
     } while (0)
 
 void align__store_row(align_dtype dtype, void *at, int64_t stride, const double *x, int64_t n)
