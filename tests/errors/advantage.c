@@ -56,7 +56,7 @@ static void make_dense(struct call *c)
     d->mask = align_2d(c->mask, ALIGN_F32, B, T);
     d->ended = align_1d(c->ended, ALIGN_BOOL, B);
     d->eos_kind = ALIGN_DENSE_EOS_SUBTRACT;
-    d->kl_kind = ALIGN_KL_K1;
+    d->kl_kind = ALIGN_DENSE_KL_K1;
     d->logp = align_2d(c->logp, ALIGN_F32, B, T);
     d->ref = align_2d(c->ref, ALIGN_F32, B, T);
     d->cost = align_1d(c->cost, ALIGN_F32, B);

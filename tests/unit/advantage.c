@@ -156,10 +156,10 @@ static int32_t backwards(void *user, int64_t tasks, align_task_fn fn, void *ctx)
 
 START_TEST(workers_change_no_bit)
 {
-    enum { ROWS = 64, WIDE = 300 };
-    static float r[ROWS][WIDE], v[ROWS][WIDE], a[ROWS][WIDE], again[ROWS][WIDE];
-    for (int b = 0; b < ROWS; b++)
-        for (int t = 0; t < WIDE; t++) {
+    enum { MANY = 64, LONG = 300 };
+    static float r[MANY][LONG], v[MANY][LONG], a[MANY][LONG], again[MANY][LONG];
+    for (int b = 0; b < MANY; b++)
+        for (int t = 0; t < LONG; t++) {
             r[b][t] = (float)uniform();
             v[b][t] = (float)uniform();
         }
@@ -169,11 +169,11 @@ START_TEST(workers_change_no_bit)
     exec.parallel = backwards;
     exec.parallel_user = &tasks;
     align_advantage_args args = args_of(ALIGN_ADVANTAGE_GAE, 1, .95, 0);
-    args.reward = align_2d(r, ALIGN_F32, ROWS, WIDE);
-    args.value = align_2d(v, ALIGN_F32, ROWS, WIDE);
-    args.advantage = align_2d(a, ALIGN_F32, ROWS, WIDE);
+    args.reward = align_2d(r, ALIGN_F32, MANY, LONG);
+    args.value = align_2d(v, ALIGN_F32, MANY, LONG);
+    args.advantage = align_2d(a, ALIGN_F32, MANY, LONG);
     run(&args);
-    args.advantage = align_2d(again, ALIGN_F32, ROWS, WIDE);
+    args.advantage = align_2d(again, ALIGN_F32, MANY, LONG);
     ck_assert_int_eq(align_advantage_eval(&exec, &args), ALIGN_E_NONE);
     ck_assert_int_ge(tasks, 2);
     ck_assert_mem_eq(a, again, sizeof a);
@@ -202,22 +202,18 @@ static double estimate(int32_t kind, double q)
     return table[kind];
 }
 
-/* Two reward models with segments, one for the whole answer, KL, a missing end, a cost. */
-START_TEST(dense_rewards_match_the_definition)
+enum { ROWS = 3, WIDE = 6 };
+
+/* Two reward models, one with segments and one for the whole answer, KL, a missing end, a cost. */
+static double logp[ROWS][WIDE], ref[ROWS][WIDE], dense[ROWS][WIDE], kl[ROWS];
+static const uint8_t live[ROWS][WIDE] = {{1, 1, 0, 1, 1, 0}, {1, 1, 1, 1, 1, 1}, {0}};
+static const uint8_t ended[ROWS] = {1, 0, 1};
+static const double fine[] = {.3, -.3, .3}, whole[ROWS] = {2, 4, 6}, cost[ROWS] = {1, 2, 3};
+static const int32_t ends[] = {1, 4, 3};
+static const int64_t offsets[] = {0, 2, 3, 3};
+
+static void make_sources(align_dense_source sources[2])
 {
-    enum { ROWS = 3, WIDE = 6 };
-    double logp[ROWS][WIDE], ref[ROWS][WIDE], r[ROWS][WIDE], kl[ROWS], cost[ROWS] = {1, 2, 3};
-    const uint8_t live[ROWS][WIDE] = {{1, 1, 0, 1, 1, 0}, {1, 1, 1, 1, 1, 1}, {0, 0, 0, 0, 0, 0}};
-    const uint8_t ended[ROWS] = {1, 0, 1};
-    double fine[] = {.3, -.3, .3}, whole[ROWS] = {2, 4, 6};
-    int32_t ends[] = {1, 4, 3};
-    int64_t offsets[] = {0, 2, 3, 3};
-    for (int b = 0; b < ROWS; b++)
-        for (int t = 0; t < WIDE; t++) {
-            logp[b][t] = live[b][t] ? -3 * uniform() : NAN;
-            ref[b][t] = live[b][t] ? -3 * uniform() : NAN;
-        }
-    align_dense_source sources[2];
     align_dense_source_init(&sources[0], sizeof sources[0]);
     align_dense_source_init(&sources[1], sizeof sources[1]);
     sources[0].value = align_1d(fine, ALIGN_F64, 3);
@@ -230,6 +226,10 @@ START_TEST(dense_rewards_match_the_definition)
     sources[1].scale = 3;
     sources[1].bias = .5;
     sources[1].clip_high = 3;
+}
+
+static align_dense_args make_dense(const align_dense_source *sources)
+{
     align_dense_args args;
     align_dense_args_init(&args, sizeof args);
     args.sources = sources;
@@ -242,38 +242,55 @@ START_TEST(dense_rewards_match_the_definition)
     args.beta = .1;
     args.cost = align_1d(cost, ALIGN_F64, ROWS);
     args.multiplier = .25;
-    args.reward = align_2d(r, ALIGN_F64, ROWS, WIDE);
+    args.reward = align_2d(dense, ALIGN_F64, ROWS, WIDE);
     args.sequence_kl = align_1d(kl, ALIGN_F64, ROWS);
+    return args;
+}
+
+static void check_sequence(int b, int32_t kind, int32_t eos, bool clamp)
+{
     const double models[ROWS] = {(2 - 1) / 2. * 3 + .5, (3 - 1) / 2. * 3 + .5, 0};
+    double total = 0, expected[WIDE] = {0};
+    for (int t = 0; t < WIDE; t++) {
+        if (!live[b][t])
+            continue;
+        double q = logp[b][t] - ref[b][t];
+        double k = estimate(kind, clamp ? fmin(fmax(q, -.5), .5) : q);
+        k = clamp ? fmax(k, 0) : k;
+        total += k;
+        expected[t] = -.1 * k;
+    }
+    bool replaced = !ended[b] && eos == ALIGN_DENSE_EOS_REPLACE;
+    for (int j = (int)offsets[b]; j < offsets[b + 1] && !replaced; j++)
+        expected[ends[j]] += 2 * fine[j];
+    if (b < 2)
+        expected[b == 0 ? 4 : 5] += (replaced ? 0 : models[b]) - (ended[b] ? 0 : .7) -
+                                    .25 * cost[b];
+    close_to(kl[b], total, 1e-14);
+    for (int t = 0; t < WIDE; t++)
+        close_to(dense[b][t], expected[t], 1e-14);
+}
+
+START_TEST(dense_rewards_match_the_definition)
+{
+    align_dense_source sources[2];
+    make_sources(sources);
+    align_dense_args args = make_dense(sources);
+    for (int b = 0; b < ROWS; b++)
+        for (int t = 0; t < WIDE; t++) {
+            logp[b][t] = live[b][t] ? -3 * uniform() : NAN;
+            ref[b][t] = live[b][t] ? -3 * uniform() : NAN;
+        }
     for (int32_t eos = ALIGN_DENSE_EOS_SUBTRACT; eos <= ALIGN_DENSE_EOS_REPLACE; eos++)
-        for (int32_t kind = ALIGN_KL_K1; kind <= ALIGN_KL_K3; kind++)
+        for (int32_t kind = ALIGN_DENSE_KL_K1; kind <= ALIGN_DENSE_KL_K3; kind++)
             for (int clamp = 0; clamp < 2; clamp++) {
                 args.eos_kind = eos;
                 args.kl_kind = kind;
                 args.kl_clip_ratio = clamp ? .5 : 0;
                 args.kl_clip_high = clamp ? INFINITY : 0;
                 ck_assert_int_eq(align_dense_eval(NULL, &args), 0);
-                for (int b = 0; b < ROWS; b++) {
-                    double total = 0, expected[WIDE] = {0};
-                    for (int t = 0; t < WIDE; t++) {
-                        if (!live[b][t])
-                            continue;
-                        double q = logp[b][t] - ref[b][t];
-                        double k = estimate(kind, clamp ? fmin(fmax(q, -.5), .5) : q);
-                        k = clamp ? fmax(k, 0) : k;
-                        total += k;
-                        expected[t] = -.1 * k;
-                    }
-                    bool replaced = !ended[b] && eos == ALIGN_DENSE_EOS_REPLACE;
-                    for (int j = (int)offsets[b]; j < offsets[b + 1] && !replaced; j++)
-                        expected[ends[j]] += 2 * fine[j];
-                    if (b < 2)
-                        expected[b == 0 ? 4 : 5] += (replaced ? 0 : models[b]) -
-                                                    (ended[b] ? 0 : .7) - .25 * cost[b];
-                    close_to(kl[b], total, 1e-14);
-                    for (int t = 0; t < WIDE; t++)
-                        close_to(r[b][t], expected[t], 1e-14);
-                }
+                for (int b = 0; b < ROWS; b++)
+                    check_sequence(b, kind, eos, clamp);
             }
 }
 END_TEST
@@ -281,21 +298,21 @@ END_TEST
 /* k3 keeps its digits where exp(-q) - 1 + q would cancel. */
 START_TEST(k3_is_exact_near_zero)
 {
-    double logp[1][2] = {{1e-9, -1e3}}, ref[1][2] = {{0, 0}}, kl[1];
+    double q[1][2] = {{1e-9, -1e3}}, zero[1][2] = {{0, 0}}, sum[1];
     align_dense_args args;
     align_dense_args_init(&args, sizeof args);
-    args.kl_kind = ALIGN_KL_K3;
-    args.logp = align_2d(logp, ALIGN_F64, 1, 1);
-    args.ref = align_2d(ref, ALIGN_F64, 1, 1);
-    args.sequence_kl = align_1d(kl, ALIGN_F64, 1);
+    args.kl_kind = ALIGN_DENSE_KL_K3;
+    args.logp = align_2d(q, ALIGN_F64, 1, 1);
+    args.ref = align_2d(zero, ALIGN_F64, 1, 1);
+    args.sequence_kl = align_1d(sum, ALIGN_F64, 1);
     ck_assert_int_eq(align_dense_eval(NULL, &args), 0);
-    ck_assert(kl[0] >= 0 && kl[0] < 1e-17);
-    args.logp = align_2d(&logp[0][1], ALIGN_F64, 1, 1);
+    ck_assert(sum[0] >= 0 && sum[0] < 1e-17);
+    args.logp = align_2d(&q[0][1], ALIGN_F64, 1, 1);
     args.kl_clip_ratio = 20;
     args.kl_clip_low = -10;
     args.kl_clip_high = 10;
     ck_assert_int_eq(align_dense_eval(NULL, &args), 0);
-    ck_assert_double_eq(kl[0], 10);
+    ck_assert_double_eq(sum[0], 10);
 }
 END_TEST
 
