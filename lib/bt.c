@@ -78,14 +78,17 @@ struct work {
     bool pinned, has_errors;
 };
 
-static void list_edges(struct bt_call *call, struct work *work)
+static align_status list_edges(struct bt_call *call, struct work *work)
 {
+    align_status status = ALIGN_E_NONE;
     if (call->args.rows != NULL) {
         void *memory = align__arena_take(&work->arena, work->plan.table);
         align__bt_table_lay(&call->table, memory, work->plan.table, call->args.n_items,
                             call->weighted, true);
-        align__bt_add_rows(&call->table, &call->rows);
+        status = align__bt_check_and_add(&call->exec, &call->table, &call->rows);
     }
+    if (status != ALIGN_E_NONE)
+        return status;
     struct align__bt_edge_list *list = &work->list;
     list->ordered = (call->args.flags & ALIGN_BT_HOME) != 0;
     list->edges = align__arena_take(&work->arena, work->plan.edges);
@@ -94,6 +97,7 @@ static void list_edges(struct bt_call *call, struct work *work)
     list->order = align__arena_take(&work->arena, work->plan.order);
     list->begin = align__arena_take(&work->arena, work->plan.begin);
     align__bt_list_edges(list, &call->table);
+    return status;
 }
 
 /* Edges whose ends lie in different parts go: the limit of the likelihood knows them no more. */
@@ -361,11 +365,10 @@ align_status align_bt_fit(const align_exec *user_exec, align_bt_args *user_args)
         return status;
     struct work work = {.plan = make_plan(&call)};
     status = align__arena_open(&call.exec, &work.arena, plan_bytes(&work.plan));
-    if (status == ALIGN_E_NONE && call.args.rows != NULL)
-        status = align__bt_check_rows(&call.exec, &call.rows, call.args.n_items);
+    if (status == ALIGN_E_NONE)
+        status = list_edges(&call, &work);
     if (status != ALIGN_E_NONE)
         return status;
-    list_edges(&call, &work);
     decide_existence(&call, &work);
     status = run(&call, &work);
     if (status != ALIGN_E_NONE)

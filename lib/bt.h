@@ -37,16 +37,19 @@ size_t align__bt_table_bytes(int64_t n_items, int64_t pairs, bool weighted);
 void align__bt_table_lay(struct align__bt_table *table, void *memory, size_t bytes, int64_t n_items,
                          bool weighted, bool clear);
 
-/* Both read the rows in blocks. The first finds what is wrong with them; the second adds them until the
- * table is full, and returns how many went in. */
+/* All read the rows in blocks. The first finds what is wrong with them; the second adds them until the
+ * table is full, and returns how many went in; the third does both in one pass, for a table that has room
+ * and is lost when a row is wrong. */
 align_status align__bt_check_rows(const align_exec *exec, const align_bt_rows *rows,
                                   int64_t n_items);
 int64_t align__bt_add_rows(struct align__bt_table *table, const align_bt_rows *rows);
+align_status align__bt_check_and_add(const align_exec *exec, struct align__bt_table *table,
+                                     const align_bt_rows *rows);
 
 /* Adds all of another weighted table. False when there is no room: what the table says is the same. */
 bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_table *other);
 
-/* What a cell holds, by outcome. */
+/* What a cell holds, by outcome; without squares for NULL. */
 void align__bt_read_cell(const struct align__bt_table *table, int64_t cell, double *sum,
                          double *square);
 

@@ -7,13 +7,12 @@ static void add_cell(struct align__bt_edge_list *list, const struct align__bt_ta
                      int64_t cell, bool turned)
 {
     double sum[ALIGN__BT_OUTCOMES], square[ALIGN__BT_SQUARES];
-    align__bt_read_cell(table, cell, sum, square);
-    for (int k = 0; k < ALIGN__BT_SQUARES; k++) {
+    align__bt_read_cell(table, cell, sum, list->squares == NULL ? NULL : square);
+    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++)
+        list->edges[list->count].sum[turned ? ALIGN__BT_LOSS - k : k] += sum[k];
+    for (int k = 0; list->squares != NULL && k < ALIGN__BT_SQUARES; k++) {
         int to = turned && k < ALIGN__BT_OUTCOMES ? ALIGN__BT_LOSS - k : k;
-        if (k < ALIGN__BT_OUTCOMES)
-            list->edges[list->count].sum[to] += sum[k];
-        if (list->squares != NULL)
-            list->squares[list->count][to] += square[k];
+        list->squares[list->count][to] += square[k];
     }
 }
 

@@ -316,7 +316,9 @@ static bool solve(struct align__bt_fit *fit)
             return false;
         solve_dense(fit);
     } else {
-        solve_sparse(fit, 1e-10);
+        /* Far from the maximum a step need not be exact: its error should fall as fast as the step. */
+        double square = fit->last_step * fit->last_step;
+        solve_sparse(fit, square > 1e-2 ? 1e-2 : square < 1e-10 ? 1e-10 : square);
     }
     fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
     return true;
@@ -364,7 +366,7 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
 {
     fit->value = evaluate(fit, fit->x);
     fit->converged = false;
-    fit->last_step = 0;
+    fit->last_step = 1;
     bool stuck = false;
     for (fit->iterations = 0; fit->iterations < fit->max_iterations && !fit->converged && !stuck;) {
         double before = fit->last_step;
@@ -377,6 +379,8 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
         fit->converged = fit->last_step <= fit->tolerance;
         stuck = fit->decrement <= NOISE * fabs(fit->value) && fit->last_step >= before / 2;
     }
+    if (fit->iterations == 0)
+        fit->last_step = 0;
     fit->score_norm = largest(fit->score, fit->size);
     if (!fit->dense)
         solve_sparse(fit, 1e-3);

@@ -45,6 +45,8 @@ static void wide_join(struct align__wide *sum, const struct align__wide *other)
 
 static double wide_value(const struct align__wide *sum)
 {
+    if ((sum->part[0] | sum->part[1] | sum->part[2]) == 0)
+        return 0;
     return (double)sum->part[2] * 0x1p32 + (double)sum->part[1] * 0x1p-32 +
            (double)sum->part[0] * 0x1p-96;
 }
@@ -130,35 +132,37 @@ static int64_t cell_of(struct align__bt_table *table, uint64_t place)
 
 enum { BLOCK = 512 };
 
+/* Rows past the last are games of 0 against 1, so that loops over whole blocks find nothing wrong. */
 struct block {
     int64_t begin, rows;
     bool plain; /* weight 1 and outcome 1 throughout */
-    int64_t first[BLOCK], second[BLOCK];
+    int32_t first[BLOCK], second[BLOCK];
     double outcome[BLOCK], weight[BLOCK];
 };
 
-static void load_index(int64_t *out, const align_tensor *t, int64_t begin, int64_t n)
+/* An index that does not fit becomes -1, which is as wrong. */
+static void load_index(int32_t *out, const align_tensor *t, int64_t begin, int64_t n, int32_t fill)
 {
-    const char *at = align__at(t, begin, 0);
+    const int64_t step = t->stride[0];
     if (t->dtype == ALIGN_I32) {
-        const int32_t *row = (const int32_t *)(const void *)at;
-        for (int64_t i = 0; i < n; i++)
-            out[i] = row[i * t->stride[0]];
+        const int32_t *row = (const int32_t *)align__at(t, begin, 0);
+        for (int64_t i = 0; i < n; i++, row += step)
+            out[i] = *row;
     } else {
-        const int64_t *row = (const int64_t *)(const void *)at;
-        for (int64_t i = 0; i < n; i++)
-            out[i] = row[i * t->stride[0]];
+        const int64_t *row = (const int64_t *)align__at(t, begin, 0);
+        for (int64_t i = 0; i < n; i++, row += step)
+            out[i] = *row < 0 || *row > INT32_MAX ? -1 : (int32_t)*row;
     }
+    for (int64_t i = n; i < BLOCK; i++)
+        out[i] = fill;
 }
 
 static void load_real(double *out, const align_tensor *t, int64_t begin, int64_t n)
 {
-    if (align__present(t)) {
-        align__load_row(out, t->dtype, align__at(t, begin, 0), t->stride[0], n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = align__present(t) ? n : 0; i < BLOCK; i++)
         out[i] = 1;
+    if (align__present(t))
+        align__load_row(out, t->dtype, align__at(t, begin, 0), t->stride[0], n);
 }
 
 static bool load_block(struct block *block, const align_bt_rows *rows, int64_t begin)
@@ -169,8 +173,8 @@ static bool load_block(struct block *block, const align_bt_rows *rows, int64_t b
     block->begin = begin;
     block->rows = left < BLOCK ? left : BLOCK;
     block->plain = !align__present(&rows->outcome) && !align__present(&rows->weight);
-    load_index(block->first, &rows->first, begin, block->rows);
-    load_index(block->second, &rows->second, begin, block->rows);
+    load_index(block->first, &rows->first, begin, block->rows, 0);
+    load_index(block->second, &rows->second, begin, block->rows, 1);
     if (!block->plain) {
         load_real(block->outcome, &rows->outcome, begin, block->rows);
         load_real(block->weight, &rows->weight, begin, block->rows);
@@ -178,41 +182,66 @@ static bool load_block(struct block *block, const align_bt_rows *rows, int64_t b
     return true;
 }
 
-#define ROW_FAIL(site, name, row, ...)                                                             \
+/* Without branches, as nearly every block is fine. */
+static bool is_valid(const struct block *block, int64_t n_items)
+{
+    const uint32_t n = (uint32_t)n_items;
+    uint32_t wrong = 0;
+    for (int k = 0; k < BLOCK; k++) {
+        uint32_t first = (uint32_t)block->first[k], second = (uint32_t)block->second[k];
+        wrong |= (first >= n) | (second >= n) | (first == second);
+    }
+    for (int k = 0; k < BLOCK && !block->plain; k++)
+        wrong |= !(block->outcome[k] >= 0 && block->outcome[k] <= 1 && block->weight[k] >= 0 &&
+                   block->weight[k] <= 0x1p32);
+    return wrong == 0;
+}
+
+#define ROW_FAIL(site, name, ...)                                                                  \
     ALIGN__FAIL(exec, site, .owner = "align_bt_rows", .field = name, .axes = 1, .index = {row},    \
                 __VA_ARGS__)
 
-static align_status check_row(const align_exec *exec, const struct block *block, int64_t k,
+static align_status check_row(const align_exec *exec, const align_bt_rows *rows, int64_t row,
                               int64_t n_items)
 {
-    int64_t row = block->begin + k, first = block->first[k], second = block->second[k];
-    double last = (double)(n_items - 1);
-    if (first < 0 || first >= n_items)
-        return ROW_FAIL(FIELD_BOUNDS, "first", row, .value = (double)first, .high = last);
-    if (second < 0 || second >= n_items)
-        return ROW_FAIL(FIELD_BOUNDS, "second", row, .value = (double)second, .high = last);
-    if (first == second)
-        return ROW_FAIL(BT_SELF, "second", row, .value = (double)second);
-    if (block->plain)
-        return ALIGN_E_NONE;
-    if (!(block->outcome[k] >= 0 && block->outcome[k] <= 1))
-        return ROW_FAIL(FIELD_BOUNDS, "outcome", row, .value = block->outcome[k], .high = 1);
-    if (!(block->weight[k] >= 0 && block->weight[k] <= 0x1p32))
-        return ROW_FAIL(FIELD_BOUNDS, "weight", row, .value = block->weight[k], .high = 0x1p32);
+    const align_tensor *all[] = {&rows->first, &rows->second, &rows->outcome, &rows->weight};
+    double value[4], last = (double)(n_items - 1);
+    for (int k = 0; k < 4; k++)
+        value[k] = align__present(all[k]) ? align__load(all[k]->dtype, align__at(all[k], row, 0))
+                                          : 1;
+    if (!(value[0] >= 0 && value[0] <= last))
+        return ROW_FAIL(FIELD_BOUNDS, "first", .value = value[0], .high = last);
+    if (!(value[1] >= 0 && value[1] <= last))
+        return ROW_FAIL(FIELD_BOUNDS, "second", .value = value[1], .high = last);
+    if (value[0] == value[1])
+        return ROW_FAIL(BT_SELF, "second", .value = value[1]);
+    if (!(value[2] >= 0 && value[2] <= 1))
+        return ROW_FAIL(FIELD_BOUNDS, "outcome", .value = value[2], .high = 1);
+    if (!(value[3] >= 0 && value[3] <= 0x1p32))
+        return ROW_FAIL(FIELD_BOUNDS, "weight", .value = value[3], .high = 0x1p32);
     return ALIGN_E_NONE;
+}
+
+static align_status check_block(const align_exec *exec, const align_bt_rows *rows,
+                                const struct block *block, int64_t n_items)
+{
+    align_status status = ALIGN_E_NONE;
+    if (is_valid(block, n_items))
+        return status;
+    for (int64_t k = 0; status == ALIGN_E_NONE && k < block->rows; k++)
+        status = check_row(exec, rows, block->begin + k, n_items);
+    return status;
 }
 
 align_status align__bt_check_rows(const align_exec *exec, const align_bt_rows *rows,
                                   int64_t n_items)
 {
     struct block block;
-    for (int64_t begin = 0; load_block(&block, rows, begin); begin += BLOCK)
-        for (int64_t k = 0; k < block.rows; k++) {
-            align_status status = check_row(exec, &block, k, n_items);
-            if (status != ALIGN_E_NONE)
-                return status;
-        }
-    return ALIGN_E_NONE;
+    align_status status = ALIGN_E_NONE;
+    for (int64_t begin = 0; status == ALIGN_E_NONE && load_block(&block, rows, begin);
+         begin += BLOCK)
+        status = check_block(exec, rows, &block, n_items);
+    return status;
 }
 
 static void add_weighted(struct align__bt_table *table, int64_t cell, double outcome, double weight)
@@ -237,25 +266,62 @@ static void add_weighted(struct align__bt_table *table, int64_t cell, double out
     wide_add(&sums->square[ALIGN__BT_CROSS], win * loss);
 }
 
+/* Wins of weight 1 where every pair has its place: most of what is ever counted. */
+static void add_plain(struct align__bt_table *table, const struct block *block)
+{
+    uint64_t *const wins = table->unit[ALIGN__BT_WIN];
+    const uint64_t n = (uint64_t)table->n_items;
+    for (int64_t k = 0; k < block->rows; k++)
+        wins[(uint64_t)block->first[k] * n + (uint64_t)block->second[k]]++;
+    table->rows += block->rows;
+}
+
+/* Returns how many rows of the block went in. */
+static int64_t add_block(struct align__bt_table *table, const struct block *block)
+{
+    if (block->plain && table->key == NULL && table->cells > 0) {
+        add_plain(table, block);
+        return block->rows;
+    }
+    for (int64_t k = 0; k < block->rows; k++) {
+        if (!block->plain && block->weight[k] == 0)
+            continue;
+        uint64_t first = (uint64_t)block->first[k], second = (uint64_t)block->second[k];
+        int64_t cell = cell_of(table, first * (uint64_t)table->n_items + second);
+        if (cell < 0)
+            return k;
+        if (block->plain)
+            table->unit[ALIGN__BT_WIN][cell]++;
+        else
+            add_weighted(table, cell, block->outcome[k], block->weight[k]);
+        table->rows++;
+    }
+    return block->rows;
+}
+
 int64_t align__bt_add_rows(struct align__bt_table *table, const align_bt_rows *rows)
 {
     struct block block;
-    for (int64_t begin = 0; load_block(&block, rows, begin); begin += BLOCK)
-        for (int64_t k = 0; k < block.rows; k++) {
-            if (!block.plain && block.weight[k] == 0)
-                continue;
-            uint64_t place = (uint64_t)block.first[k] * (uint64_t)table->n_items +
-                             (uint64_t)block.second[k];
-            int64_t cell = cell_of(table, place);
-            if (cell < 0)
-                return begin + k;
-            if (block.plain)
-                table->unit[ALIGN__BT_WIN][cell]++;
-            else
-                add_weighted(table, cell, block.outcome[k], block.weight[k]);
-            table->rows++;
-        }
+    for (int64_t begin = 0; load_block(&block, rows, begin); begin += BLOCK) {
+        int64_t taken = add_block(table, &block);
+        if (taken < block.rows)
+            return begin + taken;
+    }
     return rows->first.shape[0];
+}
+
+align_status align__bt_check_and_add(const align_exec *exec, struct align__bt_table *table,
+                                     const align_bt_rows *rows)
+{
+    struct block block;
+    align_status status = ALIGN_E_NONE;
+    for (int64_t begin = 0; load_block(&block, rows, begin); begin += BLOCK) {
+        status = check_block(exec, rows, &block, table->n_items);
+        if (status != ALIGN_E_NONE)
+            break;
+        add_block(table, &block);
+    }
+    return status;
 }
 
 /* ---- tables into tables -------------------------------------------------------------------- */
@@ -311,11 +377,10 @@ bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_t
 void align__bt_read_cell(const struct align__bt_table *table, int64_t cell, double *sum,
                          double *square)
 {
-    for (int k = 0; k < ALIGN__BT_SQUARES; k++) {
-        double units = k < ALIGN__BT_OUTCOMES ? (double)table->unit[k][cell] : 0;
-        bool weighted = table->sums != NULL;
-        square[k] = units + (weighted ? wide_value(&table->sums[cell].square[k]) : 0);
-        if (k < ALIGN__BT_OUTCOMES)
-            sum[k] = units + (weighted ? wide_value(&table->sums[cell].sum[k]) : 0);
-    }
+    const struct align__bt_sums *sums = table->sums == NULL ? NULL : &table->sums[cell];
+    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++)
+        sum[k] = (double)table->unit[k][cell] + (sums == NULL ? 0 : wide_value(&sums->sum[k]));
+    for (int k = 0; square != NULL && k < ALIGN__BT_SQUARES; k++)
+        square[k] = (k < ALIGN__BT_OUTCOMES ? (double)table->unit[k][cell] : 0) +
+                    (sums == NULL ? 0 : wide_value(&sums->square[k]));
 }

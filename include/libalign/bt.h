@@ -224,7 +224,8 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
                                                          const align_bt_args *args, size_t *least,
                                                          size_t *best);
 
-/* Fits. Serial; polls exec->cancel once a step.
+/* Fits. On the calling thread and in one process: exec->parallel and exec->allreduce are not used, and
+ * what several processes saw is merged as counts. Polls exec->cancel once a step.
  *
  *   NONE            a finite maximum, found to the tolerance
  *   NOT_CONVERGED   max_iterations reached, or rounding stopped the progress first: the best point
