@@ -12,7 +12,7 @@ void align_bt_args_init(align_bt_args *args, size_t size)
 /* ---- scratch ------------------------------------------------------------------------------ */
 
 struct plan {
-    size_t table, edges, squares, order, begin, graph, exist, fit, variance;
+    size_t table, edges, squares, order, begin, graph, exist, fit, variance, draw;
 };
 
 static struct align__bt_fit shape_of(const struct bt_call *call)
@@ -31,18 +31,19 @@ static struct plan make_plan(const struct bt_call *call)
 {
     size_t n = (size_t)call->args.n_items, edges = (size_t)call->edges;
     size_t pairs = (size_t)call->pairs;
-    bool rows = call->args.rows != NULL;
+    bool rows = call->args.rows != NULL, draws = align__present(&call->args.draws);
     struct align__bt_fit shape = shape_of(call);
     return (struct plan){
         .table = rows ? align__bt_table_bytes(shape.n, call->pairs, call->weighted) : 0,
         .edges = sizeof(struct align__bt_edge) * (edges + 1),
-        .squares = call->sandwich ? sizeof(double) * ALIGN__BT_SQUARES * (edges + 1) : 0,
+        .squares = call->squares ? sizeof(double) * ALIGN__BT_SQUARES * (edges + 1) : 0,
         .order = 2 * sizeof(uint32_t) * pairs,
         .begin = sizeof(int64_t) * (n + 1),
         .graph = align__bt_graph_bytes(shape.n, call->edges),
         .exist = align__bt_exist_bytes(shape.n),
         .fit = align__bt_fit_bytes(&shape, call->edges),
         .variance = call->errors ? align__bt_variance_bytes(&shape, call->sandwich) : 0,
+        .draw = draws ? align__bt_draw_bytes(&shape, call->edges) : 0,
     };
 }
 
@@ -50,7 +51,7 @@ static size_t plan_bytes(const struct plan *plan)
 {
     return align__arena_slack() + align__block(plan->table) + align__block(plan->edges) +
            align__block(plan->squares) + align__block(plan->order) + align__block(plan->begin) +
-           plan->graph + plan->exist + plan->fit + plan->variance;
+           plan->graph + plan->exist + plan->fit + plan->variance + plan->draw;
 }
 
 align_status align_bt_scratch(const align_exec *user_exec, const align_bt_args *user_args,
@@ -62,6 +63,8 @@ align_status align_bt_scratch(const align_exec *user_exec, const align_bt_args *
         return status;
     struct plan plan = make_plan(&call);
     *least = *best = plan_bytes(&plan);
+    if (plan.draw > 0)
+        *best += (size_t)(align__bt_draw_slots(&call) - 1) * plan.draw;
     return ALIGN_E_NONE;
 }
 
@@ -92,7 +95,7 @@ static align_status list_edges(struct bt_call *call, struct work *work)
     struct align__bt_edge_list *list = &work->list;
     list->ordered = (call->args.flags & ALIGN_BT_HOME) != 0;
     list->edges = align__arena_take(&work->arena, work->plan.edges);
-    if (call->sandwich)
+    if (call->squares)
         list->squares = align__arena_take(&work->arena, work->plan.squares);
     list->order = align__arena_take(&work->arena, work->plan.order);
     list->begin = align__arena_take(&work->arena, work->plan.begin);
@@ -194,18 +197,28 @@ static align_status run(const struct bt_call *call, struct work *work)
     if (work->existence == ALIGN_BT_UNBOUNDED)
         return ALIGN_E_NONE;
     align__bt_start(fit);
-    align_status status = align__bt_fit_run(&call->exec, fit);
-    if (status != ALIGN_E_NONE || !call->errors)
-        return status;
-    work->variance = (struct align__bt_variance){
-        .kind = args->variance,
-        .rows = call->table.rows,
-        .squares = (const double(*)[ALIGN__BT_SQUARES])work->list.squares,
-        .anchor = (args->flags & ALIGN_BT_ANCHOR) != 0 ? args->anchor : -1,
-    };
-    align__bt_variance_take(&work->variance, &work->arena, fit, call->sandwich);
-    work->has_errors = align__bt_variance_find(&work->variance, fit);
-    return ALIGN_E_NONE;
+    return align__bt_fit_run(&call->exec, fit);
+}
+
+static align_status find_spread(const struct bt_call *call, struct work *work)
+{
+    const align_bt_args *args = &call->args;
+    const double(
+        *squares)[ALIGN__BT_SQUARES] = (const double(*)[ALIGN__BT_SQUARES])work->list.squares;
+    if (call->errors && work->existence != ALIGN_BT_UNBOUNDED) {
+        work->variance = (struct align__bt_variance){
+            .kind = args->variance,
+            .rows = call->table.rows,
+            .squares = squares,
+            .anchor = (args->flags & ALIGN_BT_ANCHOR) != 0 ? args->anchor : -1,
+        };
+        align__bt_variance_take(&work->variance, &work->arena, &work->fit, call->sandwich);
+        work->has_errors = align__bt_variance_find(&work->variance, &work->fit);
+    }
+    if (!align__present(&args->draws))
+        return ALIGN_E_NONE;
+    return align__bt_draw(call, &work->fit, work->existence != ALIGN_BT_UNBOUNDED, squares,
+                          &work->arena);
 }
 
 /* ---- results ------------------------------------------------------------------------------ */
@@ -371,6 +384,8 @@ align_status align_bt_fit(const align_exec *user_exec, align_bt_args *user_args)
         return status;
     decide_existence(&call, &work);
     status = run(&call, &work);
+    if (status == ALIGN_E_NONE)
+        status = find_spread(&call, &work);
     if (status != ALIGN_E_NONE)
         return status;
     align_bt_args *args = &call.args;

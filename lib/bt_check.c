@@ -130,7 +130,7 @@ static align_status check_source(struct bt_call *call)
 
 /* ---- outputs ------------------------------------------------------------------------------ */
 
-enum { OUTPUTS = 5, INPUTS = 4 };
+enum { OUTPUTS = 6, INPUTS = 4 };
 
 static void name_tensors(const struct bt_call *call, struct align__named *all)
 {
@@ -142,6 +142,7 @@ static void name_tensors(const struct bt_call *call, struct align__named *all)
         {ARGS, "covariance", &args->covariance},
         {ARGS, "component", &args->component},
         {ARGS, "part", &args->part},
+        {ARGS, "draws", &args->draws},
         {BT_ROWS, "first", &rows->first},
         {BT_ROWS, "second", &rows->second},
         {BT_ROWS, "outcome", &rows->outcome},
@@ -150,13 +151,18 @@ static void name_tensors(const struct bt_call *call, struct align__named *all)
     memcpy(all, named, sizeof named);
 }
 
+static int is_table(const align_bt_args *args, const align_tensor *t)
+{
+    return t == &args->covariance || t == &args->draws;
+}
+
 static align_status check_outputs(const struct bt_call *call)
 {
-    static const int sets[OUTPUTS] = {ALIGN__SET_WIDE, ALIGN__SET_WIDE, ALIGN__SET_WIDE,
-                                      ALIGN__SET_INDEX, ALIGN__SET_INDEX};
+    static const int sets[OUTPUTS] = {ALIGN__SET_WIDE,  ALIGN__SET_WIDE,  ALIGN__SET_WIDE,
+                                      ALIGN__SET_INDEX, ALIGN__SET_INDEX, ALIGN__SET_WIDE};
     const align_exec *exec = &call->exec;
     const align_bt_args *args = &call->args;
-    const int64_t shape[2] = {args->n_items, args->n_items};
+    const int64_t n = args->n_items, shapes[][2] = {{n, n}, {args->draws.shape[0], n}};
     struct align__named all[OUTPUTS + INPUTS];
     name_tensors(call, all);
     if (!align__present(&args->strength))
@@ -165,8 +171,8 @@ static align_status check_outputs(const struct bt_call *call)
     for (int i = 0; status == ALIGN_E_NONE && i < OUTPUTS; i++) {
         status = align__check_tensor(exec, all[i], sets[i]);
         if (status == ALIGN_E_NONE)
-            status = align__check_shape(exec, all[i], all[i].tensor == &args->covariance ? 2 : 1,
-                                        shape);
+            status = align__check_shape(exec, all[i], 1 + is_table(args, all[i].tensor),
+                                        shapes[all[i].tensor == &args->draws]);
     }
     for (int i = 0; status == ALIGN_E_NONE && i < OUTPUTS; i++)
         status = align__check_output(exec, all[i], all, OUTPUTS + INPUTS);
@@ -177,10 +183,13 @@ static align_status check_errors_asked(struct bt_call *call)
 {
     const align_bt_args *args = &call->args;
     call->errors = align__present(&args->se) || align__present(&args->covariance);
+    call->squares = args->variance == ALIGN_BT_SANDWICH || align__present(&args->draws);
     call->sandwich = args->variance == ALIGN_BT_SANDWICH;
     call->dense = args->solver == ALIGN_BT_SOLVER_CHOLESKY ||
                   (args->solver == ALIGN_BT_SOLVER_AUTO &&
                    (args->n_items <= DENSE_ITEMS || call->errors));
+    if (!align__present(&args->draws) && args->seed != 0)
+        return fail_unread(&call->exec, "seed", "a fit without draws");
     if (call->sandwich && !call->errors)
         return fail_unread(&call->exec, "variance", "a fit without se and covariance");
     if (call->errors && !call->dense)

@@ -197,6 +197,14 @@ typedef struct align_bt_args {
      * between parts were only ever taken by the lower number from the higher */
     align_tensor component, part;
 
+    /* Out [B,n_items] F32 or F64: strengths of B draws of the Bayesian bootstrap, as offset and scale say. Each
+     * draw weighs every row with its own Exp(1) number and fits again from the answer; the same for a seed
+     * whatever the workers, and NaN where a draw did not converge. Quantiles over draws are intervals of
+     * strengths, of differences and of ranks. Outcomes must be 0, 0.5 or 1; where rows of one pair and
+     * outcome have different weights, their sum is drawn with the right mean and variance. */
+    align_tensor draws;
+    uint64_t seed; /* with draws; else 0 */
+
     /* Out, the graph and the certificate: how many components and parts; Newton steps taken; the largest
      * slope of the log-likelihood (and log-prior) in a parameter at the answer; half the squared Newton
      * decrement, which is about how far the log-likelihood is from its maximum; the largest change of a
@@ -218,20 +226,22 @@ typedef struct align_bt_args {
 
 ALIGN_API void align_bt_args_init(align_bt_args *args, size_t size);
 
-/* Bytes of scratch for a fit of these args: `least` is what it needs, and more is of no use, so `best`
- * is the same. Depends on shapes, options and counts->pairs, not on what the tensors hold. */
+/* Bytes of scratch for a fit of these args: `least` is what it needs; with draws, `best` lets each of
+ * exec->workers make its own at the same time, else it is the same. Depends on shapes, options and
+ * counts->pairs, not on what the tensors hold. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
                                                          const align_bt_args *args, size_t *least,
                                                          size_t *best);
 
-/* Fits. On the calling thread and in one process: exec->parallel and exec->allreduce are not used, and
- * what several processes saw is merged as counts. Polls exec->cancel once a step.
+/* Fits. On the calling thread, but for draws, which use exec->parallel; in one process: what several saw is
+ * merged as counts, and exec->allreduce is not used. Polls exec->cancel once a step, and once in 256 draws.
  *
  *   NONE            a finite maximum, found to the tolerance
  *   NOT_CONVERGED   max_iterations reached, or rounding stopped the progress first: the best point
  *                   is written, and the certificate says how far off it is
  *   NO_SOLUTION     no finite maximum: the error names an item, `part` and `component` the rest
- *   CANCELLED       by the hook; nothing was written
+ *   CANCELLED       by the hook; nothing was written, except perhaps some draws
+ *   PARALLEL        by the hook; likewise
  *   ARG, SHAPE, DTYPE, LAYOUT, RANGE, SCRATCH, VERSION   nothing was written */
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_fit(const align_exec *exec, align_bt_args *args);
 

@@ -19,7 +19,7 @@ struct bed {
     _Alignas(8) int32_t component[N];
     _Alignas(8) int32_t part[N];
     _Alignas(8) float outcome[M];
-    double weight[M], strength[N], se[N], covariance[N][N];
+    double weight[M], strength[N], se[N], covariance[N][N], draws[2][N];
 };
 
 static int32_t stop(void *user)
@@ -38,7 +38,7 @@ static void make_bed(struct bed *bed)
     for (int r = 0; r < M; r++) {
         bed->first[r] = first[r];
         bed->second[r] = second[r];
-        bed->outcome[r] = (float)r / (M - 1);
+        bed->outcome[r] = (float)(r % 3) / 2;
         bed->weight[r] = r + 1;
     }
     memset(bed->strength, 0xa5, sizeof bed->strength);
@@ -46,6 +46,7 @@ static void make_bed(struct bed *bed)
     memset(bed->part, 0xa5, sizeof bed->part);
     memset(bed->se, 0xa5, sizeof bed->se);
     memset(bed->covariance, 0xa5, sizeof bed->covariance);
+    memset(bed->draws, 0xa5, sizeof bed->draws);
     bed->rows.first = align_1d(bed->first, ALIGN_I32, M);
     bed->rows.second = align_1d(bed->second, ALIGN_I32, M);
     bed->rows.outcome = align_1d(bed->outcome, ALIGN_F32, M);
@@ -55,6 +56,7 @@ static void make_bed(struct bed *bed)
     bed->args.strength = align_1d(bed->strength, ALIGN_F64, N);
     bed->args.se = align_1d(bed->se, ALIGN_F64, N);
     bed->args.covariance = align_2d(bed->covariance, ALIGN_F64, N, N);
+    bed->args.draws = align_2d(bed->draws, ALIGN_F64, 2, N);
     bed->args.component = align_1d(bed->component, ALIGN_I32, N);
     bed->args.part = align_1d(bed->part, ALIGN_I32, N);
 }
@@ -82,6 +84,7 @@ static void expect_untouched(const struct bed *bed, const struct bed *before)
     ck_assert_mem_eq(bed->part, before->part, sizeof bed->part);
     ck_assert_mem_eq(bed->se, before->se, sizeof bed->se);
     ck_assert_mem_eq(bed->covariance, before->covariance, sizeof bed->covariance);
+    ck_assert_mem_eq(bed->draws, before->draws, sizeof bed->draws);
     ck_assert_mem_eq(&bed->args, &before->args, sizeof bed->args);
 }
 
@@ -306,6 +309,15 @@ static void counts_unmade(struct bed *bed)
     bed->args.rows = NULL;
     bed->args.counts = &counts;
 }
+static void seed_of_nothing(struct bed *bed)
+{
+    bed->args.draws.ndim = 0;
+    bed->args.seed = 7;
+}
+static void soft_draws(struct bed *bed)
+{
+    bed->outcome[4] = 0.75f;
+}
 static void one_step(struct bed *bed)
 {
     bed->args.max_iterations = 1;
@@ -366,6 +378,8 @@ static const struct {
     {both_sources, {SITE_OF(FIELD_UNREAD), ARGS "counts", -1, 0, false}},
     {counts_of_others, {SITE_OF(FIELD_BOUNDS), ARGS "n_items", -1, N, false}},
     {counts_unmade, {SITE_OF(BT_COUNTS_BROKEN), "align_bt_counts.room", -1, -1, false}},
+    {seed_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "seed", -1, 0, false}},
+    {soft_draws, {SITE_OF(BT_SOFT_DRAWS), ARGS "draws", -1, 0, false}},
     {one_step, {SITE_OF(BT_NOT_CONVERGED), ARGS "strength", -1, -1, true}},
     {cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
 };
@@ -427,9 +441,10 @@ struct field {
         ROWS #name, offsetof(struct bed, rows) + offsetof(align_bt_rows, name), false              \
     }
 static const struct field fields[] = {
-    ROWS_FIELD(first),      ROWS_FIELD(second),         ROWS_FIELD(outcome),
-    ROWS_FIELD(weight),     ARGS_FIELD(strength, true), ARGS_FIELD(component, true),
-    ARGS_FIELD(part, true), ARGS_FIELD(se, true),       ARGS_FIELD(covariance, true),
+    ROWS_FIELD(first),       ROWS_FIELD(second),         ROWS_FIELD(outcome),
+    ROWS_FIELD(weight),      ARGS_FIELD(strength, true), ARGS_FIELD(component, true),
+    ARGS_FIELD(part, true),  ARGS_FIELD(se, true),       ARGS_FIELD(covariance, true),
+    ARGS_FIELD(draws, true),
 };
 
 static void break_ndim(align_tensor *t)
@@ -463,7 +478,7 @@ static void break_address(align_tensor *t)
 }
 static void break_size(align_tensor *t)
 {
-    t->shape[0]--;
+    t->shape[t->ndim - 1]--;
 }
 static void break_self(align_tensor *t)
 {

@@ -1,0 +1,188 @@
+#include "bt_call.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Bayesian bootstrap (Rubin 1981): each row gets an independent weight Exp(1). The rows of one outcome in
+ * an edge that all weigh the same add up to a gamma variable whose shape is their number; for unequal
+ * weights this one has the same mean and variance. No edge is ever lost, so that a draw has a finite
+ * maximum whenever the data have. */
+
+/* ---- random numbers: a stream a draw, so that workers change nothing ------------------------ */
+
+struct stream {
+    uint64_t state;
+    double spare;
+    bool has_spare;
+};
+
+/* splitmix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_bits(struct stream *s)
+{
+    uint64_t z = s->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* In (0, 1). */
+static double next_uniform(struct stream *s)
+{
+    return ((double)(next_bits(s) >> 11) + 0.5) * 0x1p-53;
+}
+
+/* Marsaglia's polar method. */
+static double next_normal(struct stream *s)
+{
+    s->has_spare = !s->has_spare;
+    if (!s->has_spare)
+        return s->spare;
+    double u, v, r;
+    do {
+        u = 2 * next_uniform(s) - 1;
+        v = 2 * next_uniform(s) - 1;
+        r = u * u + v * v;
+    } while (r >= 1 || r == 0);
+    double factor = sqrt(-2 * log(r) / r);
+    s->spare = v * factor;
+    return u * factor;
+}
+
+/* Marsaglia and Tsang 2000, for shape 1 or more; below, a power of a uniform makes up for 1 too much. */
+static double next_gamma(struct stream *s, double shape)
+{
+    double lift = shape < 1 ? exp(log(next_uniform(s)) / shape) : 1;
+    double d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        double x = next_normal(s), v = 1 + c * x;
+        if (v <= 0)
+            continue;
+        v = v * v * v;
+        double u = next_uniform(s);
+        if (u < 1 - 0.0331 * x * x * x * x || log(u) < x * x / 2 + d * (1 - v + log(v)))
+            return lift * d * v;
+    }
+}
+
+/* ---- draws -------------------------------------------------------------------------------- */
+
+size_t align__bt_draw_bytes(const struct align__bt_fit *shape, int64_t edges)
+{
+    return align__block(sizeof(struct align__bt_edge) * (size_t)(edges + 1)) +
+           align__bt_fit_bytes(shape, edges);
+}
+
+enum { SLOTS = 64, BATCH = 256 };
+
+struct slot {
+    struct align__bt_fit fit;
+    struct align__bt_edge *edges;
+};
+
+struct batch {
+    const struct bt_call *call;
+    const struct align__bt_fit *found;
+    const double (*squares)[ALIGN__BT_SQUARES];
+    struct slot *slots;
+    bool finite;
+    int64_t count, begin, end; /* slots; draws of this batch */
+};
+
+static void draw_edges(const struct batch *batch, struct slot *slot, int64_t draw)
+{
+    struct stream s = {.state = batch->call->args.seed};
+    s.state = next_bits(&s) + (uint64_t)draw;
+    s.state = next_bits(&s);
+    for (int64_t e = 0; e < batch->found->edge_count; e++) {
+        slot->edges[e] = batch->found->edges[e];
+        double *sum = slot->edges[e].sum;
+        for (int k = 0; k < ALIGN__BT_OUTCOMES; k++) {
+            double square = batch->squares[e][k];
+            if (sum[k] > 0 && square > 0)
+                sum[k] = next_gamma(&s, sum[k] * sum[k] / square) * (square / sum[k]);
+        }
+    }
+}
+
+static void store_draw(const struct bt_call *call, const struct align__bt_fit *fit, int64_t draw)
+{
+    const align_bt_args *args = &call->args;
+    double scale = args->scale == 0 ? 1 : args->scale;
+    double level = (args->flags & ALIGN_BT_ANCHOR) != 0 ? fit->x[args->anchor] : 0;
+    for (int64_t i = 0; i < fit->n; i++) {
+        double x = fit->converged ? args->offset + scale * (fit->x[i] - level) : (double)NAN;
+        align__store(args->draws.dtype, align__at(&args->draws, draw, i), x);
+    }
+}
+
+static void refit(const struct batch *batch, struct slot *slot, int64_t draw)
+{
+    align_exec quiet;
+    align_exec_init(&quiet, sizeof quiet);
+    draw_edges(batch, slot, draw);
+    memcpy(slot->fit.x, batch->found->x, sizeof *slot->fit.x * (size_t)slot->fit.size);
+    if (align__bt_fit_run(&quiet, &slot->fit) != ALIGN_E_NONE)
+        slot->fit.converged = false;
+}
+
+/* Slot `task` makes every draw of the batch whose number leaves its own over. */
+static void run_slot(void *ctx, int64_t task)
+{
+    const struct batch *batch = ctx;
+    struct slot *slot = &batch->slots[task];
+    for (int64_t draw = batch->begin + task; draw < batch->end; draw += batch->count) {
+        slot->fit.converged = false;
+        if (batch->finite)
+            refit(batch, slot, draw);
+        store_draw(batch->call, &slot->fit, draw);
+    }
+}
+
+static void take_slot(struct slot *slot, struct align__arena *arena,
+                      const struct align__bt_fit *found)
+{
+    slot->fit = *found;
+    slot->edges = align__arena_take(arena, sizeof *slot->edges * (size_t)(found->edge_count + 1));
+    align__bt_fit_take(&slot->fit, arena, found->edge_count);
+    slot->fit.edges = slot->edges;
+}
+
+/* A soft row would need its two sides drawn together. */
+static align_status check_whole(const struct bt_call *call, const struct batch *batch)
+{
+    for (int64_t e = 0; e < batch->found->edge_count; e++)
+        if (batch->squares[e][ALIGN__BT_CROSS] > 0)
+            return ALIGN__FAIL(&call->exec, BT_SOFT_DRAWS, .owner = BT_ARGS, .field = "draws",
+                               .value = batch->found->edges[e].i, .low = batch->found->edges[e].j);
+    return ALIGN_E_NONE;
+}
+
+int64_t align__bt_draw_slots(const struct bt_call *call)
+{
+    int64_t workers = call->exec.workers, draws = call->args.draws.shape[0];
+    int64_t slots = workers < SLOTS ? workers : SLOTS;
+    slots = slots < draws ? slots : draws;
+    return slots > 1 ? slots : 1;
+}
+
+align_status align__bt_draw(const struct bt_call *call, const struct align__bt_fit *found,
+                            bool finite, const double (*squares)[ALIGN__BT_SQUARES],
+                            struct align__arena *arena)
+{
+    struct slot slots[SLOTS];
+    struct batch batch = {call, found, squares, slots, finite, 0, 0, 0};
+    int64_t draws = call->args.draws.shape[0], wanted = align__bt_draw_slots(call);
+    size_t each = align__bt_draw_bytes(found, found->edge_count);
+    align_status status = check_whole(call, &batch);
+    do
+        take_slot(&slots[batch.count++], arena, found);
+    while (batch.count < wanted && arena->left >= each);
+    for (; status == ALIGN_E_NONE && batch.begin < draws; batch.begin = batch.end) {
+        batch.end = draws - batch.begin < BATCH ? draws : batch.begin + BATCH;
+        if (call->exec.cancel != NULL && call->exec.cancel(call->exec.cancel_user) != 0)
+            return ALIGN__FAIL(&call->exec, BT_CANCELLED, .owner = "align_exec", .field = "cancel",
+                               .low = (double)batch.begin);
+        status = align__parallel(&call->exec, batch.count, run_slot, &batch);
+    }
+    return status;
+}
