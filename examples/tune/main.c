@@ -188,7 +188,8 @@ static bool take_step(run *r, int step, const int *batch, problem *why)
 
 static bool train(run *r, problem *why)
 {
-    const int every = r->steps / EVALUATIONS > 0 ? r->steps / EVALUATIONS : 1;
+    const int eighth = r->steps / EVALUATIONS > 0 ? r->steps / EVALUATIONS : 1;
+    const int every = r->options.interval > 0 ? r->options.interval : eighth;
     int *batch = take(r->options.batch, sizeof *batch), at = 0, step = 0;
     rng random = {(uint64_t)r->options.seed};
     bool ok = evaluate(r, 0, why);
@@ -239,7 +240,7 @@ static bool run_all(run *r, problem *why)
     const options *o = &r->options;
 
     if (!load(r, why) || !split(r, why) || !check_writable(o->plot, why) ||
-        !report_open(&r->report, o->loss, r->steps, o->log, why))
+        !check_writable(o->save, why) || !report_open(&r->report, o->loss, r->steps, o->log, why))
         return false;
     trainer_create(&r->trainer, &r->model, r->threads, &r->data, &r->loss);
     return print_sample(r, "before", why) && provide_reference(r, why) && train(r, why) &&

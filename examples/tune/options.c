@@ -28,6 +28,7 @@ static const struct {
     {"set", SETTING, 0, 0, 0},
     {"steps", COUNT, offsetof(options, steps), 0, INT_MAX},
     {"batch", COUNT, offsetof(options, batch), 1, 1 << 20},
+    {"interval", COUNT, offsetof(options, interval), 1, INT_MAX},
     {"lr", NUMBER, offsetof(options, rate), 0, 1},
     {"held-out", COUNT, offsetof(options, held_out), 0, INT_MAX},
     {"seed", COUNT, offsetof(options, seed), 0, INT_MAX},
@@ -67,6 +68,9 @@ void options_help(const char *program)
         "                      (UniEval), joined into lists by equal source and context\n"
         "  --held-out N        never train on the last N usable pairs or lists, measure on them\n"
         "                      (default: a tenth, 100 at most)\n"
+        "  --interval N        measure before the first step, after every N, and at the end "
+        "(default:\n"
+        "                      an eighth of the run)\n"
         "\n"
         "How:\n"
         "  --loss NAME         row of libalign's table (default dpo for pairs, lipo_lambda for "

@@ -16,8 +16,9 @@ typedef struct options {
         double value;
     } set[SET_LIMIT]; /* parameters of the loss */
     int sets;
-    int steps, batch, held_out, seed,
-        threads; /* steps -1: once through the data; held_out -1: a tenth */
+    int steps, held_out; /* -1: once through the data, a tenth of it */
+    int interval;        /* steps from one measurement to the next; 0: an eighth of the run */
+    int batch, seed, threads;
     double rate;
     const char *ref_cache, *log, *plot, *save, *sample;
     bool list_losses, help;
