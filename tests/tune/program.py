@@ -188,7 +188,7 @@ class Program(unittest.TestCase):
         self.refused("truncated, 500000 bytes where", "--model", cut, "--tokenizer", TOKENIZER, *pairs)
         self.refused("not a version-0 checkpoint", "--model", TOKENIZER, "--tokenizer", TOKENIZER, *pairs)
         self.refused("length of token 2 = ", "--model", MODEL, "--tokenizer", MODEL, *pairs)
-        self.refused("field \"responses\" is missing", *base, "--lists", self.few)
+        self.refused("few.json[0]: field \"prompt\" is missing", *base, "--lists", self.few)
         self.refused("cannot write", *base, *pairs, "--log", "/no/such/folder/log")
         self.refused("cannot write", *base, *pairs, "--save", "/no/such/folder/out.bin")
         self.refused("not a file of reference log-probabilities", *base, *pairs, "--ref-cache", TOKENIZER)
