@@ -219,5 +219,5 @@ align_status align__groups_enter(const align_exec *exec, struct align__groups *g
     g->length = align__run_of(&g->args.length);
     g->out = align__run_of(&g->args.out);
     g->refuses = g->params.nan == ALIGN_NORM_NAN_REFUSE || (exec->flags & ALIGN_FLAG_FINITE) != 0;
-    return status;
+    return ALIGN_E_NONE;
 }
