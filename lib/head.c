@@ -1,4 +1,5 @@
 #include "head.h"
+#include "head_linear.h"
 
 #include <math.h>
 #include <string.h>
@@ -24,7 +25,7 @@ align_status align_head_scratch(const align_exec *user, const align_head *args, 
     struct align__head head;
     align_status status = align__head_check(&head, ALIGN__HEAD_SCRATCH, user, args);
     if (status == ALIGN_E_NONE)
-        *least = *best = 0;
+        *least = *best = head.linear ? align__linear_scratch(&head) : 0;
     return status;
 }
 
@@ -69,76 +70,141 @@ static align_status report_not_finite(const struct align__head *head,
                                       const struct align__head_row *rows, int64_t count)
 {
     const align_tensor *logits = &head->args.logits;
-    for (int64_t i = 0; i < count; i++) {
-        if (!rows[i].not_finite)
-            continue;
-        const char *at = align__head_at(head, logits, rows[i].index);
-        int64_t v = 0, n = rows[i].index;
-        double x = 0;
-        for (; v < head->vocab; v++) {
-            x = align__load(logits->dtype, at + v * align_dtype_bytes(logits->dtype));
-            if (!isfinite(x))
-                break;
-        }
-        bool padded = head->length > 0;
-        return ALIGN__FAIL(
-            &head->exec, NOT_FINITE, .owner = "align_head", .field = "logits",
-            .axes = padded ? 3 : 2,
-            .index = {padded ? n / head->length : n, padded ? n % head->length : v, padded ? v : 0},
-            .value = x);
+    while (count > 0 && !rows->not_finite)
+        rows++, count--;
+    if (count == 0)
+        return ALIGN_E_NONE;
+    const char *at = align__head_at(head, logits, rows->index);
+    int64_t v = 0, index[3] = {0};
+    double x = align__load(logits->dtype, at);
+    while (isfinite(x))
+        x = align__load(logits->dtype, at + ++v * align_dtype_bytes(logits->dtype));
+    uint32_t axes = align__head_index(head, rows->index, index);
+    index[axes] = v;
+    return ALIGN__FAIL(&head->exec, NOT_FINITE, .owner = "align_head", .field = "logits",
+                       .axes = axes + 1, .index = {index[0], index[1], index[2]}, .value = x);
+}
+
+static struct align__part whole_row(const struct align__head *head, const align_tensor *t,
+                                    int64_t n)
+{
+    return (struct align__part){align__head_at(head, t, n), t->dtype, 0, head->vocab};
+}
+
+static void forward_row(const struct align__head *head, struct align__head_row *row)
+{
+    if (row->weight != 0) {
+        struct align__part x = whole_row(head, &head->args.logits, row->index);
+        align__row_start(&row->sums);
+        align__head_reduce(head, row, &x);
+    }
+    align__head_finish(head, row);
+}
+
+static void backward_row(const struct align__head *head, struct align__head_row *row)
+{
+    bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DLOGITS);
+    struct align__part g = whole_row(head, &head->args.dlogits, row->index);
+    enum align__head_kind kind = align__head_gradient_start(head, row);
+    if (kind == ALIGN__ROW_LIVE) {
+        struct align__part x = whole_row(head, &head->args.logits, row->index);
+        align__head_gradient(head, row, &x, &g, adds);
+    } else if (kind == ALIGN__ROW_NAN || !adds) {
+        align__head_fill(g.at, g.dtype, g.n, kind == ALIGN__ROW_NAN ? NAN : 0);
+    }
+}
+
+static align_status forward_dense(const struct align__head *head, struct totals *totals)
+{
+    struct align__head_row rows[ALIGN__HEAD_BATCH];
+    struct align__head_walk walk = align__head_start;
+    for (int64_t count; (count = align__head_next(head, &walk, rows, ALIGN__HEAD_BATCH)) > 0;) {
+        align_status status = align__head_run(head, rows, count, forward_row);
+        if (status == ALIGN_E_NONE)
+            status = report_not_finite(head, rows, count);
+        if (status != ALIGN_E_NONE)
+            return status;
+        add_rows(head, totals, rows, count);
     }
     return ALIGN_E_NONE;
+}
+
+static align_status backward_by_rows(const struct align__head *head, align__head_row_fn fn)
+{
+    struct align__head_row rows[ALIGN__HEAD_BATCH];
+    struct align__head_walk walk = align__head_start;
+    for (int64_t count; (count = align__head_next(head, &walk, rows, ALIGN__HEAD_BATCH)) > 0;) {
+        align_status status = align__head_run(head, rows, count, fn);
+        if (status != ALIGN_E_NONE)
+            return status;
+    }
+    return ALIGN_E_NONE;
+}
+
+static align_status forward_linear(const struct align__head *head, struct totals *totals)
+{
+    struct align__linear linear;
+    struct align__head_walk walk = align__head_start;
+    align_status status = align__linear_open(&linear, head);
+    for (int64_t count; status == ALIGN_E_NONE &&
+                        (count = align__head_next(head, &walk, linear.rows, linear.most)) > 0;) {
+        status = align__linear_forward(&linear, count);
+        if (status == ALIGN_E_NONE)
+            add_rows(head, totals, linear.rows, count);
+    }
+    return status;
+}
+
+static align_status backward_linear(const struct align__head *head)
+{
+    struct align__linear linear;
+    struct align__head_walk walk = align__head_start;
+    align_status status = align__linear_open(&linear, head);
+    for (int64_t count; status == ALIGN_E_NONE &&
+                        (count = align__head_next(head, &walk, linear.rows, linear.most)) > 0;)
+        status = align__linear_backward(&linear, count);
+    if (status == ALIGN_E_NONE)
+        status = align__linear_close(&linear);
+    return status;
+}
+
+/* The one-pass plan: dhidden_n = c_n jhidden_n. */
+static void scale_row(const struct align__head *head, struct align__head_row *row)
+{
+    const align_tensor *from = &head->args.jhidden, *to = &head->args.dhidden;
+    bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN);
+    enum align__head_kind kind = align__head_gradient_start(head, row);
+    const char *j = align__head_at(head, from, row->index);
+    char *out = align__head_at(head, to, row->index);
+    for (int64_t d = 0; d < head->width; d++) {
+        char *at = out + d * align_dtype_bytes(to->dtype);
+        double x = kind == ALIGN__ROW_ZERO ? 0 : row->dlogp * align__load(from->dtype, j);
+        if (!adds || kind != ALIGN__ROW_ZERO)
+            align__store(to->dtype, at, adds ? align__load(to->dtype, at) + x : x);
+        j += align_dtype_bytes(from->dtype);
+    }
 }
 
 align_status align_head_forward(const align_exec *exec, const align_head *args)
 {
     struct align__head head;
-    struct align__head_row rows[ALIGN__HEAD_BATCH];
-    struct align__head_walk walk = align__head_start;
     struct totals totals = {0};
     align_status status = align__head_check(&head, ALIGN__HEAD_FORWARD, exec, args);
-    for (int64_t count;
-         status == ALIGN_E_NONE && (count = align__head_next(&head, &walk, rows)) > 0;) {
-        status = align__head_run(&head, rows, count, align__head_forward_row);
-        if (status == ALIGN_E_NONE && (head.exec.flags & ALIGN_FLAG_FINITE) != 0)
-            status = report_not_finite(&head, rows, count);
-        if (status == ALIGN_E_NONE)
-            add_rows(&head, &totals, rows, count);
-    }
+    if (status == ALIGN_E_NONE)
+        status = (head.linear ? forward_linear : forward_dense)(&head, &totals);
     if (status == ALIGN_E_NONE)
         close_totals(&head, &totals, head.sequences);
     return status;
 }
 
-static double load_if(const struct align__head *head, const align_tensor *t, int64_t n)
-{
-    return align__present(t) ? align__head_load(head, t, n) : 0;
-}
-
-static void read_gradients(const struct align__head *head, struct align__head_row *row)
-{
-    const align_head *args = &head->args;
-    if (row->weight == 0)
-        return;
-    if (align__present(&args->dlogp))
-        row->dlogp = row->weight *
-                     align__load(args->dlogp.dtype, align__at(&args->dlogp, row->sequence, 0));
-    row->dlogp += load_if(head, &args->dtoken_logp, row->index);
-    row->dentropy = load_if(head, &args->dentropy, row->index);
-    row->dlse = load_if(head, &args->dlse, row->index);
-}
-
 align_status align_head_backward(const align_exec *exec, const align_head *args)
 {
     struct align__head head;
-    struct align__head_row rows[ALIGN__HEAD_BATCH];
-    struct align__head_walk walk = align__head_start;
     align_status status = align__head_check(&head, ALIGN__HEAD_BACKWARD, exec, args);
-    for (int64_t count;
-         status == ALIGN_E_NONE && (count = align__head_next(&head, &walk, rows)) > 0;) {
-        for (int64_t i = 0; i < count; i++)
-            read_gradients(&head, &rows[i]);
-        status = align__head_run(&head, rows, count, align__head_backward_row);
-    }
-    return status;
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (!head.linear)
+        return backward_by_rows(&head, backward_row);
+    return align__present(&head.args.jhidden) ? backward_by_rows(&head, scale_row)
+                                              : backward_linear(&head);
 }

@@ -1,9 +1,9 @@
-/* What the parts of the dense head share. */
+/* What the parts of a head share. */
 #ifndef ALIGN__HEAD_H
 #define ALIGN__HEAD_H
 
 #include "exec.h"
-#include "kernels/kernels.h"
+#include "head_row.h"
 #include "tensor.h"
 
 #include <libalign/head.h>
@@ -16,6 +16,8 @@ struct align__head {
     const struct align__kernels *kernels;
     int64_t rows, vocab, sequences;
     int64_t length; /* T of a padded batch, 0 for a packed one */
+    bool linear;    /* logits are hidden x weight + bias; else they are given */
+    int64_t width;  /* D of a linear head */
     bool exact;     /* f64 arithmetic: f64 storage, scale, softcap, entropy gradients */
 };
 
@@ -26,17 +28,33 @@ enum align__head_use { ALIGN__HEAD_SCRATCH, ALIGN__HEAD_FORWARD, ALIGN__HEAD_BAC
 align_status align__head_check(struct align__head *head, enum align__head_use use,
                                const align_exec *exec, const align_head *args);
 
-/* One row of the batch, as the walk over sequences finds it. */
+/* Its part about align_tokens: shapes first, then, when shapes of logits are known, what is in them. */
+align_status align__head_check_tokens(struct align__head *head);
+align_status align__head_check_targets(const struct align__head *head);
+
+static inline bool align__head_adds(const struct align__head *head, uint32_t flag)
+{
+    return (head->args.flags & flag) != 0;
+}
+
+/* One row of the batch, as the walk over sequences finds it, and what becomes of it. */
 struct align__head_row {
     int64_t index, sequence, target;
-    bool not_finite;              /* forward, with ALIGN_FLAG_FINITE */
-    double weight;                /* 0: does not count */
-    double logp;                  /* forward's result */
-    double dlogp, dentropy, dlse; /* backward's coefficients */
+    double weight; /* 0: does not count */
+
+    /* forward */
+    struct align__row sums;
+    double z, slope; /* the target's logit, and its derivative by what stood in memory */
+    double logp, lse;
+    bool not_finite; /* with ALIGN_FLAG_FINITE */
+
+    /* backward: coefficients as they were given, and what gradients are made of */
+    double dlogp, dentropy, dlse;
+    double entropy, dtarget;
 };
 
-/* Rows come in order and in batches, so that a call needs no memory of its own beyond the stack. */
-enum { ALIGN__HEAD_BATCH = 256 };
+/* Rows of dense logits come in batches of this size, so that the call needs no memory but the stack. */
+enum { ALIGN__HEAD_BATCH = 128 };
 
 struct align__head_walk {
     int64_t next, sequence,
@@ -44,11 +62,11 @@ struct align__head_walk {
 };
 static const struct align__head_walk align__head_start = {.sequence = -1};
 
-/* The next rows, at most ALIGN__HEAD_BATCH; 0 at the end. */
+/* The next rows, at most `most`; 0 at the end. */
 int64_t align__head_next(const struct align__head *head, struct align__head_walk *walk,
-                         struct align__head_row *rows);
+                         struct align__head_row *rows, int64_t most);
 
-/* Runs fn over the rows of a batch; the grid depends on shapes alone. */
+/* Runs fn over rows; the grid depends on shapes alone. */
 typedef void (*align__head_row_fn)(const struct align__head *head, struct align__head_row *row);
 align_status align__head_run(const struct align__head *head, struct align__head_row *rows,
                              int64_t count, align__head_row_fn fn);
@@ -62,22 +80,38 @@ static inline double align__head_load(const struct align__head *head, const alig
     return align__load(t->dtype, align__head_at(head, t, n));
 }
 
-static inline void align__head_store(const struct align__head *head, const align_tensor *t,
-                                     int64_t n, double x)
-{
-    if (align__present(t))
-        align__store(t->dtype, align__head_at(head, t, n), x);
-}
+/* Position of row n for an error: one axis of a packed batch, two of a padded one. Returns how many. */
+uint32_t align__head_index(const struct align__head *head, int64_t n, int64_t index[3]);
 
-/* n <= ALIGN__BLOCK logits of row `row` from element `first`, as f32: their own memory, or `spare`. */
-const float *align__head_block(const struct align__head *head, int64_t row, int64_t first,
-                               int64_t n, float *spare);
+/* A stretch of a row of logits in memory, before scale and softcap: elements first .. first+n-1. */
+struct align__part {
+    char *at;
+    align_dtype dtype;
+    int64_t first, n;
+};
 
-/* The same in f64, with scale and softcap; dz (or NULL) gets d z / d logit. */
-void align__head_block_f64(const struct align__head *head, int64_t row, int64_t first, int64_t n,
-                           double *z, double *dz);
+/* Takes a part into row->sums, and the target when it is there. */
+void align__head_reduce(const struct align__head *head, struct align__head_row *row,
+                        const struct align__part *part);
 
-void align__head_forward_row(const struct align__head *head, struct align__head_row *out);
-void align__head_backward_row(const struct align__head *head, struct align__head_row *row);
+/* Writes the results of a row, of zeros when it does not count. */
+void align__head_finish(const struct align__head *head, struct align__head_row *row);
+
+/* exp(z - top) * slope * 2^ALIGN__HEAD_BIAS over a part in place, 0 at the target. */
+enum { ALIGN__HEAD_BIAS = 40 };
+void align__head_weigh(const struct align__head *head, const struct align__head_row *row,
+                       const struct align__part *part);
+
+/* Reads what the gradient of a row depends on. */
+enum align__head_kind { ALIGN__ROW_ZERO, ALIGN__ROW_NAN, ALIGN__ROW_LIVE };
+enum align__head_kind align__head_gradient_start(const struct align__head *head,
+                                                 struct align__head_row *row);
+
+/* Gradients of a part x go to g, which may be x, or are added to it. */
+void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
+                          const struct align__part *x, const struct align__part *g, bool adds);
+
+/* n elements of any real dtype become `value`. */
+void align__head_fill(char *at, align_dtype dtype, int64_t n, double value);
 
 #endif

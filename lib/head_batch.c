@@ -1,13 +1,18 @@
 /* From tensors of a batch to rows, and back. */
 #include "head.h"
 
-#include <math.h>
-
 void *align__head_at(const struct align__head *head, const align_tensor *t, int64_t n)
 {
     if (head->length == 0 || t->ndim == 1)
         return (char *)t->data + n * t->stride[0] * align_dtype_bytes(t->dtype);
     return align__at(t, n / head->length, n % head->length);
+}
+
+uint32_t align__head_index(const struct align__head *head, int64_t n, int64_t index[3])
+{
+    index[0] = head->length > 0 ? n / head->length : n;
+    index[1] = head->length > 0 ? n % head->length : 0;
+    return head->length > 0 ? 2 : 1;
 }
 
 static int64_t sequence_end(const struct align__head *head, int64_t sequence)
@@ -40,10 +45,10 @@ static void read_row(const struct align__head *head, bool last, struct align__he
 }
 
 int64_t align__head_next(const struct align__head *head, struct align__head_walk *walk,
-                         struct align__head_row *rows)
+                         struct align__head_row *rows, int64_t most)
 {
     int64_t count = 0;
-    while (count < ALIGN__HEAD_BATCH && walk->next < head->rows) {
+    while (count < most && walk->next < head->rows) {
         while (walk->next == walk->end)
             walk->end = sequence_end(head, ++walk->sequence);
         struct align__head_row *row = &rows[count++];
@@ -75,38 +80,4 @@ align_status align__head_run(const struct align__head *head, struct align__head_
     int64_t share = head->vocab < WORK / MOST ? MOST : 1 + WORK / head->vocab;
     struct job job = {head, rows, count, share < MOST ? share : MOST, fn};
     return align__parallel(&head->exec, (count + job.share - 1) / job.share, run_share, &job);
-}
-
-const float *align__head_block(const struct align__head *head, int64_t row, int64_t first,
-                               int64_t n, float *spare)
-{
-    const align_tensor *t = &head->args.logits;
-    const char *at = align__head_at(head, t, row);
-    if (t->dtype == ALIGN_F32)
-        return (const float *)(const void *)at + first;
-    const uint16_t *half = (const uint16_t *)(const void *)at + first;
-    (t->dtype == ALIGN_BF16 ? head->kernels->from_bf16 : head->kernels->from_f16)(spare, half, n);
-    return spare;
-}
-
-/* tanh'(u) = 4 q / (1 + q)^2 with q = exp(-2 |u|): no cancellation for large u. */
-static double tanh_slope(double u)
-{
-    double q = exp(-2 * fabs(u));
-    return 4 * q / ((1 + q) * (1 + q));
-}
-
-void align__head_block_f64(const struct align__head *head, int64_t row, int64_t first, int64_t n,
-                           double *z, double *dz)
-{
-    const align_tensor *t = &head->args.logits;
-    double scale = head->args.scale, cap = head->args.softcap;
-    const char *at = align__head_at(head, t, row);
-    align__load_row(z, t->dtype, at + first * align_dtype_bytes(t->dtype), 1, n);
-    for (int64_t i = 0; i < n; i++) {
-        double u = cap > 0 ? scale * z[i] / cap : 0;
-        if (dz != NULL)
-            dz[i] = cap > 0 ? scale * tanh_slope(u) : scale;
-        z[i] = cap > 0 ? cap * tanh(u) : scale * z[i];
-    }
 }

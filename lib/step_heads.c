@@ -46,14 +46,17 @@ static align_status check_apart(const struct align__step *step, const align_head
                                 const align_head *policy)
 {
     static const char policy_owner[] = "align_step_args.policy";
-    struct align__named others[RESULTS + 1] = {{policy_owner, "logits", &policy->logits}};
+    struct align__named others[RESULTS + 4] = {{policy_owner, "logits", &policy->logits},
+                                               {policy_owner, "hidden", &policy->hidden},
+                                               {policy_owner, "weight", &policy->weight},
+                                               {policy_owner, "bias", &policy->bias}};
     for (int i = 0; i < RESULTS; i++)
-        others[1 + i] = (struct align__named){policy_owner, results[i].name,
+        others[4 + i] = (struct align__named){policy_owner, results[i].name,
                                               tensor_of(policy, &results[i])};
     for (int i = 0; i < RESULTS; i++) {
         struct align__named output = {"align_step_args.ref", results[i].name,
                                       tensor_of(ref, &results[i])};
-        align_status status = align__check_output(&step->exec, output, others, RESULTS + 1);
+        align_status status = align__check_output(&step->exec, output, others, RESULTS + 4);
         if (status != ALIGN_E_NONE)
             return status;
     }

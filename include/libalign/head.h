@@ -3,6 +3,11 @@
  *     forward    logits, tokens           ->  logp[S], count[S], token_logp[N], lse[N], ...
  *     backward   the same head, dlogp[S]  ->  dlogits
  *
+ * or, for a linear head, from hidden states and the output matrix, without logits ever being stored:
+ *
+ *     forward    hidden, weight, tokens   ->  the same
+ *     backward   the same head, dlogp[S]  ->  dhidden, dweight, dbias
+ *
  * With z the logits after scale and softcap, t the target of a row and p = softmax(z):
  *     lse = log sum_v exp z_v,   token_logp = z_t - lse,   d token_logp / d z_v = [v = t] - p_v.
  *
@@ -28,8 +33,21 @@
  * ALIGN_FLAG_FINITE a logit of a counted row that is not finite is RANGE with its index; logits are
  * looked at as they are read, so outputs of rows before it may be written then.
  *
- * All functions may run in several threads at once on different outputs. Work is split by rows, from
- * shapes alone, and no result depends on who runs what.
+ * Linear heads make x = hidden weight' + bias a tile of tokens and vocabulary at a time by the BLAS, in
+ * F32, or in F64 when hidden, weight or bias is F64; BF16 and F16 operands are converted a tile at a time.
+ * So their logits carry the rounding of an F32 product of D terms, and the numbers above hold for those.
+ * Only rows that count are visited, in the backward only those whose gradients are not all 0.
+ * Two plans:
+ *  - two passes: the backward makes the logits again; any loss; 8 N D V flops in all with dweight.
+ *  - one pass: asking for `jhidden` makes the forward itself accumulate d token_logp / d hidden, and
+ *    the backward only scales its rows, without reading hidden or weight; 4 N D V flops. For weights
+ *    that need no gradient: dweight, dbias, dentropy and dlse must be absent.
+ * Scratch is a tile, whatever N and V: 24 MiB and less for F32 operands with D = 1024 (at most 12 MiB
+ * more for other dtypes), plus 8 V bytes for dbias, plus 4 V D for a dweight of BF16 or F16.
+ *
+ * All functions may run in several threads at once on different outputs. Work is split by rows and
+ * vocabulary, from shapes alone, and no result depends on who runs what. Linear heads call the BLAS from
+ * each task: give it one thread when `parallel` has several, or several and leave `parallel` NULL.
  */
 #ifndef LIBALIGN_HEAD_H
 #define LIBALIGN_HEAD_H
@@ -67,10 +85,11 @@ typedef struct align_head {
     size_t size;
     const align_tokens *tokens; /* required */
 
-    /* [N,V] or [B,T,V]; stride 1 along V, the others free, also negative. */
+    /* A head of dense logits: [N,V] or [B,T,V]; stride 1 along V, the others free, also negative. */
     align_tensor logits;
 
-    /* The fused linear head: not in this version, must be absent. */
+    /* Or a linear head: [N,D] or [B,T,D]; [V,D]; [V] or absent. Real dtypes, in any mix; stride 1 along
+     * D, the others free, also negative. D, V and strides stay within 2^31 - 1. */
     align_tensor hidden, weight, bias;
 
     /* z = scale * x, or with a softcap > 0: z = softcap * tanh(scale * x / softcap). */
@@ -100,10 +119,13 @@ typedef struct align_head {
      * F64, U8 or BOOL. */
     align_tensor hit;
 
-    align_tensor jhidden; /* not in this version, must be absent */
+    /* Like hidden, any real dtype: d token_logp_n / d hidden_n; asks for the one-pass plan. Rows that
+     * do not count are 0. */
+    align_tensor jhidden;
 
     /* ---- backward reads token_logp and lse of the forward, entropy too with dentropy, the logits
-     * as they were, and at least one of these ---- */
+     * (or hidden, weight and bias) as they were, and at least one of these; with jhidden it reads
+     * that, dlogp and dtoken_logp alone ---- */
     align_tensor dlogp;       /* [S] */
     align_tensor dtoken_logp; /* [N] not multiplied by the mask's weights */
     align_tensor dentropy;    /* [N] */
@@ -116,8 +138,12 @@ typedef struct align_head {
      * is added to; otherwise it shares no elements with any input. */
     align_tensor dlogits;
 
-    align_tensor dhidden, dweight, dbias; /* not in this version, must be absent */
-    uint32_t flags;                       /* ALIGN_HEAD_ADD_* */
+    /* Like hidden, weight and bias, at least one of them, any real dtype. dhidden may be `jhidden`
+     * itself. dweight is summed in place as F32 or F64; BF16 and F16 take 4 V D bytes of scratch, are
+     * rounded once, and cannot be added to. dbias is summed over tokens in F64. */
+    align_tensor dhidden, dweight, dbias;
+
+    uint32_t flags; /* ALIGN_HEAD_ADD_*, each with its output */
 } align_head;
 
 /* Write the documented defaults. */
@@ -125,18 +151,19 @@ ALIGN_API void align_tokens_init(align_tokens *tokens, size_t size);
 ALIGN_API void align_head_init(align_head *head, size_t size);
 
 /* Bytes of scratch that forward and backward of this head need at `least`, and beyond which more does
- * not help (`best`). Dense logits need none: both are 0. */
+ * not help (`best`); it looks at shapes, dtypes and which fields are there, at no data. Dense logits
+ * and the backward of jhidden need none: a head of dense logits gets 0 and 0. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_head_scratch(const align_exec *exec,
                                                            const align_head *head, size_t *least,
                                                            size_t *best);
 
 /* Writes every present output of the forward; fields of the backward are not looked at.
- * ARG, SHAPE, DTYPE, LAYOUT, VERSION, RANGE (target, mask, offsets, shift, scale, softcap; logits under
- * ALIGN_FLAG_FINITE), PARALLEL. */
+ * ARG, SHAPE, DTYPE, LAYOUT, VERSION, RANGE (target, mask, offsets, shift, scale, softcap, sizes
+ * for the BLAS; logits, hidden, weight and bias under ALIGN_FLAG_FINITE), SCRATCH, PARALLEL. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_head_forward(const align_exec *exec,
                                                            const align_head *head);
 
-/* Writes (or adds) dlogits, rounded once:
+/* Writes (or adds) dlogits, rounded once, or dhidden = dx weight, dweight = dx' hidden, dbias = sum dx:
  *     c_n   = weight_n dlogp[s(n)] + dtoken_logp[n]
  *     dz_nv = c_n ([v = t] - p_v) + dlse_n p_v - dentropy_n p_v (log p_v + H_n)
  *     dx    = dz * scale, with a softcap dz * scale * (1 - (z / softcap)^2).

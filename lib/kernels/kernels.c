@@ -1,5 +1,7 @@
 #include "kernels.h"
 
+#include <math.h>
+
 struct level {
     uint64_t needs;
     const struct align__kernels *kernels;
@@ -31,4 +33,21 @@ struct align__origin align__origin_make(float shift, int32_t power, int32_t bias
     struct align__origin origin = {.shift = shift, .magic = 0x1.8p23f + offset};
     origin.low = (float)(-(double)offset * 0x1.62e42fefa39efp-1);
     return origin;
+}
+
+/* a * exp(-from) = fraction * 2^exponent with a power of two apart, so that neither a small a nor a
+ * small term underflows before their product does. */
+struct align__origin align__terms_split(double a, double from, int32_t bias, float *factor)
+{
+    enum { GUARD = 24, MOST = 120 };
+    const double log2e = 0x1.71547652b82fep+0, ln2 = 0x1.62e42fefa39efp-1;
+    float shift = fabs(from) >= 0x1p18 ? (float)from : 0;
+    double rest = from - (double)shift;
+    int32_t power = (int32_t)rint(rest * log2e);
+    int exponent;
+    double fraction = frexp(a * exp(power * ln2 - rest), &exponent);
+    exponent += bias;
+    int most = exponent + GUARD < MOST ? exponent + GUARD : MOST;
+    *factor = (float)ldexp(fraction, exponent - most);
+    return align__origin_make(shift, power, most);
 }

@@ -26,6 +26,9 @@ struct align__origin {
 
 struct align__origin align__origin_make(float shift, int32_t power, int32_t bias);
 
+/* Origin and factor with which `terms` gives a * exp(z - from) * 2^bias for z up to about `from`. */
+struct align__origin align__terms_split(double a, double from, int32_t bias, float *factor);
+
 struct align__kernels {
     /* The largest of z[0..n), -inf for none; NaN may or may not be seen. */
     float (*top)(const float *z, int64_t n);

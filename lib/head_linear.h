@@ -1,0 +1,91 @@
+/* The fused linear head: logits are made a tile at a time and never kept.
+ *
+ * Tokens come in tiles of up to `most` rows. The rows of a tile that count are gathered, and for each
+ * stretch of the vocabulary the logits of all of them are one matrix product,
+ *     x = hidden weight' + bias.
+ * The forward reduces them (and, for jhidden, multiplies their weights by `weight` again); the
+ * backward turns them into gradients g in place and adds
+ *     dhidden += g weight,   dweight += g' hidden,   dbias += sum of g over tokens.
+ * Work on a tile is split by tokens for the first two products and by vocabulary for the third. */
+#ifndef ALIGN__HEAD_LINEAR_H
+#define ALIGN__HEAD_LINEAR_H
+
+#include "head.h"
+
+struct align__linear {
+    const struct align__head *head;
+    align_dtype dtype; /* of tiles: F32, or F64 when an operand is */
+    int64_t most;      /* rows of a token tile */
+    int64_t wide;      /* elements of a vocabulary tile */
+
+    struct align__head_row *rows; /* [most] of the batch */
+    int64_t *live;                /* [most] which of them are in the tile */
+    int64_t count;                /* how many */
+
+    char *hidden;  /* [most,D] gathered */
+    char *logits;  /* [most,wide] */
+    char *dhidden; /* [most,D] sums for dhidden or jhidden */
+    char *weight;  /* [wide,D] of another dtype than the tile, converted */
+    char *bias;    /* [wide] */
+    char *dweight; /* [wide,D] a product that cannot go to args.dweight itself */
+    char *sums;    /* [V,D] dweight of a dtype that cannot be added to */
+    double *dbias; /* [V] */
+    bool started;  /* dweight holds something to add to */
+
+    /* the stretch of the vocabulary that is being worked on */
+    int64_t first, n;
+    const char *operand; /* its rows of weight, `stride` elements apart */
+    int64_t stride;
+};
+
+size_t align__linear_scratch(const struct align__head *head);
+align_status align__linear_open(struct align__linear *linear, const struct align__head *head);
+
+/* The next `count` rows, which stand in linear->rows. */
+align_status align__linear_forward(struct align__linear *linear, int64_t count);
+align_status align__linear_backward(struct align__linear *linear, int64_t count);
+
+/* What the backward can write only when all rows have passed. */
+align_status align__linear_close(struct align__linear *linear);
+
+/* ---- shared by the parts of the linear head ---- */
+
+/* Makes the stretch at `first` the one that is worked on. */
+align_status align__linear_turn(struct align__linear *linear, int64_t first);
+
+/* Gathers the rows of linear->live and starts their sums. */
+align_status align__linear_gather(struct align__linear *linear);
+
+/* Runs fn over tasks of `share` out of `count` tokens or of the stretch's vocabulary. */
+struct align__share {
+    struct align__linear *linear;
+    int64_t first, n; /* of live rows, or within the stretch */
+};
+typedef void (*align__share_fn)(const struct align__share *share);
+align_status align__linear_by_tokens(struct align__linear *linear, align__share_fn fn);
+align_status align__linear_by_vocab(struct align__linear *linear, align__share_fn fn);
+
+/* Whether dweight is the c of a product itself, is added to by hand, or has sums of its own. */
+enum align__way { ALIGN__WAY_NONE, ALIGN__WAY_DIRECT, ALIGN__WAY_ADD, ALIGN__WAY_SUMS };
+enum align__way align__linear_way(const struct align__linear *linear);
+
+/* The logits of a share of the tokens. */
+void align__linear_logits(const struct align__share *share);
+
+/* dhidden += tile * weight for a share of the tokens. */
+void align__linear_back(const struct align__share *share);
+
+/* c (of `stride`) = beta c + tile' * hidden for a share of the vocabulary. */
+void align__linear_turned(const struct align__share *share, char *c, int64_t stride, double beta);
+
+static inline char *align__linear_tile(const struct align__linear *linear, int64_t i)
+{
+    return linear->logits + i * linear->wide * align_dtype_bytes(linear->dtype);
+}
+
+static inline char *align__linear_sum(const struct align__linear *linear, int64_t i)
+{
+    return linear->dhidden + i * linear->head->width * align_dtype_bytes(linear->dtype);
+}
+
+#endif

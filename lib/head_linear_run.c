@@ -1,0 +1,255 @@
+/* Forward and backward of the linear head over one tile of tokens. */
+#include "head_linear.h"
+
+#include <math.h>
+
+static struct align__part part_of(const struct align__linear *linear, int64_t i)
+{
+    return (struct align__part){align__linear_tile(linear, i), linear->dtype, linear->first,
+                                linear->n};
+}
+
+static double sum_at(const struct align__linear *linear, int64_t i, int64_t d)
+{
+    return align__load(linear->dtype,
+                       align__linear_sum(linear, i) + d * align_dtype_bytes(linear->dtype));
+}
+
+static void multiply_sum(const struct align__linear *linear, int64_t i, double factor)
+{
+    char *at = align__linear_sum(linear, i);
+    for (int64_t d = 0; d < linear->head->width; d++)
+        if (linear->dtype == ALIGN_F32)
+            ((float *)(void *)at)[d] *= (float)factor;
+        else
+            ((double *)(void *)at)[d] *= factor;
+}
+
+/* Adds `n` numbers of a tile to (or writes them over) a row of any real dtype. */
+static void put_row(align_dtype dtype, char *at, align_dtype from, const char *tile, int64_t n,
+                    bool adds)
+{
+    double x[256], old[256];
+    for (int64_t i = 0; i < n; i += 256) {
+        int64_t m = n - i < 256 ? n - i : 256;
+        align__load_row(x, from, tile + i * align_dtype_bytes(from), 1, m);
+        if (adds) {
+            align__load_row(old, dtype, at + i * align_dtype_bytes(dtype), 1, m);
+            for (int64_t j = 0; j < m; j++)
+                x[j] += old[j];
+        }
+        align__store_row(dtype, at + i * align_dtype_bytes(dtype), 1, x, m);
+    }
+}
+
+/* ---- forward ---- */
+
+/* jhidden: sums of exp(z - top) weight keep up with a maximum that rises. */
+static void weigh(const struct align__linear *linear, int64_t i, const struct align__part *part,
+                  double before)
+{
+    const struct align__head_row *row = &linear->rows[linear->live[i]];
+    if (row->sums.top != before && before != -INFINITY)
+        multiply_sum(linear, i, exp(before - row->sums.top));
+    align__head_weigh(linear->head, row, part);
+}
+
+static void forward_share(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    bool one_pass = align__present(&linear->head->args.jhidden);
+    align__linear_logits(share);
+    for (int64_t i = share->first; i < share->first + share->n; i++) {
+        struct align__head_row *row = &linear->rows[linear->live[i]];
+        struct align__part part = part_of(linear, i);
+        double before = row->sums.top;
+        align__head_reduce(linear->head, row, &part);
+        if (one_pass)
+            weigh(linear, i, &part, before);
+    }
+    if (one_pass)
+        align__linear_back(share);
+}
+
+/* d log p_t / d hidden = slope_t (1 - p_t) W_t - sum over v != t of p_v slope_v W_v. */
+static void store_jhidden(const struct align__linear *linear, int64_t i)
+{
+    const align_head *args = &linear->head->args;
+    const struct align__head_row *row = &linear->rows[linear->live[i]];
+    char *at = align__head_at(linear->head, &args->jhidden, row->index);
+    double own = -expm1(row->logp) * row->slope;
+    double others = ldexp(exp(row->sums.top - row->lse), -ALIGN__HEAD_BIAS);
+    for (int64_t d = 0; d < linear->head->width; d++) {
+        const char *w = align__at(&args->weight, row->target, d);
+        double x = own * align__load(args->weight.dtype, w) - others * sum_at(linear, i, d);
+        align__store(args->jhidden.dtype, at + d * align_dtype_bytes(args->jhidden.dtype),
+                     row->lse == -INFINITY ? 0 : x);
+    }
+}
+
+static void finish_share(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    for (int64_t i = share->first; i < share->first + share->n; i++) {
+        align__head_finish(linear->head, &linear->rows[linear->live[i]]);
+        if (align__present(&linear->head->args.jhidden))
+            store_jhidden(linear, i);
+    }
+}
+
+static void clear_row(const struct align__head *head, const align_tensor *t, int64_t n)
+{
+    if (align__present(t))
+        align__head_fill(align__head_at(head, t, n), t->dtype, head->width, 0);
+}
+
+align_status align__linear_forward(struct align__linear *linear, int64_t count)
+{
+    const struct align__head *head = linear->head;
+    linear->count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (linear->rows[i].weight != 0) {
+            linear->live[linear->count++] = i;
+            continue;
+        }
+        align__head_finish(head, &linear->rows[i]);
+        clear_row(head, &head->args.jhidden, linear->rows[i].index);
+    }
+    align_status status = align__linear_gather(linear);
+    for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
+         v += linear->wide) {
+        status = align__linear_turn(linear, v);
+        if (status == ALIGN_E_NONE)
+            status = align__linear_by_tokens(linear, forward_share);
+    }
+    return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_share) : status;
+}
+
+/* ---- backward ---- */
+
+static void backward_share(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    align__linear_logits(share);
+    for (int64_t i = share->first; i < share->first + share->n; i++) {
+        const struct align__head_row *row = &linear->rows[linear->live[i]];
+        struct align__part part = part_of(linear, i);
+        if (isnan(row->dtarget))
+            align__head_fill(part.at, part.dtype, part.n, NAN);
+        else
+            align__head_gradient(linear->head, row, &part, &part, false);
+    }
+    if (align__present(&linear->head->args.dhidden))
+        align__linear_back(share);
+}
+
+static void add_bias_gradients(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    double *sums = linear->dbias + linear->first + share->first, g[512];
+    int64_t bytes = align_dtype_bytes(linear->dtype);
+    for (int64_t i = 0; i < linear->count; i++) {
+        const char *tile = align__linear_tile(linear, i) + share->first * bytes;
+        align__load_row(g, linear->dtype, tile, 1, share->n);
+        for (int64_t v = 0; v < share->n; v++)
+            sums[v] += g[v];
+    }
+}
+
+static void weight_share(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    const align_tensor *t = &linear->head->args.dweight;
+    int64_t width = linear->head->width, bytes = align_dtype_bytes(linear->dtype);
+    int64_t first = linear->first + share->first;
+    bool adds = linear->started || align__head_adds(linear->head, ALIGN_HEAD_ADD_DWEIGHT);
+    if (linear->dbias != NULL)
+        add_bias_gradients(share);
+    switch (align__linear_way(linear)) {
+    case ALIGN__WAY_NONE:
+        break;
+    case ALIGN__WAY_DIRECT:
+        align__linear_turned(share, align__at(t, first, 0), t->stride[0], adds);
+        break;
+    case ALIGN__WAY_SUMS:
+        align__linear_turned(share, linear->sums + first * width * bytes, width, linear->started);
+        break;
+    case ALIGN__WAY_ADD:
+        align__linear_turned(share, linear->dweight + share->first * width * bytes, width, 0);
+        for (int64_t v = 0; v < share->n; v++)
+            put_row(t->dtype, align__at(t, first + v, 0), linear->dtype,
+                    linear->dweight + (share->first + v) * width * bytes, width, adds);
+        break;
+    }
+}
+
+static void store_dhidden(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    const align_tensor *t = &linear->head->args.dhidden;
+    for (int64_t i = share->first; i < share->first + share->n; i++)
+        put_row(t->dtype, align__head_at(linear->head, t, linear->rows[linear->live[i]].index),
+                linear->dtype, align__linear_sum(linear, i), linear->head->width,
+                align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN));
+}
+
+static void pick_live(struct align__linear *linear, int64_t count)
+{
+    const struct align__head *head = linear->head;
+    linear->count = 0;
+    for (int64_t i = 0; i < count; i++) {
+        struct align__head_row *row = &linear->rows[i];
+        enum align__head_kind kind = align__head_gradient_start(head, row);
+        if (kind == ALIGN__ROW_NAN)
+            row->dtarget = NAN;
+        if (kind != ALIGN__ROW_ZERO)
+            linear->live[linear->count++] = i;
+        else if (!align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN))
+            clear_row(head, &head->args.dhidden, row->index);
+    }
+}
+
+align_status align__linear_backward(struct align__linear *linear, int64_t count)
+{
+    const align_head *args = &linear->head->args;
+    bool by_vocab = align__present(&args->dweight) || align__present(&args->dbias);
+    pick_live(linear, count);
+    if (linear->count == 0)
+        return ALIGN_E_NONE;
+    align_status status = align__linear_gather(linear);
+    for (int64_t v = 0; v < linear->head->vocab && status == ALIGN_E_NONE; v += linear->wide) {
+        status = align__linear_turn(linear, v);
+        if (status == ALIGN_E_NONE)
+            status = align__linear_by_tokens(linear, backward_share);
+        if (status == ALIGN_E_NONE && by_vocab)
+            status = align__linear_by_vocab(linear, weight_share);
+    }
+    linear->started = true;
+    if (status == ALIGN_E_NONE && align__present(&args->dhidden))
+        status = align__linear_by_tokens(linear, store_dhidden);
+    return status;
+}
+
+align_status align__linear_close(struct align__linear *linear)
+{
+    const struct align__head *head = linear->head;
+    const align_tensor *dweight = &head->args.dweight, *dbias = &head->args.dbias;
+    enum align__way way = align__linear_way(linear);
+    bool clear = !linear->started && way != ALIGN__WAY_NONE &&
+                 !align__head_adds(head, ALIGN_HEAD_ADD_DWEIGHT);
+    int64_t row = head->width * align_dtype_bytes(linear->dtype);
+    for (int64_t v = 0; v < head->vocab; v++) {
+        if (clear)
+            align__head_fill(align__at(dweight, v, 0), dweight->dtype, head->width, 0);
+        else if (way == ALIGN__WAY_SUMS)
+            put_row(dweight->dtype, align__at(dweight, v, 0), linear->dtype, linear->sums + v * row,
+                    head->width, false);
+        if (linear->dbias != NULL) {
+            double old = align__head_adds(head, ALIGN_HEAD_ADD_DBIAS)
+                             ? align__load(dbias->dtype, align__at(dbias, v, 0))
+                             : 0;
+            align__store(dbias->dtype, align__at(dbias, v, 0), old + linear->dbias[v]);
+        }
+    }
+    return ALIGN_E_NONE;
+}

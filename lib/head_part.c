@@ -1,0 +1,189 @@
+/* From logits in memory to sums and gradients, a block at a time. */
+#include "head.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct align__part block_of(const struct align__part *part, int64_t skip)
+{
+    struct align__part block = *part;
+    block.at += skip * align_dtype_bytes(part->dtype);
+    block.first += skip;
+    block.n = part->n - skip < ALIGN__BLOCK ? part->n - skip : ALIGN__BLOCK;
+    return block;
+}
+
+static bool holds(const struct align__part *part, int64_t v)
+{
+    return v >= part->first && v < part->first + part->n;
+}
+
+/* As f32: its own memory, or `spare`. */
+static const float *read_f32(const struct align__head *head, const struct align__part *block,
+                             float *spare)
+{
+    if (block->dtype == ALIGN_F32)
+        return (const float *)(const void *)block->at;
+    const uint16_t *half = (const uint16_t *)(const void *)block->at;
+    if (block->dtype == ALIGN_BF16)
+        head->kernels->from_bf16(spare, half, block->n);
+    else
+        head->kernels->from_f16(spare, half, block->n);
+    return spare;
+}
+
+/* tanh'(u) = 4 q / (1 + q)^2 with q = exp(-2 |u|): no cancellation for large u. */
+static double tanh_slope(double u)
+{
+    double q = exp(-2 * fabs(u));
+    return 4 * q / ((1 + q) * (1 + q));
+}
+
+/* As f64 with scale and softcap; slope (or NULL) gets d z / d x. */
+static void read_f64(const struct align__head *head, const struct align__part *block, double *z,
+                     double *slope)
+{
+    double scale = head->args.scale, cap = head->args.softcap;
+    align__load_row(z, block->dtype, block->at, 1, block->n);
+    for (int64_t i = 0; i < block->n; i++) {
+        double u = cap > 0 ? scale * z[i] / cap : 0;
+        if (slope != NULL)
+            slope[i] = cap > 0 ? scale * tanh_slope(u) : scale;
+        z[i] = cap > 0 ? cap * tanh(u) : scale * z[i];
+    }
+}
+
+static bool all_finite(const struct align__part *block)
+{
+    double x[ALIGN__BLOCK];
+    align__load_row(x, block->dtype, block->at, 1, block->n);
+    for (int64_t i = 0; i < block->n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
+void align__head_reduce(const struct align__head *head, struct align__head_row *row,
+                        const struct align__part *part)
+{
+    const align_head *args = &head->args;
+    bool wide = align__present(&args->entropy) || align__present(&args->collision);
+    union {
+        double f64[ALIGN__BLOCK];
+        float f32[ALIGN__BLOCK];
+    } spare;
+    for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK) {
+        struct align__part block = block_of(part, skip);
+        if ((head->exec.flags & ALIGN_FLAG_FINITE) != 0)
+            row->not_finite |= !all_finite(&block);
+        if (holds(&block, row->target)) {
+            struct align__part one = block_of(&block, row->target - block.first);
+            one.n = 1;
+            read_f64(head, &one, &row->z, &row->slope);
+        }
+        if (head->exact) {
+            read_f64(head, &block, spare.f64, NULL);
+            align__row_add_f64(&row->sums, head->kernels, spare.f64, block.n, block.first, wide);
+        } else {
+            const float *z = read_f32(head, &block, spare.f32);
+            align__row_add_f32(&row->sums, head->kernels, z, spare.f32, block.n, block.first, wide);
+        }
+    }
+}
+
+void align__head_weigh(const struct align__head *head, const struct align__head_row *row,
+                       const struct align__part *part)
+{
+    double z[ALIGN__BLOCK], slope[ALIGN__BLOCK];
+    double top = row->sums.top;
+    float *x = (float *)(void *)part->at;
+    if (row->sums.at < 0 || isnan(row->sums.sum)) {
+        align__head_fill(part->at, part->dtype, part->n, row->sums.sum);
+    } else if (!head->exact) {
+        float factor;
+        struct align__origin origin = align__terms_split(1, top, ALIGN__HEAD_BIAS, &factor);
+        head->kernels->terms(x, x, part->n, origin, factor);
+    } else {
+        for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK) {
+            struct align__part block = block_of(part, skip);
+            read_f64(head, &block, z, slope);
+            for (int64_t i = 0; i < block.n; i++)
+                z[i] = ldexp(exp(z[i] - top) * slope[i], ALIGN__HEAD_BIAS);
+            align__store_row(block.dtype, block.at, 1, z, block.n);
+        }
+    }
+    if (holds(part, row->target))
+        align__store(part->dtype,
+                     part->at + (row->target - part->first) * align_dtype_bytes(part->dtype), 0);
+}
+
+void align__head_fill(char *at, align_dtype dtype, int64_t n, double value)
+{
+    double block[256];
+    for (int i = 0; i < 256; i++)
+        block[i] = value;
+    for (int64_t i = 0; i < n; i += 256)
+        align__store_row(dtype, at + i * align_dtype_bytes(dtype), 1, block,
+                         n - i < 256 ? n - i : 256);
+}
+
+/* dz_v = p_v (a - dentropy (log p_v + H)) + c [v = t],  a = dlse - c,  c = dlogp of the row. */
+static void gradient_f64(const struct align__head *head, const struct align__head_row *row,
+                         const struct align__part *x, const struct align__part *g, bool adds)
+{
+    double z[ALIGN__BLOCK], slope[ALIGN__BLOCK];
+    read_f64(head, x, z, slope);
+    for (int64_t i = 0; i < x->n; i++) {
+        double logp = z[i] - row->lse, p = exp(logp);
+        double d = row->dlse - row->dlogp - row->dentropy * (logp + row->entropy);
+        z[i] = p == 0 ? 0 : p * d * slope[i];
+        if (x->first + i == row->target)
+            z[i] = row->dtarget * slope[i];
+    }
+    if (adds) {
+        double *old = slope;
+        align__load_row(old, g->dtype, g->at, 1, g->n);
+        for (int64_t i = 0; i < g->n; i++)
+            z[i] += old[i];
+    }
+    align__store_row(g->dtype, g->at, 1, z, g->n);
+}
+
+static void gradient_f32(const struct align__head *head, const struct align__head_row *row,
+                         const struct align__part *x, const struct align__part *g, bool adds)
+{
+    const struct align__kernels *kernels = head->kernels;
+    float spare[ALIGN__BLOCK], old[ALIGN__BLOCK], factor;
+    bool direct = g->dtype == ALIGN_F32 && !adds;
+    const float *z = read_f32(head, x, spare);
+    float *to = direct ? (float *)(void *)g->at : spare;
+    struct align__origin origin = align__terms_split(row->dlse - row->dlogp, row->lse, 0, &factor);
+    kernels->terms(to, z, x->n, origin, factor);
+    if (holds(x, row->target))
+        to[row->target - x->first] = (float)row->dtarget;
+    if (direct)
+        return;
+    if (adds) {
+        const float *before = read_f32(head, g, old);
+        for (int64_t i = 0; i < g->n; i++)
+            to[i] += before[i];
+    }
+    if (g->dtype == ALIGN_F32)
+        memcpy(g->at, to, (size_t)g->n * sizeof *to);
+    else if (g->dtype == ALIGN_BF16)
+        kernels->to_bf16((uint16_t *)(void *)g->at, to, g->n);
+    else
+        kernels->to_f16((uint16_t *)(void *)g->at, to, g->n);
+}
+
+void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
+                          const struct align__part *x, const struct align__part *g, bool adds)
+{
+    for (int64_t skip = 0; skip < x->n; skip += ALIGN__BLOCK) {
+        struct align__part from = block_of(x, skip), to = block_of(g, skip);
+        if (head->exact)
+            gradient_f64(head, row, &from, &to, adds);
+        else
+            gradient_f32(head, row, &from, &to, adds);
+    }
+}

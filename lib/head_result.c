@@ -1,0 +1,61 @@
+/* Numbers a row: what the forward writes, and what the backward begins with. */
+#include "head.h"
+
+#include <math.h>
+
+static void store(const struct align__head *head, const align_tensor *t, int64_t n, double x)
+{
+    if (align__present(t))
+        align__store(t->dtype, align__head_at(head, t, n), x);
+}
+
+void align__head_finish(const struct align__head *head, struct align__head_row *row)
+{
+    const align_head *args = &head->args;
+    struct align__row_result result = {0};
+    double hit = 0;
+    if (row->weight != 0) {
+        result = align__row_finish(&row->sums);
+        row->lse = result.lse;
+        row->logp = align__row_logp(&row->sums, &result, row->target, row->z);
+        hit = row->sums.at == row->target && !isnan(result.lse);
+    }
+    store(head, &args->token_logp, row->index, row->logp);
+    store(head, &args->lse, row->index, result.lse);
+    store(head, &args->entropy, row->index, result.entropy);
+    store(head, &args->collision, row->index, result.collision);
+    store(head, &args->hit, row->index, hit);
+}
+
+static double load(const struct align__head *head, const align_tensor *t, int64_t n)
+{
+    return align__present(t) ? align__head_load(head, t, n) : 0;
+}
+
+enum align__head_kind align__head_gradient_start(const struct align__head *head,
+                                                 struct align__head_row *row)
+{
+    const align_head *args = &head->args;
+    if (row->weight == 0)
+        return ALIGN__ROW_ZERO;
+    if (align__present(&args->dlogp))
+        row->dlogp = row->weight *
+                     align__load(args->dlogp.dtype, align__at(&args->dlogp, row->sequence, 0));
+    row->dlogp += load(head, &args->dtoken_logp, row->index);
+    if (align__present(&args->jhidden))
+        return row->dlogp == 0 ? ALIGN__ROW_ZERO : ALIGN__ROW_LIVE;
+    row->dentropy = load(head, &args->dentropy, row->index);
+    row->dlse = load(head, &args->dlse, row->index);
+    row->lse = load(head, &args->lse, row->index);
+    if ((row->dlogp == 0 && row->dentropy == 0 && row->dlse == 0) || row->lse == -INFINITY)
+        return ALIGN__ROW_ZERO;
+    if (!isfinite(row->lse) || !isfinite(row->dlse - row->dlogp) || !isfinite(row->dentropy))
+        return ALIGN__ROW_NAN;
+    if (align__present(&args->dentropy))
+        row->entropy = align__head_load(head, &args->entropy, row->index);
+    /* The target's own: -expm1(log p) is 1 - p without the rounding of p. */
+    double logp = load(head, &args->token_logp, row->index), p = exp(logp);
+    double surprise = p == 0 ? 0 : p * (logp + row->entropy);
+    row->dtarget = -row->dlogp * expm1(logp) + p * row->dlse - row->dentropy * surprise;
+    return ALIGN__ROW_LIVE;
+}
