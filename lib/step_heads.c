@@ -29,16 +29,13 @@ static const align_tensor *tensor_of(const align_head *head, const struct head_f
     return (const align_tensor *)(const void *)((const char *)head + field->offset);
 }
 
-/* A reference has no backward. */
+/* A reference has no backward, and so no flags: a head refuses them without their outputs. */
 static align_status check_unread(const struct align__step *step, const align_head *ref)
 {
     for (int i = 0; i < BACKWARD_ONLY; i++)
         if (align__present(tensor_of(ref, &backward_only[i])))
             return ALIGN__FAIL(&step->exec, FIELD_UNREAD, .owner = "align_step_args.ref",
                                .field = backward_only[i].name, .word = "a step");
-    if (ref->flags != 0)
-        return ALIGN__FAIL(&step->exec, FIELD_UNREAD, .owner = "align_step_args.ref",
-                           .field = "flags", .word = "a step");
     return ALIGN_E_NONE;
 }
 

@@ -164,7 +164,7 @@ START_TEST(nothing_is_written)
         {ref_scale, ALIGN_E_RANGE, "align_step_args.ref.scale", "scale = 0"},
         {ref_gradient, ALIGN_E_ARG, "align_step_args.ref.dlogp", "does not read"},
         {ref_flags, ALIGN_E_ARG, "align_step_args.ref.dlogits", "does not read"},
-        {ref_only_flags, ALIGN_E_ARG, "align_step_args.ref.flags", "flags is set"},
+        {ref_only_flags, ALIGN_E_ARG, "align_step_args.ref.dhidden", "is absent"},
         {ref_over_policy, ALIGN_E_LAYOUT, "align_step_args.ref.logp", "shares memory with"},
         {loss_shape, ALIGN_E_SHAPE, "align_step_args.losses[0].ref", "has size 4"},
         {loss_number, ALIGN_E_RANGE, "align_step_args.losses[1].scale", "scale = inf"},
