@@ -129,6 +129,27 @@ bool data_load(dataset *d, const char *path, data_kind kind, const tokenizer *t,
     return true;
 }
 
+void data_append(dataset *d, const token_list *prompt, const token_list *answers,
+                 const double *scores, int count)
+{
+    grow(&d->start, &d->start_room, d->groups + 2, sizeof *d->start);
+    d->start[d->groups] = d->count;
+    for (int i = 0; i < count; i++) {
+        sequence s = {.first = d->tokens.count, .prompt = (int)prompt->count};
+
+        s.length = s.prompt + (int)answers[i].count;
+        s.score = scores[i];
+        for (int64_t k = 0; k < prompt->count; k++)
+            token_push(&d->tokens, prompt->id[k]);
+        for (int64_t k = 0; k < answers[i].count; k++)
+            token_push(&d->tokens, answers[i].id[k]);
+        grow(&d->sequences, &d->room, d->count + 1, sizeof *d->sequences);
+        d->sequences[d->count++] = s;
+    }
+    data_set_labels(d->sequences + d->start[d->groups], count);
+    d->start[++d->groups] = d->count;
+}
+
 void data_free(dataset *d)
 {
     free(d->tokens.id);

@@ -44,6 +44,10 @@ typedef struct dataset {
 /* Reads a JSON array or one JSON object a line. An error names the line or element and the field. */
 bool data_load(dataset *d, const char *path, data_kind kind, const tokenizer *t, int context,
                problem *why);
+/* Adds a group made in memory, its tokens as they stand, to a dataset that is zero or has groups. The
+ * prompt begins with TOKEN_BEGIN. */
+void data_append(dataset *d, const token_list *prompt, const token_list *answers,
+                 const double *scores, int count);
 void data_free(dataset *d);
 void data_report(const dataset *d, const char *path, FILE *to);
 uint64_t data_checksum(const dataset *d); /* over everything that a log-probability depends on */

@@ -64,17 +64,17 @@ void model_create(model *m, const model_config *c)
 void model_randomize(model *m, uint64_t seed)
 {
     const model_config *c = &m->config;
-    const double residual = 0.02 / sqrt(2.0 * c->layers);
+    const double spread = 0.8 / sqrt(c->dim), residual = 1 / sqrt(2.0 * c->layers);
     const int64_t square = (int64_t)c->layers * c->dim * c->dim;
     const int64_t tall = (int64_t)c->layers * c->dim * c->hidden;
     rng r = {seed};
 
     for (int64_t i = 0; i < m->count; i++)
-        m->params[i] = (real)(0.02 * rng_normal(&r));
+        m->params[i] = (real)(spread * rng_normal(&r));
     for (int64_t i = 0; i < square; i++)
-        m->w.wo[i] *= (real)(residual / 0.02);
+        m->w.wo[i] *= (real)residual;
     for (int64_t i = 0; i < tall; i++)
-        m->w.w2[i] *= (real)(residual / 0.02);
+        m->w.w2[i] *= (real)residual;
     for (int64_t i = 0; i < (int64_t)c->layers * c->dim; i++)
         m->w.attention_norm[i] = m->w.ffn_norm[i] = 1;
     for (int i = 0; i < c->dim; i++)

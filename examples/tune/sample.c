@@ -174,36 +174,33 @@ static int choose(const real *logits, int vocab, const sampling *how, rng *r)
 }
 
 typedef struct writer {
-    token_list prompt;
+    const token_list *prompt;
+    token_list *written;
     rng random;
     int token; /* last one read or written */
     bool ended;
-    char *text;
-    int64_t count, room;
 } writer;
 
 /* Takes the row past position: on in its prompt, or on with a token drawn from its logits. */
-static void advance(writer *w, const real *logits, int position, int vocab, const tokenizer *t,
-                    const sampling *how)
+static void advance(writer *w, const real *logits, int position, int vocab, const sampling *how)
 {
     const int64_t next = position + 1;
-    int id;
 
-    if (next < w->prompt.count) {
-        w->token = w->prompt.id[next];
+    if (next < w->prompt->count) {
+        w->token = w->prompt->id[next];
         return;
     }
-    if (w->ended || next >= w->prompt.count + how->most) {
+    if (w->ended || next >= w->prompt->count + how->most) {
         w->ended = true;
         return;
     }
-    id = choose(logits, vocab, how, &w->random);
-    w->ended = id == TOKEN_BEGIN || id == TOKEN_END;
-    tokenizer_decode(t, w->token, id, &w->text, &w->count, &w->room);
-    w->token = id;
+    w->token = choose(logits, vocab, how, &w->random);
+    w->ended = w->token == TOKEN_BEGIN || w->token == TOKEN_END;
+    if (!w->ended)
+        token_push(w->written, w->token);
 }
 
-static void write_texts(decoder *d, const tokenizer *t, const sampling *how, writer *writers)
+static void write_tokens(decoder *d, const sampling *how, writer *writers)
 {
     const int vocab = d->m->config.vocab;
     int *token = take(d->rows, sizeof *token);
@@ -215,61 +212,70 @@ static void write_texts(decoder *d, const tokenizer *t, const sampling *how, wri
         decode(d, token, position);
         open = false;
         for (int row = 0; row < d->rows; row++) {
-            advance(&writers[row], d->logits + (int64_t)row * vocab, position, vocab, t, how);
+            advance(&writers[row], d->logits + (int64_t)row * vocab, position, vocab, how);
             open = open || !writers[row].ended;
         }
     }
     free(token);
 }
 
-/* Tokenizes the prompts; span is how many positions the longest text may take. */
-static bool prepare(writer *writers, const char *const *prompts, int rows, const model *m,
-                    const tokenizer *t, const sampling *how, int *span, problem *why)
+bool sample_tokens(const model *m, pool *p, const token_list *prompts, int rows,
+                   const sampling *how, token_list *written, problem *why)
 {
     const int context = m->config.context;
+    writer *writers = take(rows, sizeof *writers);
+    int64_t span = 0;
+    decoder d;
 
-    *span = 0;
     for (int row = 0; row < rows; row++) {
-        writer *w = &writers[row];
-        int64_t most;
+        const token_list *prompt = &prompts[row];
+        const int64_t end = prompt->count + how->most - 1;
 
-        token_push(&w->prompt, TOKEN_BEGIN);
-        tokenizer_encode(t, prompts[row], &w->prompt);
-        if (w->prompt.count > context)
+        if (prompt->count > context) {
+            free(writers);
             return refuse(why, "prompt %d: %lld tokens, expected at most the context of %d", row,
-                          (long long)w->prompt.count, context);
-        w->token = TOKEN_BEGIN;
-        w->random.state = how->seed ^ (uint64_t)row * UINT64_C(0xd1342543de82ef95);
-        w->text = take(1, 1);
-        w->room = 1;
-        most = w->prompt.count + how->most - 1;
-        most = most < context ? most : context;
-        *span = *span > most ? *span : (int)most;
+                          (long long)prompt->count, context);
+        }
+        writers[row] = (writer){.prompt = prompt, .written = &written[row], .token = prompt->id[0]};
+        writers[row].random.state = how->seed ^ (uint64_t)row * UINT64_C(0xd1342543de82ef95);
+        span = span > end ? span : end;
     }
+    decoder_create(&d, m, p, rows, (int)(span < context ? span : context));
+    write_tokens(&d, how, writers);
+    decoder_free(&d);
+    free(writers);
     return true;
+}
+
+char *tokens_text(const tokenizer *t, const token_list *tokens, int previous)
+{
+    char *text = take(1, 1);
+    int64_t count = 0, room = 1;
+
+    for (int64_t i = 0; i < tokens->count; i++) {
+        tokenizer_decode(t, previous, tokens->id[i], &text, &count, &room);
+        previous = tokens->id[i];
+    }
+    return text;
 }
 
 bool sample_texts(const model *m, pool *p, const tokenizer *t, const char *const *prompts, int rows,
                   const sampling *how, char **texts, problem *why)
 {
-    writer *writers = take(rows, sizeof *writers);
-    int span;
-    bool ok = prepare(writers, prompts, rows, m, t, how, &span, why);
+    token_list *lists = take(2 * rows, sizeof *lists), *written = lists + rows;
+    bool ok;
 
-    if (ok) {
-        decoder d;
-
-        decoder_create(&d, m, p, rows, span);
-        write_texts(&d, t, how, writers);
-        decoder_free(&d);
-    }
     for (int row = 0; row < rows; row++) {
-        free(writers[row].prompt.id);
-        if (ok)
-            texts[row] = writers[row].text;
-        else
-            free(writers[row].text);
+        token_push(&lists[row], TOKEN_BEGIN);
+        tokenizer_encode(t, prompts[row], &lists[row]);
     }
-    free(writers);
+    ok = sample_tokens(m, p, lists, rows, how, written, why);
+    for (int row = 0; row < rows; row++) {
+        if (ok)
+            texts[row] = tokens_text(t, &written[row], lists[row].id[lists[row].count - 1]);
+        free(lists[row].id);
+        free(written[row].id);
+    }
+    free(lists);
     return ok;
 }

@@ -13,9 +13,16 @@ typedef struct sampling {
     uint64_t seed;      /* row i draws from its own stream, whatever the other rows do */
 } sampling;
 
-/* texts[i], to be freed, continues prompts[i]; it ends where the model ends the text. Every prompt must
- * leave room in the context for one token. */
+/* written[i] takes the tokens that continue prompts[i]; they end where the model ends the text. Every
+ * prompt begins with TOKEN_BEGIN and must leave room in the context for one token. */
+bool sample_tokens(const model *m, pool *p, const token_list *prompts, int rows, const sampling *how,
+                   token_list *written, problem *why);
+
+/* texts[i], to be freed, continues prompts[i], in the same way. */
 bool sample_texts(const model *m, pool *p, const tokenizer *t, const char *const *prompts, int rows,
                   const sampling *how, char **texts, problem *why);
+
+/* The text of tokens that follow previous, to be freed. */
+char *tokens_text(const tokenizer *t, const token_list *tokens, int previous);
 
 #endif
