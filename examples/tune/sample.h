@@ -15,8 +15,8 @@ typedef struct sampling {
 
 /* written[i] takes the tokens that continue prompts[i]; they end where the model ends the text. Every
  * prompt begins with TOKEN_BEGIN and must leave room in the context for one token. */
-bool sample_tokens(const model *m, pool *p, const token_list *prompts, int rows, const sampling *how,
-                   token_list *written, problem *why);
+bool sample_tokens(const model *m, pool *p, const token_list *prompts, int rows,
+                   const sampling *how, token_list *written, problem *why);
 
 /* texts[i], to be freed, continues prompts[i], in the same way. */
 bool sample_texts(const model *m, pool *p, const tokenizer *t, const char *const *prompts, int rows,
