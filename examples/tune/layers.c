@@ -1,6 +1,7 @@
 #include "layers.h"
 
 #include <cblas.h>
+#include <string.h>
 #include <tgmath.h>
 
 enum { ROWS = 64 };
@@ -155,16 +156,18 @@ static void probabilities(const attention_run *r, real *p, const real *q, const 
     REAL_GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, t, t, r->size, scale, q, r->dim, k, r->kv, 0,
               p, t);
     for (int i = 0; i < t; i++, p += t) {
-        real most = p[0], sum = 0;
+        real most = p[0], sum = 0, share;
 
         for (int j = 1; j <= i; j++)
             most = p[j] > most ? p[j] : most;
+        for (int j = 0; j <= i; j++) {
+            p[j] = exp(p[j] - most);
+            sum += p[j];
+        }
+        share = 1 / sum;
         for (int j = 0; j <= i; j++)
-            sum += p[j] = exp(p[j] - most);
-        for (int j = 0; j <= i; j++)
-            p[j] /= sum;
-        for (int j = i + 1; j < t; j++)
-            p[j] = 0;
+            p[j] *= share;
+        memset(p + i + 1, 0, (size_t)(t - 1 - i) * sizeof *p);
     }
 }
 
