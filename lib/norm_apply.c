@@ -6,7 +6,7 @@
 /* y = (x - center) * slope + bias, or one of the answers where there is no formula. */
 struct map {
     int32_t answer; /* ALIGN_NORM_AS_FORMULA: the line below */
-    double center, center_rest, divisor, gain, bias;
+    double center, center_rest, divisor, back, gain, bias; /* back: added after the division */
     double clip_low, clip_high;
     bool clips, zero_nan;
 };
@@ -14,10 +14,10 @@ struct map {
 /* What the batch form needs for the gradient through its statistics. */
 struct batch {
     struct align__moments moments;
-    bool by_mean, by_deviation, by_range; /* which statistics y depends on */
-    double spread, slope, ddof;           /* s, and d D / d s */
-    double sum_g, sum_gz;                 /* over live rewards: g, and g (x - center) / D */
-    int64_t n_least, n_most;              /* how many share the extremes */
+    bool by_mean, by_deviation, by_range, keeps_mean; /* how y depends on the statistics */
+    double spread, slope, ddof;                       /* s, and d D / d s */
+    double sum_g, sum_gz;    /* over live rewards: g, and g (x - center) / D */
+    int64_t n_least, n_most; /* how many share the extremes */
 };
 
 struct work {
@@ -64,7 +64,8 @@ static align_status no_answer(const align_exec *exec, const align_norm_params *p
 static align_status make_map(const align_exec *exec, const align_norm_params *p,
                              const struct align__moments *m, struct map *map, struct batch *batch)
 {
-    bool deviates = p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_SCALE;
+    bool rescales = p->kind == ALIGN_NORM_RESCALE;
+    bool deviates = p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_SCALE || rescales;
     bool minmax = p->kind == ALIGN_NORM_MINMAX;
     bool few = m->count == 0 || (deviates && (m->count < 2 || m->weight <= p->ddof));
     double spread = minmax ? m->most - m->least : sqrt(m->variance);
@@ -78,7 +79,7 @@ static align_status make_map(const align_exec *exec, const align_norm_params *p,
         divisor = align__norm_divisor(p, unit ? 1 : spread, &slope);
     if (spread == 0)
         slope = 0;
-    bool mean = !unit && (p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_CENTER);
+    bool mean = !unit && p->kind != ALIGN_NORM_SCALE && !minmax;
     *map = (struct map){
         .answer = answer == ALIGN_NORM_AS_CENTER || unit ? ALIGN_NORM_AS_FORMULA : answer,
         .center = minmax && !unit ? m->least
@@ -86,6 +87,7 @@ static align_status make_map(const align_exec *exec, const align_norm_params *p,
                                   : 0,
         .center_rest = mean ? m->mean_rest : 0,
         .divisor = divisor,
+        .back = rescales && mean ? m->mean + m->mean_rest : 0,
         .gain = p->gain,
         .bias = p->bias,
         .clip_low = p->clip_low,
@@ -96,6 +98,7 @@ static align_status make_map(const align_exec *exec, const align_norm_params *p,
     bool moves = map->answer == ALIGN_NORM_AS_FORMULA;
     *batch = (struct batch){.moments = *m, .spread = spread, .slope = slope, .ddof = p->ddof};
     batch->by_mean = moves && mean;
+    batch->keeps_mean = rescales;
     batch->by_range = moves && minmax && !unit;
     batch->by_deviation = moves && deviates && slope != 0;
     return ALIGN_E_NONE;
@@ -112,7 +115,7 @@ static double map_value(const struct map *map, double x, double *dy)
     switch (map->answer) {
     case ALIGN_NORM_AS_FORMULA:
         *dy = map->gain / map->divisor;
-        return centred(map, x) / map->divisor * map->gain + map->bias;
+        return (centred(map, x) / map->divisor + map->back) * map->gain + map->bias;
     case ALIGN_NORM_AS_KEEP:
         *dy = 1;
         return x;
@@ -192,7 +195,7 @@ static double through_statistics(const struct work *work, double x, double w)
     const struct align__moments *m = &b->moments;
     double back = 0, widen = b->slope * b->sum_gz;
     if (b->by_mean)
-        back -= w / m->weight * b->sum_g;
+        back -= w / m->weight * b->sum_g * (b->keeps_mean ? 1 - work->map.divisor : 1);
     if (b->by_deviation)
         back -= w * (x - m->mean - m->mean_rest) / (b->spread * (m->weight - b->ddof)) * widen;
     if (b->by_range && x == m->least)
@@ -325,7 +328,7 @@ align_status align_norm_apply(const align_exec *user_exec, const align_norm *sta
     status = align__norm_collect(&exec, &seen, &args);
     if (status != ALIGN_E_NONE)
         return status;
-    if (params.kind >= ALIGN_NORM_AFFINE)
+    if (params.kind >= ALIGN_NORM_AFFINE && params.kind <= ALIGN_NORM_QUANTILE)
         return align__norm_curve(&exec, &params, &args);
     align__norm_moments(state != NULL ? &local : &seen, &moments);
     status = make_map(&exec, &params, &moments, &work.map, &work.batch);

@@ -52,6 +52,7 @@ static const struct kind_row kinds[] = {
     ROW(LENGTH_CENTER, FEW, GROUP, 0, 0, ZERO, ZERO),
     ROW(NONZERO, FEW, GROUP, 0, 0, ZERO, ZERO),
     ROW(BEST, SPREAD | DDOF, GROUP, 1e-6, 1, ZERO, ZERO),
+    ROW(RESCALE, SPREAD | DDOF, STATE | BATCH, 1e-8, 1, KEEP, KEEP),
 #undef ROW
 };
 

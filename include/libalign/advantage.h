@@ -158,4 +158,84 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_lagrange_update(const align_exec *
                                                               align_lagrange *lagrange,
                                                               double cost);
 
+/* ---- the order of steps ------------------------------------------------------------------------ */
+
+/* Steps of a pipeline. First scores, one a sequence; DENSE turns them into token rewards, which ADVANTAGE
+ * turns into advantages; BROADCAST goes there directly. */
+enum {
+    ALIGN_PIPELINE_OVERLONG =
+        1, /* score -= factor min(max(tokens - (limit - buffer), 0), buffer) / buffer */
+    ALIGN_PIPELINE_CLIP = 2,          /* score to [clip_low, clip_high] */
+    ALIGN_PIPELINE_SCORE_KL = 3,      /* score -= beta * sum of kl_t */
+    ALIGN_PIPELINE_GROUP = 4,         /* scores normalised within their groups */
+    ALIGN_PIPELINE_DENSE = 5,         /* r_t = [t = T] score - beta kl_t */
+    ALIGN_PIPELINE_WHITEN_REWARD = 6, /* r_t normalised over all counted tokens */
+    ALIGN_PIPELINE_ADVANTAGE = 7,     /* A_t of r_t */
+    ALIGN_PIPELINE_BROADCAST = 8,     /* A_t = score at every counted token */
+    ALIGN_PIPELINE_WHITEN = 9         /* A_t normalised over all counted tokens; targets stay */
+};
+
+/* Which steps in which order, with their parameters. A parameter that no step reads must be 0 or NULL. */
+typedef struct align_pipeline {
+    size_t size;
+    int32_t step[12];           /* the first 0 ends it */
+    double overlong_limit;      /* tokens; above 0 */
+    double overlong_buffer;     /* tokens; above 0, at most the limit */
+    double overlong_factor;     /* finite, 0 or more */
+    double clip_low, clip_high; /* both 0: no clip */
+    double beta;                /* finite, 0 or more */
+    int32_t kl_kind;            /* ALIGN_DENSE_KL_...; NONE: DENSE has no KL */
+    int32_t advantage;          /* ALIGN_ADVANTAGE_...; gamma, lambda, n as there */
+    double gamma, lambda;
+    int64_t n;
+    const align_norm_params *group;         /* GROUP: as align_norm_groups, one reward model */
+    const align_norm_params *group_then;    /* GROUP: may be NULL */
+    const align_norm_params *whiten_reward; /* WHITEN_REWARD: as align_norm_apply */
+    const align_norm_params *whiten;        /* WHITEN */
+} align_pipeline;
+
+/* The inputs that the steps read, and no others; the outputs are also where the steps keep their results. None
+ * of the parameters may REFUSE (norm.h), so that nothing fails after the first write. */
+typedef struct align_pipeline_args {
+    size_t size;
+    const align_pipeline *pipeline;
+    align_tensor score;                /* [B] F32, F64, F16 or BF16 */
+    int64_t group_size;                /* GROUP: B is a multiple; or 0 and: */
+    align_tensor group_offsets;        /* [G+1] I64 */
+    align_tensor mask, offsets;        /* tokens; [B+1] */
+    align_tensor logp, ref;            /* tokens: with a kl_kind */
+    align_tensor value;                /* tokens: ADVANTAGE */
+    align_tensor truncated, bootstrap; /* [B]: ADVANTAGE */
+    align_tensor shaped; /* out, [B] F32 or F64: the scores after their last step; always needed */
+    align_tensor
+        sequence_kl; /* out, [B] F32 or F64: needed by SCORE_KL; else with a kl_kind, if wanted */
+    align_tensor reward;    /* out, tokens: needed by DENSE */
+    align_tensor advantage; /* out, tokens: always needed */
+    align_tensor target;    /* out, tokens: ADVANTAGE, if wanted */
+} align_pipeline_args;
+
+ALIGN_API void align_pipeline_init(align_pipeline *pipeline, size_t size);
+ALIGN_API void align_pipeline_args_init(align_pipeline_args *args, size_t size);
+
+ALIGN_API ALIGN_MUST_CHECK align_status align_pipeline_eval(const align_exec *exec,
+                                                            const align_pipeline_args *args);
+
+/* The pipeline of a trainer. pipeline->size and params[0..2].size must be set; the pipeline then points into
+ * params, which must live as long. ARG for a name that does not exist. Names, with the steps:
+ *     trl_ppo                      DENSE(k1, .05) ADVANTAGE(GAE 1 .95) WHITEN
+ *     trl_grpo                     GROUP BROADCAST
+ *     trl_rloo                     CLIP(none) SCORE_KL(k1, .05) GROUP BROADCAST
+ *     verl_ppo                     DENSE ADVANTAGE(GAE 1 1) WHITEN
+ *     verl_grpo                    GROUP BROADCAST
+ *     verl_reinforce_plus_plus     DENSE ADVANTAGE(RETURN 1) WHITEN
+ *     openrlhf_ppo                 CLIP(10) DENSE(k1, .01) ADVANTAGE(GAE 1 1) WHITEN
+ *     openrlhf_rloo, openrlhf_reinforce_baseline
+ *                                  GROUP CLIP(10) DENSE(k1, .01) ADVANTAGE(RETURN 1) WHITEN
+ *     nemo_rl_grpo                 GROUP BROADCAST
+ *     deepspeed_chat               CLIP(5) DENSE(k1, .1) ADVANTAGE(GAE 1 .95)
+ * The numbers are the trainers' defaults: change them in *pipeline. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_pipeline_preset_get(const char *name,
+                                                                  align_pipeline *pipeline,
+                                                                  align_norm_params params[3]);
+
 #endif

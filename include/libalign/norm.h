@@ -22,8 +22,9 @@
 
 /* ---- parameters ----------------------------------------------------------------------------- */
 
-/* The kinds. Values are never renumbered. A running state has the first four; align_norm_apply without
- * a state the first thirteen; align_norm_groups all of them, within each group. */
+/* The kinds. Values are never renumbered. A running state has the first four and RESCALE;
+ * align_norm_apply without a state the first thirteen and RESCALE; align_norm_groups, within each group,
+ * all but AFFINE, QUANTILE and RESCALE. */
 enum {
     ALIGN_NORM_ZSCORE = 1, /* center: mean; spread s: standard deviation */
     ALIGN_NORM_CENTER = 2, /* center: mean; D = 1 */
@@ -44,14 +45,16 @@ enum {
     ALIGN_NORM_QUANTILE = 13,    /* (samples below x + half of those equal to it) / samples */
 
     /* Groups only. mu, s: mean and deviation of the group; others: the group without this reward. */
-    ALIGN_NORM_LEAVE_OUT = 14, /* x - mean of others: RLOO; few: 1 value */
-    ALIGN_NORM_LEAVE_OUT_ZSCORE =
-        15, /* (x - mean of others) / D of others; equal: others have no spread */
-    ALIGN_NORM_BATCH_SCALE = 16, /* (x - mu) / D of all rewards of the call, about their one mean */
-    ALIGN_NORM_MEAN_RATIO = 17,  /* (x - mu) / (D of |mu|, with the sign of mu); equal: mu = 0 */
-    ALIGN_NORM_LENGTH_CENTER = 18, /* x - sum(length x) / sum(length): OPO */
+    ALIGN_NORM_LEAVE_OUT = 14,        /* x - mean of others: RLOO; few: 1 value */
+    ALIGN_NORM_LEAVE_OUT_ZSCORE = 15, /* the same over D of others; equal: others have no spread */
+    ALIGN_NORM_BATCH_SCALE = 16,      /* (x - mu) / D of all rewards of the call about their mean */
+    ALIGN_NORM_MEAN_RATIO = 17,       /* (x - mu) / D of |mu|, with the sign of mu; equal: mu = 0 */
+    ALIGN_NORM_LENGTH_CENTER = 18,    /* x - sum(length x) / sum(length): OPO */
     ALIGN_NORM_NONZERO = 19, /* (x - mu) * rewards of the call / those not 0: GPG; few: 1 value */
-    ALIGN_NORM_BEST = 20     /* the first greatest: (x - next) / D of s; the others 0: pass@k */
+    ALIGN_NORM_BEST = 20,    /* the first greatest: (x - next) / D of s; the others 0: pass@k */
+
+    /* A state or a batch: whitening that keeps the mean. */
+    ALIGN_NORM_RESCALE = 21 /* (x - mean) / D + mean, D of the standard deviation */
 };
 
 /* How D is made from the spread s and eps. With eps 0 all are s. */
@@ -99,9 +102,9 @@ typedef struct align_norm_params {
     double gain;      /* finite; 1 */
     double bias;      /* finite; 0 */
     int32_t nan;      /* ALIGN_NORM_NAN_KEEP */
-    int32_t few;      /* ALIGN_NORM_AS_ZERO; SCALE: AS_KEEP */
+    int32_t few;      /* ALIGN_NORM_AS_ZERO; SCALE, RESCALE: AS_KEEP */
     int32_t
-        equal; /* ALIGN_NORM_AS_ZERO; SCALE: AS_KEEP; MINMAX: AS_HALF; LEAVE_OUT_ZSCORE: AS_CENTER */
+        equal; /* ALIGN_NORM_AS_ZERO; SCALE, RESCALE: AS_KEEP; MINMAX: AS_HALF; LEAVE_OUT_ZSCORE: AS_CENTER */
     int32_t reserved; /* 0 */
     double steepness; /* finite; 1. SIGMOID, LOG_SIGMOID and TANH */
 } align_norm_params;
@@ -217,7 +220,7 @@ typedef struct align_norm_groups_args {
     const align_norm_params *params; /* within a group; NULL: those of ZSCORE */
     const align_norm_params
         *then;            /* over all results of the call as one batch, as align_norm_apply does
-                                        (after rounding to the dtype of out): one of the first four kinds,
+                                        (after rounding to the dtype of out): a kind that a running state has,
                                         without AS_REFUSE and NAN_REFUSE. NULL: nothing */
     align_tensor reward;  /* [G,K] or, with offsets, [S]; with C reward models one more axis of C */
     align_tensor offsets; /* [G+1] I64, from 0 to S, never falling: group g has rewards

@@ -141,6 +141,49 @@ START_TEST(rewards_of_ten_thousand)
 }
 END_TEST
 
+/* trl's masked_whiten with and without the mean, verl's, and OpenRLHF's over all ranks. */
+START_TEST(whitening_under_a_mask)
+{
+    static const struct {
+        int32_t kind, form;
+        double ddof, y[5];
+    } cases[] = {
+        {ALIGN_NORM_ZSCORE,
+         ALIGN_NORM_EPS_SQRT,
+         1,
+         {-.478091443597, -.239045721799, 0, 1.673320052590, -.956182887194}},
+        {ALIGN_NORM_RESCALE,
+         ALIGN_NORM_EPS_SQRT,
+         1,
+         {2.521908556403, 2.760954278201, 3, 4.673320052590, 2.043817112806}},
+        {ALIGN_NORM_ZSCORE,
+         ALIGN_NORM_EPS_MAX_SQRT,
+         0,
+         {-.534522483825, -.267261241912, 0, 1.870828693387, -1.069044967650}},
+    };
+    const int place[5] = {0, 1, 2, 4, 5};
+    float x[8] = {1, 2, 3, 4, 10, -1, 7, 0};
+    uint8_t mask[8] = {1, 1, 1, 0, 1, 1, 0, 0};
+    double y[8];
+    for (int c = 0; c < 3; c++) {
+        align_norm_params p;
+        align_norm_args args;
+        ck_assert_int_eq(align_norm_params_init(&p, sizeof p, cases[c].kind), 0);
+        p.eps_form = cases[c].form;
+        p.ddof = cases[c].ddof;
+        align_norm_args_init(&args, sizeof args);
+        args.params = &p;
+        args.reward = align_2d(x, ALIGN_F32, 2, 4);
+        args.mask = align_2d(mask, ALIGN_BOOL, 2, 4);
+        args.out = align_2d(y, ALIGN_F64, 2, 4);
+        ck_assert_int_eq(align_norm_apply(NULL, NULL, &args), 0);
+        for (int i = 0; i < 5; i++)
+            ck_assert_double_eq_tol(y[place[i]], cases[c].y[i], tolerance);
+        ck_assert(y[3] == 0 && y[6] == 0 && y[7] == 0);
+    }
+}
+END_TEST
+
 static void apply_curve(int32_t kind, const double *refs, int n_refs, double *y, double *dx)
 {
     double x[4] = {-1, 0, .5, 3}, g[4] = {1, 1, 1, 1};
@@ -198,5 +241,5 @@ START_TEST(affine_of_reward_models)
 END_TEST
 
 SUITE_MAIN("norm golden", trainers_on_eight_rewards, gdpo_tells_groups_apart,
-           other_estimators_of_verl, singletons, rewards_of_ten_thousand, par_and_lsc,
-           affine_of_reward_models)
+           other_estimators_of_verl, singletons, rewards_of_ten_thousand, whitening_under_a_mask,
+           par_and_lsc, affine_of_reward_models)

@@ -63,7 +63,8 @@ void ref_norm_batch(const align_norm_params *p, const double *x, const double *w
     for (int i = 0; i < n; i++)
         if (weight_of(w, i) != 0 && isfinite(x[i]))
             square += weight_of(w, i) * (x[i] - mean) * (x[i] - mean);
-    bool std = p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_SCALE;
+    bool keeps = p->kind == ALIGN_NORM_RESCALE;
+    bool std = p->kind == ALIGN_NORM_ZSCORE || p->kind == ALIGN_NORM_SCALE || keeps;
     bool range = p->kind == ALIGN_NORM_MINMAX;
     bool few = count == 0 || (std && (count == 1 || total <= p->ddof));
     long double s = few ? 0 : range ? high - low : sqrtl(square / (total - p->ddof));
@@ -78,9 +79,9 @@ void ref_norm_batch(const align_norm_params *p, const double *x, const double *w
         }
         if (as == ALIGN_NORM_AS_FORMULA) {
             long double d = p->kind == ALIGN_NORM_CENTER ? 1 : widened(p, s);
-            y[i] = (double)((x[i] - center) / d * p->gain + p->bias);
+            y[i] = (double)(((x[i] - center) / d + (keeps ? mean : 0)) * p->gain + p->bias);
         } else {
-            y[i] = answer(as, x[i], center);
+            y[i] = answer(as, x[i], keeps ? 0 : center);
             if (as == ALIGN_NORM_AS_CENTER)
                 y[i] = y[i] * p->gain + p->bias;
         }
