@@ -225,7 +225,7 @@ enum {
     EACH = ALIGN_NORM_GROUPS_EACH
 };
 
-/* Reference: bradley_terry_and_rewards.md, table B1 and what stands below it. A constant group is 0/eps
+/* Read in the trainers' sources at the commits that tests/golden/norm.c names. A constant group is 0/eps
  * by all of these formulas, which is ZERO without their rounding. */
 static const struct preset_row presets[] = {
     {"trl", "grpo", ALIGN_NORM_ZSCORE, ADD, 1e-4, 1, ZERO, ZERO, NAN_0, 0, 0, NONE, 0},

@@ -14,6 +14,9 @@ struct call {
     align_advantage_args advantage;
     align_dense_args dense;
     align_dense_source sources[2];
+    align_pipeline plan;
+    align_pipeline_args pipeline;
+    align_norm_params group, whiten;
     align_kl_controller controller;
     align_lagrange lagrange;
     double kl;
@@ -64,6 +67,38 @@ static void make_dense(struct call *c)
     d->sequence_kl = align_1d(c->sequence_kl, ALIGN_F64, B);
 }
 
+static void make_pipeline(struct call *c)
+{
+    align_pipeline *p = &c->plan;
+    align_pipeline_args *a = &c->pipeline;
+    ck_assert_int_eq(align_norm_params_init(&c->group, sizeof c->group, ALIGN_NORM_ZSCORE), 0);
+    ck_assert_int_eq(align_norm_params_init(&c->whiten, sizeof c->whiten, ALIGN_NORM_ZSCORE), 0);
+    align_pipeline_init(p, sizeof *p);
+    p->step[0] = ALIGN_PIPELINE_GROUP;
+    p->step[1] = ALIGN_PIPELINE_DENSE;
+    p->step[2] = ALIGN_PIPELINE_ADVANTAGE;
+    p->step[3] = ALIGN_PIPELINE_WHITEN;
+    p->group = &c->group;
+    p->whiten = &c->whiten;
+    p->kl_kind = ALIGN_DENSE_KL_K1;
+    p->advantage = ALIGN_ADVANTAGE_GAE;
+    align_pipeline_args_init(a, sizeof *a);
+    a->pipeline = p;
+    a->score = align_1d(c->cost, ALIGN_F32, B);
+    a->group_size = 2;
+    a->mask = align_2d(c->mask, ALIGN_F32, B, T);
+    a->logp = align_2d(c->logp, ALIGN_F32, B, T);
+    a->ref = align_2d(c->ref, ALIGN_F32, B, T);
+    a->value = align_2d(c->value, ALIGN_F32, B, T);
+    a->truncated = align_1d(c->truncated, ALIGN_BOOL, B);
+    a->bootstrap = align_1d(c->bootstrap, ALIGN_F32, B);
+    a->shaped = align_1d(c->score, ALIGN_F32, B);
+    a->sequence_kl = align_1d(c->sequence_kl, ALIGN_F64, B);
+    a->reward = align_2d(c->reward, ALIGN_F32, B, T);
+    a->advantage = align_2d(c->out, ALIGN_F32, B, T);
+    a->target = align_2d(c->target, ALIGN_F32, B, T);
+}
+
 static void make_good(struct call *c)
 {
     memset(c, 0, sizeof *c);
@@ -75,6 +110,7 @@ static void make_good(struct call *c)
     c->offsets[1] = c->offsets[2] = T;
     make_advantage(c);
     make_dense(c);
+    make_pipeline(c);
     align_kl_controller_init(&c->controller, sizeof c->controller);
     align_lagrange_init(&c->lagrange, sizeof c->lagrange);
     c->kl = 1;
@@ -92,6 +128,11 @@ static align_status call_advantage(struct call *c)
 static align_status call_dense(struct call *c)
 {
     return align_dense_eval(&c->exec, &c->dense);
+}
+
+static align_status call_pipeline(struct call *c)
+{
+    return align_pipeline_eval(&c->exec, &c->pipeline);
 }
 
 static align_status call_controller(struct call *c)
@@ -187,6 +228,46 @@ SPOIL(rate_nan, c->lagrange.rate = NAN)
 SPOIL(bound_inf, c->lagrange.bound = INFINITY)
 SPOIL(l_reserved, c->lagrange.reserved = 1)
 SPOIL(l_size, c->lagrange.size = 8)
+SPOIL(step_99, c->plan.step[1] = 99)
+SPOIL(step_early, c->plan.step[0] = ALIGN_PIPELINE_WHITEN)
+SPOIL(step_end, c->plan.step[2] = 0)
+SPOIL(plan_null, c->pipeline.pipeline = NULL)
+SPOIL(plan_size, c->plan.size = 8)
+SPOIL(p_size, c->pipeline.size = 8)
+SPOIL(plan_overlong, c->plan.overlong_limit = 5)
+SPOIL(plan_no_limit, memmove(c->plan.step + 1, c->plan.step, 4 * sizeof(int32_t));
+      c->plan.step[0] = ALIGN_PIPELINE_OVERLONG)
+SPOIL(plan_buffer, plan_no_limit(c); c->plan.overlong_limit = 4; c->plan.overlong_buffer = 5)
+SPOIL(plan_clip, memmove(c->plan.step + 1, c->plan.step, 4 * sizeof(int32_t));
+      c->plan.step[0] = ALIGN_PIPELINE_CLIP; c->plan.clip_high = -1)
+SPOIL(plan_clip_unread, c->plan.clip_high = 1)
+SPOIL(plan_kl, c->plan.kl_kind = 9)
+SPOIL(plan_beta, c->plan.beta = -1)
+SPOIL(plan_gamma, c->plan.gamma = 1.5)
+SPOIL(plan_n, c->plan.n = 3)
+SPOIL(plan_advantage, c->plan.advantage = 9; c->plan.lambda = 0)
+SPOIL(plan_no_group, c->plan.group = NULL)
+SPOIL(plan_no_whiten, c->plan.whiten = NULL)
+SPOIL(plan_whiten_reward, c->plan.whiten_reward = &c->whiten)
+SPOIL(plan_refuses, c->group.few = ALIGN_NORM_AS_REFUSE)
+SPOIL(plan_lengths,
+      ck_assert_int_eq(align_norm_params_init(&c->group, sizeof c->group, ALIGN_NORM_LENGTH_CENTER),
+                       0))
+SPOIL(plan_whiten_kind,
+      ck_assert_int_eq(align_norm_params_init(&c->whiten, sizeof c->whiten, ALIGN_NORM_RANK), 0))
+SPOIL(p_no_score, c->pipeline.score.ndim = 0)
+SPOIL(p_no_shaped, c->pipeline.shaped.ndim = 0)
+SPOIL(p_no_logp, c->pipeline.logp.ndim = 0)
+SPOIL(p_no_reward, c->pipeline.reward.ndim = 0)
+SPOIL(p_no_value, c->pipeline.value.ndim = 0)
+SPOIL(p_no_bootstrap, c->pipeline.bootstrap.ndim = 0)
+SPOIL(p_group_3, c->pipeline.group_size = 3)
+SPOIL(p_group_below, c->pipeline.group_size = -2)
+SPOIL(p_group_both, c->pipeline.group_offsets = align_1d(c->offsets, ALIGN_I64, B + 1))
+SPOIL(p_group_offsets, p_group_both(c); c->pipeline.group_size = 0)
+SPOIL(p_over, c->pipeline.target.data = c->value)
+SPOIL(p_finite, c->exec.flags = ALIGN_FLAG_FINITE; c->value[1][1] = NAN)
+SPOIL(p_mask, c->mask[0][0] = 2)
 
 static const struct row {
     void (*spoil)(struct call *);
@@ -264,6 +345,41 @@ static const struct row {
     {logp_nan, call_dense, ALIGN_E_RANGE, "align_dense_args.logp", 2, {1, 2}, -INFINITY},
     {cost_nan, call_dense, ALIGN_E_RANGE, "align_dense_args.cost", 1, {0}, NAN},
     {d_size, call_dense, ALIGN_E_VERSION, "align_dense_args.size", 0, {0}, 8},
+    {step_99, call_pipeline, ALIGN_E_ARG, "align_pipeline.step", 1, {1}, 99},
+    {step_early, call_pipeline, ALIGN_E_ARG, "align_pipeline.step", 1, {0}, 9},
+    {step_end, call_pipeline, ALIGN_E_ARG, "align_pipeline.step", 1, {2}, 0},
+    {plan_null, call_pipeline, ALIGN_E_ARG, "align_pipeline", 0, {0}, 0},
+    {plan_size, call_pipeline, ALIGN_E_VERSION, "align_pipeline.size", 0, {0}, 8},
+    {p_size, call_pipeline, ALIGN_E_VERSION, "align_pipeline_args.size", 0, {0}, 8},
+    {plan_overlong, call_pipeline, ALIGN_E_ARG, "align_pipeline.overlong_limit", 0, {0}, 0},
+    {plan_no_limit, call_pipeline, ALIGN_E_ARG, "align_pipeline.overlong_limit", 0, {0}, 0},
+    {plan_buffer, call_pipeline, ALIGN_E_RANGE, "align_pipeline.overlong_buffer", 0, {0}, 5},
+    {plan_clip, call_pipeline, ALIGN_E_RANGE, "align_pipeline.clip_high", 0, {0}, -1},
+    {plan_clip_unread, call_pipeline, ALIGN_E_ARG, "align_pipeline.clip_high", 0, {0}, 0},
+    {plan_kl, call_pipeline, ALIGN_E_RANGE, "align_pipeline.kl_kind", 0, {0}, 9},
+    {plan_beta, call_pipeline, ALIGN_E_RANGE, "align_pipeline.beta", 0, {0}, -1},
+    {plan_gamma, call_pipeline, ALIGN_E_RANGE, "align_pipeline.gamma", 0, {0}, 1.5},
+    {plan_n, call_pipeline, ALIGN_E_ARG, "align_pipeline.n", 0, {0}, 0},
+    {plan_advantage, call_pipeline, ALIGN_E_RANGE, "align_pipeline.advantage", 0, {0}, 9},
+    {plan_no_group, call_pipeline, ALIGN_E_ARG, "align_pipeline.group", 0, {0}, 0},
+    {plan_no_whiten, call_pipeline, ALIGN_E_ARG, "align_pipeline.whiten", 0, {0}, 0},
+    {plan_whiten_reward, call_pipeline, ALIGN_E_ARG, "align_pipeline.whiten_reward", 0, {0}, 0},
+    {plan_refuses, call_pipeline, ALIGN_E_ARG, "align_pipeline.group", 0, {0}, 1},
+    {plan_lengths, call_pipeline, ALIGN_E_ARG, "align_pipeline.group", 0, {0}, 18},
+    {plan_whiten_kind, call_pipeline, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 10},
+    {p_no_score, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.score", 0, {0}, 0},
+    {p_no_shaped, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.shaped", 0, {0}, 0},
+    {p_no_logp, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.logp", 0, {0}, 0},
+    {p_no_reward, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.reward", 0, {0}, 0},
+    {p_no_value, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.value", 0, {0}, 0},
+    {p_no_bootstrap, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.bootstrap", 0, {0}, 0},
+    {p_group_3, call_pipeline, ALIGN_E_RANGE, "align_pipeline_args.group_size", 0, {0}, 3},
+    {p_group_below, call_pipeline, ALIGN_E_RANGE, "align_pipeline_args.group_size", 0, {0}, -2},
+    {p_group_both, call_pipeline, ALIGN_E_ARG, "align_pipeline_args.group_size", 0, {0}, 0},
+    {p_group_offsets, call_pipeline, ALIGN_E_RANGE, "align_pipeline_args.group_offsets", 1, {1}, T},
+    {p_over, call_pipeline, ALIGN_E_LAYOUT, "align_pipeline_args.target", 0, {0}, 0},
+    {p_finite, call_pipeline, ALIGN_E_RANGE, "align_pipeline_args.value", 2, {1, 1}, NAN},
+    {p_mask, call_pipeline, ALIGN_E_RANGE, "align_pipeline_args.mask", 2, {0, 0}, 2},
     {beta_nan, call_controller, ALIGN_E_RANGE, "align_kl_controller.beta", 0, {0}, NAN},
     {target_0, call_controller, ALIGN_E_RANGE, "align_kl_controller.target", 0, {0}, 0},
     {horizon_below, call_controller, ALIGN_E_RANGE, "align_kl_controller.horizon", 0, {0}, -1},
@@ -307,6 +423,8 @@ START_TEST(every_row_of_the_area_is_reached)
         make_good(&c);
         ck_assert_int_eq(align_advantage_eval(NULL, &c.advantage), 0);
         ck_assert_int_eq(align_dense_eval(NULL, &c.dense), 0);
+        ck_assert_int_eq(align_pipeline_eval(NULL, &c.pipeline), 0);
+        make_good(&c);
         rows[i].spoil(&c);
         expect(&c, &rows[i]);
     }
@@ -335,19 +453,26 @@ START_TEST(sources_are_of_one_size)
 END_TEST
 
 /* What holds for every tensor, tried on each of them. */
+enum call_kind { IN_ADVANTAGE, IN_DENSE, IN_PIPELINE };
+
 struct field {
     const char *name;
     size_t offset;
-    bool dense, output, index;
+    enum call_kind kind;
+    bool output;
 };
 
 #define ADVANTAGE(name, output)                                                                    \
     {                                                                                              \
-        "align_advantage_args." #name, offsetof(align_advantage_args, name), false, output, false  \
+        "align_advantage_args." #name, offsetof(align_advantage_args, name), IN_ADVANTAGE, output  \
     }
 #define DENSE(name, output)                                                                        \
     {                                                                                              \
-        "align_dense_args." #name, offsetof(align_dense_args, name), true, output, false           \
+        "align_dense_args." #name, offsetof(align_dense_args, name), IN_DENSE, output              \
+    }
+#define PIPELINE(name, output)                                                                     \
+    {                                                                                              \
+        "align_pipeline_args." #name, offsetof(align_pipeline_args, name), IN_PIPELINE, output     \
     }
 
 static const struct field fields[] = {
@@ -355,7 +480,11 @@ static const struct field fields[] = {
     ADVANTAGE(truncated, false), ADVANTAGE(bootstrap, false), ADVANTAGE(advantage, true),
     ADVANTAGE(target, true),     DENSE(mask, false),          DENSE(ended, false),
     DENSE(logp, false),          DENSE(ref, false),           DENSE(cost, false),
-    DENSE(reward, true),         DENSE(sequence_kl, true),
+    DENSE(reward, true),         DENSE(sequence_kl, true),    PIPELINE(score, false),
+    PIPELINE(mask, false),       PIPELINE(logp, false),       PIPELINE(ref, false),
+    PIPELINE(value, false),      PIPELINE(truncated, false),  PIPELINE(bootstrap, false),
+    PIPELINE(shaped, true),      PIPELINE(reward, true),      PIPELINE(sequence_kl, true),
+    PIPELINE(advantage, true),   PIPELINE(target, true),
 };
 
 #define RULE(name, body)                                                                           \
@@ -393,15 +522,20 @@ START_TEST(every_tensor_obeys_every_rule)
     for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++)
         for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++) {
             make_good(&c);
-            char *base = fields[f].dense ? (char *)&c.dense : (char *)&c.advantage;
+            char *const bases[] = {(char *)&c.advantage, (char *)&c.dense, (char *)&c.pipeline};
+            char *base = bases[fields[f].kind];
             align_tensor *t = (align_tensor *)(void *)(base + fields[f].offset);
-            bool lead = strstr(fields[f].name, ".reward") != NULL, byte = t->dtype == ALIGN_BOOL;
+            bool lead = fields[f].kind == IN_PIPELINE ? strstr(fields[f].name, ".advantage") != NULL
+                                                      : strstr(fields[f].name, ".reward") != NULL,
+                 byte = t->dtype == ALIGN_BOOL;
             if ((rules[r].outputs_only && !fields[f].output) ||
                 (rules[r].spoil == size_other && lead) || (rules[r].spoil == crooked && byte))
                 continue;
             rules[r].spoil(t, &c);
             before = c;
-            align_status status = fields[f].dense ? call_dense(&c) : call_advantage(&c);
+            align_status status = fields[f].kind == IN_DENSE      ? call_dense(&c)
+                                  : fields[f].kind == IN_PIPELINE ? call_pipeline(&c)
+                                                                  : call_advantage(&c);
             ck_assert_msg(status == rules[r].status, "%s, rule %d: %d, %s", fields[f].name, (int)r,
                           (int)status, c.error.text);
             ck_assert_str_eq(c.error.field, fields[f].name);

@@ -279,7 +279,7 @@ START_TEST(every_kind_form_and_answer_matches_the_reference)
 }
 END_TEST
 
-/* bradley_terry reference, part B, table B1: a group of eight, mean .375; one preset a row. */
+/* What trainers compute (tests/golden/norm.c says where): a group of eight, mean .375; one preset a row. */
 START_TEST(published_group_values)
 {
     static const struct {
@@ -306,7 +306,7 @@ START_TEST(published_group_values)
 }
 END_TEST
 
-/* Table B2: whitening under a mask, in the reward's own memory and with rows that are not adjacent. */
+/* Published whitening under a mask, in the reward's own memory and with rows that are not adjacent. */
 START_TEST(published_whitening_in_place)
 {
     static const double expected[2][4] = {{-.478091443597, -.239045721799, 0, 0},
