@@ -149,7 +149,8 @@ static void write_data(FILE *to, const char *name, const report_point *points, i
 {
     fprintf(to, "$%s << EOD\n", name);
     for (int64_t i = 0; i < count; i++)
-        fprintf(to, "%d %.9g %.9g\n", points[i].step, points[i].loss, points[i].accuracy);
+        fprintf(to, "%d %.9g %.9g %.9g\n", points[i].step, points[i].loss, points[i].accuracy,
+                points[i].margin);
     fputs("EOD\n", to);
 }
 
@@ -161,28 +162,35 @@ static void write_quoted(FILE *to, const char *text)
     fputc('\'', to);
 }
 
+/* One figure over the steps; a loss that has none of it gets an empty panel. */
+static void draw_panel(FILE *gnuplot, const char *figure, int column, const char *settings)
+{
+    fprintf(gnuplot,
+            "%s\nset ylabel '%s'\n"
+            "plot $train using 1:%d with lines lc rgb '#b0b0b0' title 'batch',"
+            " $held using 1:%d with linespoints lw 2 pt 7 lc rgb '#1f5fa8' title 'held out'\n",
+            settings, figure, column, column);
+}
+
 bool report_plot(const report *r, const char *path, problem *why)
 {
     FILE *gnuplot = popen("gnuplot", "w");
 
     if (!gnuplot)
         return refuse(why, "%s: cannot start gnuplot: %s", path, strerror(errno));
-    fputs("set terminal svg size 800,640 dynamic background 'white'\nset output ", gnuplot);
+    fputs("set terminal svg size 800,840 dynamic background 'white'\nset output ", gnuplot);
     write_quoted(gnuplot, path);
     fputc('\n', gnuplot);
     write_data(gnuplot, "train", r->train, r->trained);
     write_data(gnuplot, "held", r->held_out, r->evaluated);
     fprintf(gnuplot,
-            "set multiplot layout 2,1 title 'loss %s'\n"
-            "set grid\nset key left top\nset datafile missing 'nan'\n"
-            "set xrange [0:%d]\nset ylabel 'loss'\n"
-            "plot $train using 1:2 with lines lc rgb '#b0b0b0' title 'batch',"
-            " $held using 1:2 with linespoints lw 2 pt 7 lc rgb '#1f5fa8' title 'held out'\n"
-            "set ylabel 'accuracy'\nset xlabel 'step'\nset yrange [0:1]\n"
-            "plot $train using 1:3 with lines lc rgb '#b0b0b0' title 'batch',"
-            " $held using 1:3 with linespoints lw 2 pt 7 lc rgb '#1f5fa8' title 'held out'\n"
-            "unset multiplot\n",
+            "set multiplot layout 3,1 title 'loss %s'\n"
+            "set grid\nset datafile missing 'nan'\nset xrange [0:%d]\n",
             r->loss, r->steps > 0 ? r->steps : 1);
+    draw_panel(gnuplot, "loss", 2, "set key top right");
+    draw_panel(gnuplot, "accuracy", 3, "set key bottom right; set yrange [0:1]");
+    draw_panel(gnuplot, "margin", 4, "set autoscale y; set xlabel 'step'");
+    fputs("unset multiplot\n", gnuplot);
     if (pclose(gnuplot) != 0)
         return refuse(why,
                       "%s: gnuplot could not draw it (is gnuplot installed, the folder writable?)",
