@@ -1,6 +1,6 @@
-/* Elementary functions on arrays of f64, once for every instruction set, with equal bits on all of them.
+/* Functions on arrays of f64, once for every instruction set, with equal bits on all of them.
  *
- * Largest errors, in units of the last place, as tests/kernels/f64.c measures them against long double:
+ * Largest errors of the elementary ones, in units of the last place, as tests/kernels/f64.c measures them against long double:
  *
  *     exp 1.0    log 0.8    log1p 0.9    softplus 2.0    s, c 2.7
  *
@@ -10,18 +10,49 @@
 
 #include <libalign/base.h>
 
+#include <stdbool.h>
+
 /* Everything that links made of logistics need of a margin z, each an array like z. */
 struct align__logistics {
     double *plus, *minus; /* log(1 + e^z), log(1 + e^-z) */
     double *s, *c;        /* 1 / (1 + e^-z), 1 / (1 + e^z) */
 };
 
-/* n is any number of elements, pointers are aligned for double, out may be x. */
+/* Pairs whose loss is a mixture of two logistics of a margin z: with t = prob right + (1 - prob) wrong
+ * and f = prob wrong + (1 - prob) right,
+ *
+ *     value = t softplus(-z) + f softplus(z), slope = beta (f s(z) - t s(-z)),
+ *     curve = beta^2 (t + f) s(z) s(-z);    d = slope, -slope; h = curve, curve. */
+struct align__mixture {
+    const double *z, *prob;
+    double beta, right, wrong;
+    double *value, *d[2], *h[2];
+};
+
+struct align__sum {
+    double sum, lost;
+};
+
+/* n is any number of elements, pointers are aligned for their type, out may be an input. */
 struct align__f64 {
     void (*exp)(double *out, const double *x, int64_t n);
     void (*log)(double *out, const double *x, int64_t n);
     void (*log1p)(double *out, const double *x, int64_t n);
     void (*logistic)(struct align__logistics out, const double *z, int64_t n);
+    /* x - y, with 0 for two equal infinities; w x, with 0 for w = 0 whatever x is. */
+    void (*minus)(double *out, const double *x, const double *y, int64_t n);
+    void (*times)(double *out, const double *w, const double *x, int64_t n);
+    /* beta (x - y) - offset, with x - y as in minus. */
+    void (*margin)(double *out, double beta, const double *x, const double *y, const double *offset,
+                   int64_t n);
+    void (*mixture)(const struct align__mixture *mixture, int64_t n);
+    /* True when every |x| is below 2^1000: no NaN, no infinity, and no small sum overflows. */
+    bool (*tame)(const double *x, int64_t n);
+    /* The sum of tame numbers, and apart from it what rounding took from that. */
+    struct align__sum (*sum)(const double *x, int64_t n);
+    /* From and to every stride-th f32. */
+    void (*widen)(double *out, const float *in, int64_t stride, int64_t n);
+    void (*narrow)(float *out, int64_t stride, const double *in, int64_t n);
 };
 
 const struct align__f64 *align__f64(uint64_t cpu);

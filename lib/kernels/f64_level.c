@@ -34,6 +34,27 @@ static inline void vd_store(double *at, vd x)
     memcpy(at, &x, sizeof x);
 }
 
+/* The first n of a vector; the rest is 0 and not touched. */
+static inline vd vd_load_part(const double *at, int64_t n)
+{
+    if (n == F64_LANES)
+        return vd_load(at);
+    double part[F64_LANES] = {0};
+    memcpy(part, at, (size_t)n * sizeof *at);
+    return vd_load(part);
+}
+
+static inline void vd_store_part(double *at, int64_t n, vd x)
+{
+    if (n == F64_LANES) {
+        vd_store(at, x);
+        return;
+    }
+    double part[F64_LANES];
+    vd_store(part, x);
+    memcpy(at, part, (size_t)n * sizeof *at);
+}
+
 static inline vd vd_all(double x)
 {
     return x - (vd){0};
@@ -127,18 +148,13 @@ static inline vd vd_log1p(vd x)
     return vd_pick(x >= -1.0, y, vd_all(NAN));
 }
 
-/* Runs a function of one vector over an array. The last part is worked on in a copy. */
+/* Runs a function of one vector over an array. */
 #define F64_MAP(name, function)                                                                    \
     static void name(double *out, const double *x, int64_t n)                                      \
     {                                                                                              \
-        int64_t i = 0;                                                                             \
-        for (; i + F64_LANES <= n; i += F64_LANES)                                                 \
-            vd_store(out + i, function(vd_load(x + i)));                                           \
-        if (i < n) {                                                                               \
-            double part[F64_LANES] = {0};                                                          \
-            memcpy(part, x + i, (size_t)(n - i) * sizeof *x);                                      \
-            vd_store(part, function(vd_load(part)));                                               \
-            memcpy(out + i, part, (size_t)(n - i) * sizeof *x);                                    \
+        for (int64_t i = 0; i < n; i += F64_LANES) {                                               \
+            int64_t part = n - i < F64_LANES ? n - i : F64_LANES;                                  \
+            vd_store_part(out + i, part, function(vd_load_part(x + i, part)));                     \
         }                                                                                          \
     }
 
@@ -146,35 +162,171 @@ F64_MAP(exp_f64, vd_exp)
 F64_MAP(log_f64, vd_log)
 F64_MAP(log1p_f64, vd_log1p)
 
+/* x - y, w x and x + y with 0 for equal infinities, for w = 0 and for opposite infinities. */
+static inline vd vd_minus(vd x, vd y)
+{
+    return (vd)((vi)(x - y) & ~(x == y));
+}
+
+static inline vd vd_times(vd w, vd x)
+{
+    return (vd)((vi)(w * x) & ~(w == 0.0));
+}
+
+static inline vd vd_plus(vd x, vd y)
+{
+    return (vd)((vi)(x + y) & ~(x == -y));
+}
+
+static void minus_f64(double *out, const double *x, const double *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        vd_store_part(out + i, part,
+                      vd_minus(vd_load_part(x + i, part), vd_load_part(y + i, part)));
+    }
+}
+
+static void times_f64(double *out, const double *w, const double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        vd_store_part(out + i, part,
+                      vd_times(vd_load_part(w + i, part), vd_load_part(x + i, part)));
+    }
+}
+
+/* ---- the logistic family ---- */
+
+struct logistic {
+    vd plus, minus, s, c;
+};
+
 /* With e = exp(-|z|): softplus(z) and softplus(-z) are max(+-z, 0) + log1p(e), s and c are 1 / (1 + e)
  * and e / (1 + e) in the order of the sign. */
-static inline void logistic_at(struct align__logistics out, const double *z, int64_t i)
+static inline struct logistic vd_logistic(vd z)
 {
-    vd x = vd_load(z + i), zero = vd_all(0);
-    vd e = vd_exp(-vd_abs(x)), tail = e - vd_log_part(e);
+    vd zero = vd_all(0), e = vd_exp(-vd_abs(z)), tail = e - vd_log_part(e);
     vd near = 1.0 / (e + 1.0), far = e * near;
-    vi up = x > 0.0;
-    vd_store(out.plus + i, vd_pick(up, x, zero) + tail);
-    vd_store(out.minus + i, tail - vd_pick(up, zero, x));
-    vd_store(out.s + i, vd_pick(up, near, far));
-    vd_store(out.c + i, vd_pick(up, far, near));
+    vi up = z > 0.0;
+    return (struct logistic){vd_pick(up, z, zero) + tail, tail - vd_pick(up, zero, z),
+                             vd_pick(up, near, far), vd_pick(up, far, near)};
 }
 
 static void logistic_f64(struct align__logistics out, const double *z, int64_t n)
 {
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        struct logistic l = vd_logistic(vd_load_part(z + i, part));
+        vd_store_part(out.plus + i, part, l.plus);
+        vd_store_part(out.minus + i, part, l.minus);
+        vd_store_part(out.s + i, part, l.s);
+        vd_store_part(out.c + i, part, l.c);
+    }
+}
+
+static void mixture_f64(const struct align__mixture *m, int64_t n)
+{
+    const vd beta = vd_all(m->beta), right = vd_all(m->right), wrong = vd_all(m->wrong);
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        vd p = vd_load_part(m->prob + i, part), q = 1.0 - p;
+        vd t = p * right + q * wrong, f = p * wrong + q * right;
+        struct logistic l = vd_logistic(vd_load_part(m->z + i, part));
+        vd slope = beta * (f * l.s - t * l.c), curve = beta * beta * ((t + f) * l.s * l.c);
+        vd_store_part(m->value + i, part, vd_plus(vd_times(t, l.minus), vd_times(f, l.plus)));
+        vd_store_part(m->d[0] + i, part, slope);
+        vd_store_part(m->d[1] + i, part, -slope);
+        vd_store_part(m->h[0] + i, part, curve);
+        vd_store_part(m->h[1] + i, part, curve);
+    }
+}
+
+static void margin_f64(double *out, double beta, const double *x, const double *y,
+                       const double *offset, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        vd gap = vd_minus(vd_load_part(x + i, part), vd_load_part(y + i, part));
+        vd_store_part(out + i, part, beta * gap - vd_load_part(offset + i, part));
+    }
+}
+
+/* ---- sums ---- */
+
+enum { SUM_LANES = 8, SUM_VECTORS = SUM_LANES / F64_LANES };
+
+static bool tame_f64(const double *x, int64_t n)
+{
+    vi wild[SUM_VECTORS] = {{0}};
     int64_t i = 0;
-    for (; i + F64_LANES <= n; i += F64_LANES)
-        logistic_at(out, z, i);
-    if (i == n)
-        return;
-    double in[F64_LANES] = {0}, part[4][F64_LANES];
-    size_t bytes = (size_t)(n - i) * sizeof *z;
-    memcpy(in, z + i, bytes);
-    logistic_at((struct align__logistics){part[0], part[1], part[2], part[3]}, in, 0);
-    memcpy(out.plus + i, part[0], bytes);
-    memcpy(out.minus + i, part[1], bytes);
-    memcpy(out.s + i, part[2], bytes);
-    memcpy(out.c + i, part[3], bytes);
+    for (; i + SUM_LANES <= n; i += SUM_LANES)
+        for (int v = 0; v < SUM_VECTORS; v++)
+            wild[v] |= ~(vd_abs(vd_load(x + i + v * F64_LANES)) < 0x1p1000);
+    int64_t any[SUM_LANES], found = 0;
+    memcpy(any, wild, sizeof any);
+    for (int lane = 0; lane < SUM_LANES; lane++)
+        found |= any[lane];
+    for (; i < n; i++)
+        found |= !(fabs(x[i]) < 0x1p1000);
+    return found == 0;
+}
+
+/* a + b = sum + lost exactly (Knuth's two-sum). */
+static inline void two_sum(vd *sum, vd *lost, vd b)
+{
+    vd a = *sum, s = a + b, part = s - a;
+    *lost += (a - (s - part)) + (b - part);
+    *sum = s;
+}
+
+/* Element i in lane i mod 8; lanes are added in order, with the same care. */
+static struct align__sum sum_f64(const double *x, int64_t n)
+{
+    vd sums[SUM_VECTORS] = {{0}}, losts[SUM_VECTORS] = {{0}};
+    for (int64_t i = 0; i < n; i += SUM_LANES) {
+        double part[SUM_LANES] = {0};
+        const double *from = x + i;
+        if (n - i < SUM_LANES)
+            from = memcpy(part, from, (size_t)(n - i) * sizeof *x);
+        for (int v = 0; v < SUM_VECTORS; v++)
+            two_sum(&sums[v], &losts[v], vd_load(from + v * F64_LANES));
+    }
+    double sum[SUM_LANES], lost[SUM_LANES];
+    memcpy(sum, sums, sizeof sum);
+    memcpy(lost, losts, sizeof lost);
+    struct align__sum all = {0, 0};
+    for (int lane = 0; lane < SUM_LANES; lane++) {
+        double a = all.sum, b = sum[lane], s = a + b, part = s - a;
+        all.lost += ((a - (s - part)) + (b - part)) + lost[lane];
+        all.sum = s;
+    }
+    return all;
+}
+
+/* ---- f32 ---- */
+
+static void widen(double *out, const float *in, int64_t stride, int64_t n)
+{
+    if (stride == 1)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (double)in[i];
+    else if (stride == 2)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (double)in[2 * i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (double)in[stride * i];
+}
+
+static void narrow(float *out, int64_t stride, const double *in, int64_t n)
+{
+    if (stride == 1)
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (float)in[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            out[stride * i] = (float)in[i];
 }
 
 #define PASTE(a, b)  a##b
@@ -185,4 +337,12 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .log = log_f64,
     .log1p = log1p_f64,
     .logistic = logistic_f64,
+    .minus = minus_f64,
+    .times = times_f64,
+    .margin = margin_f64,
+    .mixture = mixture_f64,
+    .tame = tame_f64,
+    .sum = sum_f64,
+    .widen = widen,
+    .narrow = narrow,
 };

@@ -49,17 +49,31 @@ static void keep_metrics(struct partial *partial, align__metric_sums sums, uint3
 
 /* ---- singles and pairs ---- */
 
+static void add_values(struct align__total *total, const struct align__f64 *f64, const double *x,
+                       int n)
+{
+    if (f64->tame(x, n)) {
+        const struct align__sum sum = f64->sum(x, n);
+        align__add(total, sum.sum);
+        align__add(total, sum.lost);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        align__add(total, x[i]);
+}
+
 static void finish_block(const struct align__plan *plan, struct align__block *b,
                          struct align__batch *batch, struct partial *partial)
 {
-    double scaled[ALIGN__BLOCK];
+    double scaled[ALIGN__BLOCK], weighed[ALIGN__BLOCK];
     const align_loss_args *a = &plan->args;
-    for (int i = 0; i < b->n; i++) {
+    for (int i = 0; batch->any_nan && i < b->n; i++)
         if (batch->nan[i])
             b->value[i] = NAN;
-        align__add(&partial->value, align__times(batch->weight[i], b->value[i]));
+    for (int i = 0; i < b->n; i++)
         scaled[i] = plan->factor * batch->weight[i];
-    }
+    b->f64->times(weighed, batch->weight, b->value, b->n);
+    add_values(&partial->value, b->f64, weighed, b->n);
     align__batch_put_group(plan, batch, b->value);
     for (int k = 0; k < plan->row->arity; k++) {
         align__batch_put(plan, batch, k, &a->dscore, scaled, b->side[k].d);

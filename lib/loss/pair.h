@@ -73,6 +73,24 @@ static inline void align__also(struct align__block *b, int i, double value, doub
     b->side[1].d[i] = align__plus(b->side[1].d[i], db);
 }
 
+/* beta (x - y) - offset of all pairs of a block. */
+static inline void align__margins(struct align__block *b, double beta, const double *x,
+                                  const double *y)
+{
+    b->f64->margin(b->margin, beta, x, y, b->offset, b->n);
+}
+
+/* align__link of align__mix_logistic of all margins, for items that move with their scores; t is `right`
+ * at prob 1 and `wrong` at prob 0. */
+static inline void align__mix_margins(struct align__block *b, double beta, double right,
+                                      double wrong)
+{
+    struct align__side *x = &b->side[0], *y = &b->side[1];
+    const struct align__mixture mixture = {b->margin, b->prob,  beta,         right,
+                                           wrong,     b->value, {x->d, y->d}, {x->h, y->h}};
+    b->f64->mixture(&mixture, b->n);
+}
+
 /* The margin of log-ratios, under the divergence of the parameters. */
 static inline double align__ratio_margin(struct align__block *b, int i, double beta)
 {

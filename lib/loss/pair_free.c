@@ -168,12 +168,11 @@ static void add_likelihood(struct align__block *b, int i)
 
 static void cpo(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        const double z = align__margin(b, i, beta, b->side[0].score[i], b->side[1].score[i]);
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), 1, 1);
+    const double beta = b->params->beta, eps = b->params->label_smoothing;
+    align__margins(b, beta, b->side[0].score, b->side[1].score);
+    align__mix_margins(b, beta, 1 - eps, eps);
+    for (int i = 0; i < b->n; i++)
         add_likelihood(b, i);
-    }
 }
 
 const struct align__loss_row align__loss_cpo = {

@@ -19,12 +19,26 @@
         ALIGN__PARAM_ORDER, 0.5, -ALIGN__ANY, ALIGN__ANY                                           \
     }
 
-static void dpo(struct align__block *b)
+/* t softplus(-z) + f softplus(z) of the margins of log-ratios; t is `right` at prob 1, `wrong` at 0. */
+static void mix_ratios(struct align__block *b, double right, double wrong)
 {
     const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++)
-        align__ratio_link(b, i, beta,
-                          align__mix_logistic(align__soft(b, i), align__ratio_margin(b, i, beta)));
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
+        align__margins(b, beta, b->side[0].ratio, b->side[1].ratio);
+        align__mix_margins(b, beta, right, wrong);
+        return;
+    }
+    for (int i = 0; i < b->n; i++) {
+        const double p = b->prob[i];
+        const struct align__soft soft = {p * right + (1 - p) * wrong, p * wrong + (1 - p) * right};
+        align__ratio_link(b, i, beta, align__mix_logistic(soft, align__ratio_margin(b, i, beta)));
+    }
+}
+
+static void dpo(struct align__block *b)
+{
+    const double eps = b->params->label_smoothing;
+    mix_ratios(b, 1 - eps, eps);
 }
 
 const struct align__loss_row align__loss_dpo = {
@@ -58,21 +72,12 @@ const struct align__loss_row align__loss_beta_dpo = {
     .block = dpo,
 };
 
-/* Target of a label that is seen flipped with probability noise: an unbiased estimate of the clean one,
+/* Targets of a label that is seen flipped with probability noise: unbiased estimates of the clean one,
  * outside of 0..1. */
-static struct align__soft clean(struct align__soft seen, double noise)
-{
-    return (struct align__soft){(seen.t - noise) / (1 - 2 * noise),
-                                (seen.f - noise) / (1 - 2 * noise)};
-}
-
 static void robust(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        const struct align__soft soft = clean(align__soft(b, i), b->params->noise);
-        align__ratio_link(b, i, beta, align__mix_logistic(soft, align__ratio_margin(b, i, beta)));
-    }
+    const double eps = b->params->label_smoothing, noise = b->params->noise;
+    mix_ratios(b, (1 - eps - noise) / (1 - 2 * noise), (eps - noise) / (1 - 2 * noise));
 }
 
 const struct align__loss_row align__loss_robust = {

@@ -35,12 +35,13 @@ static double reward_margin(struct align__block *b, int i)
 static void bradley_terry(struct align__block *b)
 {
     const align_loss_params *p = b->params;
-    for (int i = 0; i < b->n; i++) {
-        const struct align__soft soft = clean(align__soft(b, i), p->noise);
-        align__link(b, i, p->beta, align__mix_logistic(soft, reward_margin(b, i)), 1, 1);
-        if (p->center != 0 || p->norm_penalty != 0)
-            add_penalties(b, i, p->center, p->norm_penalty);
-    }
+    const struct align__soft sure = clean(
+        (struct align__soft){1 - p->label_smoothing, p->label_smoothing}, p->noise);
+    for (int i = 0; i < b->n; i++)
+        reward_margin(b, i);
+    align__mix_margins(b, p->beta, sure.t, sure.f);
+    for (int i = 0; i < b->n && (p->center != 0 || p->norm_penalty != 0); i++)
+        add_penalties(b, i, p->center, p->norm_penalty);
 }
 
 const struct align__loss_row align__loss_bradley_terry = {
@@ -117,10 +118,10 @@ const struct align__loss_row align__loss_mse_pair = {
 
 static void cost_model(struct align__block *b)
 {
-    const double beta = b->params->beta, lambda = b->params->lambda;
+    const double lambda = b->params->lambda, eps = b->params->label_smoothing;
+    align__margins(b, b->params->beta, b->side[0].score, b->side[1].score);
+    align__mix_margins(b, b->params->beta, 1 - eps, eps);
     for (int i = 0; i < b->n; i++) {
-        const double z = align__margin(b, i, beta, b->side[0].score[i], b->side[1].score[i]);
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), 1, 1);
         double value = 0, d[2];
         for (int k = 0; k < 2; k++) {
             const double sign = b->side[k].label[i], x = b->side[k].score[i];

@@ -2,6 +2,8 @@
 #ifndef ALIGN__LOSS_ROW_H
 #define ALIGN__LOSS_ROW_H
 
+#include "../kernels/f64.h"
+
 #include <libalign/loss.h>
 
 #include <float.h>
@@ -67,6 +69,7 @@ struct align__side {
  * both by the score, and daux, if the row has them. */
 struct align__block {
     const align_loss_params *params;
+    const struct align__f64 *f64;
     uint32_t given; /* ALIGN_LOSS_READS_ of what the caller gave */
     int n;
     struct align__side side[2];
@@ -80,6 +83,7 @@ struct align__block {
 enum { ALIGN__LIST_WORK = 6 };
 struct align__list {
     const align_loss_params *params;
+    const struct align__f64 *f64;
     int64_t n;
     double *score, *ratio, *count, *aux, *label, *old;
     double *d, *daux, *h;

@@ -13,12 +13,11 @@
 
 static void aot(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        const double gap = align__minus(b->side[0].score[i], b->side[1].score[i]);
-        const double z = align__margin(b, i, beta, gap, b->side[0].twin[i]);
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), 1, 1);
-    }
+    const double beta = b->params->beta, eps = b->params->label_smoothing;
+    double gap[ALIGN__BLOCK];
+    b->f64->minus(gap, b->side[0].score, b->side[1].score, b->n);
+    align__margins(b, beta, gap, b->side[0].twin);
+    align__mix_margins(b, beta, 1 - eps, eps);
 }
 
 const struct align__loss_row align__loss_aot = {

@@ -1,5 +1,6 @@
 #include "transfer.h"
 
+#include "../cpu.h"
 #include "math.h"
 
 #include <string.h>
@@ -50,12 +51,14 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
                        struct align__block *block)
 {
     block->params = &plan->params;
+    block->f64 = align__f64(align__cpu_allowed(&plan->exec));
     block->given = (align__present(&plan->args.label) ? (uint32_t)ALIGN_LOSS_READS_LABEL : 0U) |
                    (align__present(&plan->args.aux) ? (uint32_t)ALIGN_LOSS_READS_AUX : 0U);
     if (align__present(&plan->args.dparam))
         for (int p = 0; p < ALIGN__MAX_LEARN; p++)
             fill(block->learn[p], 0);
     batch->dense = !plan->may_miss;
+    batch->f64 = block->f64;
     for (int k = 0; k < plan->row->arity; k++) {
         struct align__side *side = &block->side[k];
         fill(side->count, 0);
@@ -89,12 +92,32 @@ static void choose(const struct align__plan *plan, struct align__batch *batch, i
     }
 }
 
+/* One column of a dense batch. */
+static void get_column(const struct align__batch *batch, const align_tensor *t, int k, double *out)
+{
+    const void *at = align__at(t, batch->first, k);
+    if (t->dtype == ALIGN_F32)
+        batch->f64->widen(out, at, t->stride[0], batch->n);
+    else
+        align__load_row(out, t->dtype, at, t->stride[0], batch->n);
+}
+
+static void put_column(const struct align__batch *batch, const align_tensor *t, int k,
+                       const double *x)
+{
+    void *at = align__at(t, batch->first, k);
+    if (t->dtype == ALIGN_F32)
+        batch->f64->narrow(at, t->stride[0], x, batch->n);
+    else
+        align__store_row(t->dtype, at, t->stride[0], x, batch->n);
+}
+
 static void get(const struct align__batch *batch, const align_tensor *t, int k, double *out)
 {
     if (!align__present(t))
         return;
     if (batch->dense)
-        align__load_row(out, t->dtype, align__at(t, batch->first, k), t->stride[0], batch->n);
+        get_column(batch, t, k, out);
     else
         for (int i = 0; i < batch->n; i++)
             out[i] = align__load(t->dtype,
@@ -106,7 +129,7 @@ static void get_group(const struct align__batch *batch, const align_tensor *t, d
     if (!align__present(t))
         return;
     if (batch->dense)
-        align__load_row(out, t->dtype, align__at(t, batch->first, 0), t->stride[0], batch->n);
+        get_column(batch, t, 0, out);
     else
         for (int i = 0; i < batch->n; i++)
             out[i] = align__load(t->dtype, align__at(t, batch->group[i], 0));
@@ -114,11 +137,12 @@ static void get_group(const struct align__batch *batch, const align_tensor *t, d
 
 static void look(struct align__batch *batch, const align_tensor *t, const double *x)
 {
-    if (!align__present(t))
+    if (!align__present(t) || batch->f64->tame(x, batch->n))
         return;
     for (int i = 0; i < batch->n; i++) {
         batch->nan[i] |= x[i] != x[i];
         batch->odd[i] |= !(fabs(x[i]) <= ALIGN__ANY);
+        batch->any_nan |= batch->nan[i];
     }
 }
 
@@ -142,8 +166,7 @@ static void get_side(const struct align__plan *plan, struct align__batch *batch,
     }
     get(batch, &a->ref, k, side->ratio);
     look(batch, &a->ref, side->ratio);
-    for (int i = 0; i < batch->n; i++)
-        side->ratio[i] = align__minus(side->score[i], side->ratio[i]);
+    batch->f64->minus(side->ratio, side->score, side->ratio, batch->n);
 }
 
 bool align__batch_next(const struct align__plan *plan, struct align__batch *batch,
@@ -155,6 +178,7 @@ bool align__batch_next(const struct align__plan *plan, struct align__batch *batc
         return false;
     memset(batch->nan, 0, sizeof batch->nan);
     memset(batch->odd, 0, sizeof batch->odd);
+    batch->any_nan = false;
     for (int k = 0; k < plan->row->arity; k++)
         get_side(plan, batch, &block->side[k], k);
     get_group(batch, &plan->args.prob, block->prob);
@@ -169,21 +193,22 @@ void align__batch_put(const struct align__plan *plan, const struct align__batch 
     if (!align__present(out))
         return;
     double y[ALIGN__BLOCK], before[ALIGN__BLOCK];
-    for (int i = 0; i < batch->n; i++)
-        y[i] = batch->nan[i] ? align__times(factor[i], NAN) : align__times(factor[i], x[i]);
+    batch->f64->times(y, factor, x, batch->n);
+    for (int i = 0; batch->any_nan && i < batch->n; i++)
+        if (batch->nan[i])
+            y[i] = align__times(factor[i], NAN);
     if (!batch->dense) {
         const bool add = adds(plan) || plan->form == ALIGN__FORM_INDEX;
         for (int i = 0; i < batch->n; i++)
             align__put(out, batch->place[k][i].i, batch->place[k][i].j, y[i], add);
         return;
     }
-    void *at = align__at(out, batch->first, k);
     if (adds(plan)) {
-        align__load_row(before, out->dtype, at, out->stride[0], batch->n);
+        get_column(batch, out, k, before);
         for (int i = 0; i < batch->n; i++)
             y[i] += before[i];
     }
-    align__store_row(out->dtype, at, out->stride[0], y, batch->n);
+    put_column(batch, out, k, y);
 }
 
 void align__batch_put_group(const struct align__plan *plan, const struct align__batch *batch,
@@ -193,8 +218,7 @@ void align__batch_put_group(const struct align__plan *plan, const struct align__
     if (!align__present(out))
         return;
     if (batch->dense)
-        align__store_row(out->dtype, align__at(out, batch->first, 0), out->stride[0], value,
-                         batch->n);
+        put_column(batch, out, 0, value);
     else
         for (int i = 0; i < batch->n; i++)
             align__put(out, batch->group[i], 0, value[i], false);

@@ -6,6 +6,7 @@
 
 /* The live groups that a block holds. */
 struct align__batch {
+    const struct align__f64 *f64;
     bool dense; /* groups first, first + 1, ... of a view: columns move as strided rows */
     int64_t first;
     int n;
@@ -13,6 +14,7 @@ struct align__batch {
     struct align__place place[2][ALIGN__BLOCK];
     double weight[ALIGN__BLOCK];
     bool nan[ALIGN__BLOCK], odd[ALIGN__BLOCK]; /* a NaN, or anything not finite, among the inputs */
+    bool any_nan;
 };
 
 /* Sets once what absent tensors stand for. */

@@ -178,5 +178,130 @@ START_TEST(lengths_and_addresses_do_not_matter)
 }
 END_TEST
 
+/* Infinities of both signs, zeros and NaN among other numbers. */
+static double random_or_odd(void)
+{
+    static const double odd[] = {0, -0.0, INFINITY, -INFINITY, NAN, 1};
+    return random_bits() % 4 == 0 ? odd[random_bits() % 6] : random_number();
+}
+
+static void expect_number(double got, double want)
+{
+    ck_assert_msg(got == want || (isnan(got) && isnan(want)), "%a, expected %a", got, want);
+}
+
+START_TEST(arithmetic_keeps_its_conventions)
+{
+    enum { COUNT = 1001 };
+    static double y[COUNT], offset[COUNT], out[3][COUNT];
+    for (int l = 0; l < LEVELS; l++) {
+        const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
+        for (int i = 0; i < COUNT; i++) {
+            x[i] = random_or_odd();
+            y[i] = i % 3 == 0 ? x[i] : random_or_odd();
+            offset[i] = random_number();
+        }
+        f64->minus(out[0], x, y, COUNT);
+        f64->times(out[1], x, y, COUNT);
+        f64->margin(out[2], 0.3, x, y, offset, COUNT);
+        for (int i = 0; i < COUNT; i++) {
+            double gap = x[i] == y[i] ? 0 : x[i] - y[i];
+            expect_number(out[0][i], gap);
+            expect_number(out[1][i], x[i] == 0 ? 0 : x[i] * y[i]);
+            expect_number(out[2][i], 0.3 * gap - offset[i]);
+        }
+    }
+}
+END_TEST
+
+/* From its parts, and against the same with the sides exchanged. */
+START_TEST(mixtures_are_made_of_logistics)
+{
+    enum { COUNT = 203 };
+    static double prob[COUNT], parts[4][COUNT], out[2][5][COUNT];
+    const double beta = 0.3, right = 0.9, wrong = 0.2;
+    for (int l = 0; l < LEVELS; l++) {
+        const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
+        for (int i = 0; i < COUNT; i++) {
+            x[i] = i < 2 ? (i == 0 ? INFINITY : -INFINITY) : random_number();
+            prob[i] = i % 3 == 0 ? 1 : (double)(random_bits() >> 11) * 0x1p-53;
+        }
+        double(*o)[COUNT] = out[l > 0];
+        const struct align__mixture mixture = {x,     prob, beta,         right,
+                                               wrong, o[0], {o[1], o[2]}, {o[3], o[4]}};
+        f64->mixture(&mixture, COUNT);
+        f64->logistic((struct align__logistics){parts[0], parts[1], parts[2], parts[3]}, x, COUNT);
+        for (int i = 0; i < COUNT; i++) {
+            double t = prob[i] * right + (1 - prob[i]) * wrong;
+            double f = prob[i] * wrong + (1 - prob[i]) * right;
+            expect_number(o[0][i], t * parts[1][i] + f * parts[0][i]);
+            expect_number(o[1][i], beta * (f * parts[2][i] - t * parts[3][i]));
+            expect_number(o[2][i], -o[1][i]);
+            expect_number(o[3][i], beta * beta * ((t + f) * parts[2][i] * parts[3][i]));
+            expect_number(o[4][i], o[3][i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(sums_lose_nothing)
+{
+    for (int l = 0; l < LEVELS; l++) {
+        const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
+        for (int64_t n = 0; n < 300; n++) {
+            long double truth_of_sum = 0;
+            for (int64_t i = 0; i < n; i++) {
+                x[i] = ldexp((double)(random_bits() >> 20), (int)(random_bits() % 12)) *
+                       (random_bits() % 2 == 0 ? 1 : -1);
+                truth_of_sum += x[i];
+            }
+            ck_assert(f64->tame(x, n));
+            const struct align__sum sum = f64->sum(x, n);
+            ck_assert((long double)sum.sum + sum.lost == truth_of_sum);
+        }
+        static const double wild[] = {NAN, INFINITY, -INFINITY, 0x1p1000, -DBL_MAX};
+        for (int64_t n = 1; n < 40; n++)
+            for (int64_t at = 0; at < n; at++) {
+                double kept = x[at];
+                x[at] = wild[(n + at) % 5];
+                ck_assert(!f64->tame(x, n));
+                x[at] = kept;
+            }
+    }
+}
+END_TEST
+
+START_TEST(f32_moves_by_any_stride)
+{
+    enum { COUNT = 67 };
+    static float from[5 * COUNT], to[5 * COUNT];
+    for (int i = 0; i < 5 * COUNT; i++)
+        from[i] = (float)i / 3;
+    for (int l = 0; l < LEVELS; l++) {
+        const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
+        for (int stride = -4; stride <= 4; stride++)
+            for (int64_t n = 0; n <= COUNT; n += 11) {
+                const float *in = stride < 0 ? from + 4 * COUNT : from;
+                float *out = stride < 0 ? to + 4 * COUNT : to;
+                memset(to, 0, sizeof to);
+                f64->widen(x, in, stride, n);
+                for (int64_t i = 0; i < n; i++)
+                    ck_assert(x[i] == (double)in[stride * i]);
+                if (stride == 0)
+                    continue;
+                f64->narrow(out, stride, x, n);
+                for (int64_t i = 0; i < n; i++)
+                    ck_assert(out[stride * i] == in[stride * i]);
+                int64_t written = 0;
+                for (int i = 0; i < 5 * COUNT; i++)
+                    written += to[i] != 0;
+                ck_assert_int_le(written, n);
+            }
+    }
+}
+END_TEST
+
 SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those_of_the_c_library,
-           every_level_gives_equal_bits, lengths_and_addresses_do_not_matter)
+           every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
+           arithmetic_keeps_its_conventions, mixtures_are_made_of_logistics, sums_lose_nothing,
+           f32_moves_by_any_stride)
