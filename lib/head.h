@@ -4,16 +4,24 @@
 
 #include "exec.h"
 #include "head_row.h"
+#include "kernels/f64.h"
 #include "tensor.h"
 
 #include <libalign/head.h>
+
+/* How logits come from what stands in memory; the scale of kl has 1 / temperature in it. */
+struct align__bend {
+    double scale, softcap, after; /* z = after * softcap * tanh(scale * x / softcap) */
+};
 
 /* A call, checked. */
 struct align__head {
     align_exec exec;
     align_tokens tokens;
     align_head args;
+    align_head other; /* what kl compares with, when args.other is there */
     const struct align__kernels *kernels;
+    const struct align__f64 *f64;
     int64_t rows, vocab, sequences;
     int64_t length; /* T of a padded batch, 0 for a packed one */
     bool linear;    /* logits are hidden x weight + bias; else they are given */
@@ -49,8 +57,11 @@ struct align__head_row {
     bool not_finite; /* with ALIGN_FLAG_FINITE */
 
     /* backward: coefficients as they were given, and what gradients are made of */
-    double dlogp, dentropy, dlse;
+    double dlogp, dentropy, dlse, dkl;
     double entropy, dtarget;
+    struct align__head_kl {
+        double value, lse, other_lse; /* at the temperature of kl */
+    } kl;
 };
 
 /* Rows of dense logits come in batches of this size, so that the call needs no memory but the stack. */
@@ -90,6 +101,16 @@ struct align__part {
     int64_t first, n;
 };
 
+/* The part of at most `most` elements that begins `skip` behind its first. */
+struct align__part align__part_of(const struct align__part *part, int64_t skip, int64_t most);
+
+/* A part as f64 logits; slope (or NULL) gets d z / d x. */
+void align__part_f64(const struct align__part *part, struct align__bend bend, double *z,
+                     double *slope);
+
+/* Blocks of f64, of which a function holds several. */
+enum { ALIGN__BLOCK_F64 = 1024 };
+
 /* Takes a part into row->sums, and the target when it is there. */
 void align__head_reduce(const struct align__head *head, struct align__head_row *row,
                         const struct align__part *part);
@@ -110,6 +131,14 @@ enum align__head_kind align__head_gradient_start(const struct align__head *head,
 /* Gradients of a part x go to g, which may be x, or are added to it. */
 void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
                           const struct align__part *x, const struct align__part *g, bool adds);
+
+/* row->kl of dense logits and those of `other`. */
+void align__head_kl(const struct align__head *head, struct align__head_row *row);
+
+/* Adds dkl * d kl / d z to g over a block that starts at element `first` and has logits z (at
+ * temperature 1). */
+void align__head_kl_gradient(const struct align__head *head, const struct align__head_row *row,
+                             int64_t first, int64_t n, const double *z, double *g);
 
 /* n elements of any real dtype become `value`. */
 void align__head_fill(char *at, align_dtype dtype, int64_t n, double value);

@@ -5,12 +5,13 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Shapes: [S]; [N] or [B,T]; those with V or D behind; [V,D]; [V]. */
 enum form { FORM_SEQUENCE, FORM_ROW, FORM_LOGITS, FORM_HIDDEN, FORM_WEIGHT, FORM_VOCAB, FORM_NONE };
 
 /* Which heads serve a field: of dense logits, linear ones. */
-enum source { NEITHER = 0, DENSE = 1, LINEAR = 2, BOTH = 3 };
+enum source { DENSE = 1, LINEAR = 2, BOTH = 3 };
 
 /* in, out: the calls (align__head_use) that read and write a field. */
 struct field {
@@ -41,14 +42,14 @@ static const struct field fields[] = {
     FIELD(token_logp, ROW, WIDE, B, F, BOTH),
     FIELD(lse, ROW, WIDE, B, F, BOTH),
     FIELD(entropy, ROW, WIDE, B, F, BOTH),
-    FIELD(kl, ROW, WIDE, 0, F, NEITHER),
+    FIELD(kl, ROW, WIDE, 0, F, DENSE),
     FIELD(collision, ROW, WIDE, 0, F, BOTH),
     FIELD(hit, ROW, HIT, 0, F, BOTH),
     FIELD(jhidden, HIDDEN, REAL, B, F, LINEAR),
     FIELD(dlogp, SEQUENCE, WIDE, B, 0, BOTH),
     FIELD(dtoken_logp, ROW, WIDE, B, 0, BOTH),
     FIELD(dentropy, ROW, WIDE, B, 0, BOTH),
-    FIELD(dkl, ROW, WIDE, B, 0, NEITHER),
+    FIELD(dkl, ROW, WIDE, B, 0, DENSE),
     FIELD(dlse, ROW, WIDE, B, 0, BOTH),
     FIELD(dlogits, LOGITS, REAL, 0, B, DENSE),
     FIELD(dhidden, HIDDEN, REAL, 0, B, LINEAR),
@@ -100,9 +101,8 @@ static align_status check_unread(const struct align__head *head)
     } numbers[] = {
         {"vocab_begin", args->vocab_begin != 0},
         {"vocab_total", args->vocab_total != 0},
-        {"other", args->other != NULL},
-        {"temperature", args->temperature != 1},
     };
+    bool compares = align__present(&args->kl) || align__present(&args->dkl);
     const struct {
         const char *name;
         const align_tensor *tensor;
@@ -118,6 +118,14 @@ static align_status check_unread(const struct align__head *head)
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (numbers[i].set)
             return unread(head, numbers[i].name, "this version");
+    if (args->other != NULL && !compares)
+        return unread(head, "other", "a head without kl and dkl");
+    if (args->temperature != 1 && !compares)
+        return unread(head, "temperature", "a head without kl and dkl");
+    if (align__head_adds(head, ALIGN_HEAD_KL_REVERSE) && !compares)
+        return missing(head, "kl", "ALIGN_HEAD_KL_REVERSE");
+    if (args->other == NULL && compares)
+        return missing(head, "other", "kl or dkl");
     for (size_t i = 0; i < sizeof two_pass / sizeof two_pass[0]; i++)
         if (align__present(&args->jhidden) && align__present(two_pass[i].tensor))
             return unread(head, two_pass[i].name, "a head with jhidden");
@@ -137,7 +145,7 @@ static align_status check_numbers(const struct align__head *head)
         {ALIGN_HEAD_ADD_DWEIGHT, "dweight", "ALIGN_HEAD_ADD_DWEIGHT", &args->dweight},
         {ALIGN_HEAD_ADD_DBIAS, "dbias", "ALIGN_HEAD_ADD_DBIAS", &args->dbias},
     };
-    if ((args->flags & ~(uint32_t)15) != 0)
+    if ((args->flags & ~(uint32_t)(2 * ALIGN_HEAD_KL_REVERSE - 1)) != 0)
         return ALIGN__FAIL(&head->exec, FLAG_UNKNOWN, .owner = owner, .field = "flags",
                            .value = args->flags, .word = "a head");
     for (int i = 0; i < 4; i++)
@@ -146,6 +154,9 @@ static align_status check_numbers(const struct align__head *head)
     if (!isfinite(args->scale) || args->scale == 0)
         return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = owner, .field = "scale",
                            .value = args->scale, .word = "a finite number other than 0");
+    if (!isfinite(args->temperature) || args->temperature <= 0)
+        return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = owner, .field = "temperature",
+                           .value = args->temperature, .word = "a finite number above 0");
     if (!isfinite(args->softcap) || args->softcap < 0)
         return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = owner, .field = "softcap",
                            .value = args->softcap, .word = "a finite number of 0 or more");
@@ -284,6 +295,37 @@ static align_status check_tensors(struct align__head *head, enum align__head_use
     return ALIGN_E_NONE;
 }
 
+/* Of the other head only the logits and how they are bent are read. */
+static align_status check_other(struct align__head *head)
+{
+    static const char other_owner[] = "align_head.other";
+    const align_tensor *logits = &head->other.logits;
+    struct align__named named = {other_owner, "logits", logits};
+    int32_t inner = head->args.logits.ndim - 1;
+    if (head->args.other == NULL)
+        return ALIGN_E_NONE;
+    align_status status = align__import(&head->exec, other_owner, &head->other, sizeof head->other,
+                                        sizeof head->other, head->args.other);
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (!align__present(logits))
+        return ALIGN__FAIL(&head->exec, FIELD_MISSING, .owner = other_owner, .field = "logits",
+                           .word = "kl or dkl");
+    if (!isfinite(head->other.scale) || head->other.scale == 0)
+        return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = other_owner, .field = "scale",
+                           .value = head->other.scale, .word = "a finite number other than 0");
+    if (!isfinite(head->other.softcap) || head->other.softcap < 0)
+        return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = other_owner, .field = "softcap",
+                           .value = head->other.softcap, .word = "a finite number of 0 or more");
+    status = align__check_tensor(&head->exec, named, ALIGN__SET_REAL);
+    if (status == ALIGN_E_NONE)
+        status = align__check_shape(&head->exec, named, inner + 1, head->args.logits.shape);
+    if (status == ALIGN_E_NONE && head->vocab > 1 && logits->stride[inner] != 1)
+        return ALIGN__FAIL(&head->exec, TENSOR_INNER, .owner = other_owner, .field = "logits",
+                           .value = (double)logits->stride[inner], .low = inner);
+    return status;
+}
+
 static bool same_view(const align_tensor *a, const align_tensor *b)
 {
     bool same = a->data == b->data && a->dtype == b->dtype && a->ndim == b->ndim;
@@ -296,12 +338,13 @@ static bool same_view(const align_tensor *a, const align_tensor *b)
 static align_status check_sharing(const struct align__head *head, enum align__head_use use)
 {
     const align_head *args = &head->args;
-    struct align__named others[FIELDS + 3] = {
+    struct align__named others[FIELDS + 4] = {
         {"align_tokens", "target", &head->tokens.target},
         {"align_tokens", "mask", &head->tokens.mask},
         {"align_tokens", "offsets", &head->tokens.offsets},
+        {"align_head.other", "logits", &head->other.logits},
     };
-    int count = 3;
+    int count = 4;
     const align_tensor *replaced = NULL;
     if (use == B && same_view(&args->logits, &args->dlogits))
         replaced = &args->logits;
@@ -400,6 +443,7 @@ static void choose_path(struct align__head *head, enum align__head_use use)
 {
     const align_head *args = &head->args;
     head->kernels = align__kernels(align__cpu_allowed(&head->exec));
+    head->f64 = align__f64(align__cpu_allowed(&head->exec));
     head->exact = args->scale != 1 || args->softcap != 0;
     if (head->linear)
         head->exact |= args->hidden.dtype == ALIGN_F64 || args->weight.dtype == ALIGN_F64 ||
@@ -407,7 +451,7 @@ static void choose_path(struct align__head *head, enum align__head_use use)
     else
         head->exact |= args->logits.dtype == ALIGN_F64;
     if (use == B)
-        head->exact |= align__present(&args->dentropy) ||
+        head->exact |= align__present(&args->dentropy) || align__present(&args->dkl) ||
                        (!head->linear && args->dlogits.dtype == ALIGN_F64);
 }
 
@@ -430,6 +474,7 @@ align_status align__head_check(struct align__head *head, enum align__head_use us
     align_status status = take_in(head, exec, args);
     if (status != ALIGN_E_NONE)
         return status;
+    memset(&head->other, 0, sizeof head->other);
     head->linear = align__present(&head->args.hidden) || align__present(&head->args.weight);
     status = check_unread(head);
     if (status == ALIGN_E_NONE)
@@ -440,6 +485,8 @@ align_status align__head_check(struct align__head *head, enum align__head_use us
         status = align__head_check_tokens(head);
     if (status == ALIGN_E_NONE)
         status = check_tensors(head, use);
+    if (status == ALIGN_E_NONE)
+        status = check_other(head);
     if (status == ALIGN_E_NONE)
         choose_path(head, use);
     if (status != ALIGN_E_NONE || use == ALIGN__HEAD_SCRATCH)

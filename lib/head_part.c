@@ -4,12 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-static struct align__part block_of(const struct align__part *part, int64_t skip)
+struct align__part align__part_of(const struct align__part *part, int64_t skip, int64_t most)
 {
     struct align__part block = *part;
     block.at += skip * align_dtype_bytes(part->dtype);
     block.first += skip;
-    block.n = part->n - skip < ALIGN__BLOCK ? part->n - skip : ALIGN__BLOCK;
+    block.n = part->n - skip < most ? part->n - skip : most;
     return block;
 }
 
@@ -39,18 +39,22 @@ static double tanh_slope(double u)
     return 4 * q / ((1 + q) * (1 + q));
 }
 
-/* As f64 with scale and softcap; slope (or NULL) gets d z / d x. */
-static void read_f64(const struct align__head *head, const struct align__part *block, double *z,
+void align__part_f64(const struct align__part *part, struct align__bend bend, double *z,
                      double *slope)
 {
-    double scale = head->args.scale, cap = head->args.softcap;
-    align__load_row(z, block->dtype, block->at, 1, block->n);
-    for (int64_t i = 0; i < block->n; i++) {
+    double scale = bend.scale, cap = bend.softcap;
+    align__load_row(z, part->dtype, part->at, 1, part->n);
+    for (int64_t i = 0; i < part->n; i++) {
         double u = cap > 0 ? scale * z[i] / cap : 0;
         if (slope != NULL)
-            slope[i] = cap > 0 ? scale * tanh_slope(u) : scale;
-        z[i] = cap > 0 ? cap * tanh(u) : scale * z[i];
+            slope[i] = bend.after * (cap > 0 ? scale * tanh_slope(u) : scale);
+        z[i] = bend.after * (cap > 0 ? cap * tanh(u) : scale * z[i]);
     }
+}
+
+static struct align__bend bend_of(const struct align__head *head)
+{
+    return (struct align__bend){head->args.scale, head->args.softcap, 1};
 }
 
 static bool all_finite(const struct align__part *block)
@@ -69,20 +73,20 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
     const align_head *args = &head->args;
     bool wide = align__present(&args->entropy) || align__present(&args->collision);
     union {
-        double f64[ALIGN__BLOCK];
+        double f64[ALIGN__BLOCK_F64];
         float f32[ALIGN__BLOCK];
     } spare;
-    for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK) {
-        struct align__part block = block_of(part, skip);
+    int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__BLOCK;
+    for (int64_t skip = 0; skip < part->n; skip += most) {
+        struct align__part block = align__part_of(part, skip, most);
         if ((head->exec.flags & ALIGN_FLAG_FINITE) != 0)
             row->not_finite |= !all_finite(&block);
         if (holds(&block, row->target)) {
-            struct align__part one = block_of(&block, row->target - block.first);
-            one.n = 1;
-            read_f64(head, &one, &row->z, &row->slope);
+            struct align__part one = align__part_of(&block, row->target - block.first, 1);
+            align__part_f64(&one, bend_of(head), &row->z, &row->slope);
         }
         if (head->exact) {
-            read_f64(head, &block, spare.f64, NULL);
+            align__part_f64(&block, bend_of(head), spare.f64, NULL);
             align__row_add_f64(&row->sums, head->kernels, spare.f64, block.n, block.first, wide);
         } else {
             const float *z = read_f32(head, &block, spare.f32);
@@ -94,7 +98,7 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
 void align__head_weigh(const struct align__head *head, const struct align__head_row *row,
                        const struct align__part *part)
 {
-    double z[ALIGN__BLOCK], slope[ALIGN__BLOCK];
+    double z[ALIGN__BLOCK_F64], slope[ALIGN__BLOCK_F64];
     double top = row->sums.top;
     float *x = (float *)(void *)part->at;
     if (row->sums.at < 0 || isnan(row->sums.sum)) {
@@ -104,11 +108,14 @@ void align__head_weigh(const struct align__head *head, const struct align__head_
         struct align__origin origin = align__terms_split(1, top, ALIGN__HEAD_BIAS, &factor);
         head->kernels->terms(x, x, part->n, origin, factor);
     } else {
-        for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK) {
-            struct align__part block = block_of(part, skip);
-            read_f64(head, &block, z, slope);
+        for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK_F64) {
+            struct align__part block = align__part_of(part, skip, ALIGN__BLOCK_F64);
+            align__part_f64(&block, bend_of(head), z, slope);
             for (int64_t i = 0; i < block.n; i++)
-                z[i] = ldexp(exp(z[i] - top) * slope[i], ALIGN__HEAD_BIAS);
+                z[i] -= top;
+            head->f64->exp(z, z, block.n);
+            for (int64_t i = 0; i < block.n; i++)
+                z[i] = ldexp(z[i] * slope[i], ALIGN__HEAD_BIAS);
             align__store_row(block.dtype, block.at, 1, z, block.n);
         }
     }
@@ -131,22 +138,29 @@ void align__head_fill(char *at, align_dtype dtype, int64_t n, double value)
 static void gradient_f64(const struct align__head *head, const struct align__head_row *row,
                          const struct align__part *x, const struct align__part *g, bool adds)
 {
-    double z[ALIGN__BLOCK], slope[ALIGN__BLOCK];
-    read_f64(head, x, z, slope);
+    double z[ALIGN__BLOCK_F64], slope[ALIGN__BLOCK_F64], p[ALIGN__BLOCK_F64];
+    align__part_f64(x, bend_of(head), z, slope);
+    for (int64_t i = 0; i < x->n; i++)
+        p[i] = z[i] - row->lse;
+    head->f64->exp(p, p, x->n);
     for (int64_t i = 0; i < x->n; i++) {
-        double logp = z[i] - row->lse, p = exp(logp);
+        double logp = z[i] - row->lse;
         double d = row->dlse - row->dlogp - row->dentropy * (logp + row->entropy);
-        z[i] = p == 0 ? 0 : p * d * slope[i];
+        p[i] = p[i] == 0 ? 0 : p[i] * d;
         if (x->first + i == row->target)
-            z[i] = row->dtarget * slope[i];
+            p[i] = row->dtarget;
     }
+    if (row->dkl != 0)
+        align__head_kl_gradient(head, row, x->first, x->n, z, p);
+    for (int64_t i = 0; i < x->n; i++)
+        p[i] *= slope[i];
     if (adds) {
         double *old = slope;
         align__load_row(old, g->dtype, g->at, 1, g->n);
         for (int64_t i = 0; i < g->n; i++)
-            z[i] += old[i];
+            p[i] += old[i];
     }
-    align__store_row(g->dtype, g->at, 1, z, g->n);
+    align__store_row(g->dtype, g->at, 1, p, g->n);
 }
 
 static void gradient_f32(const struct align__head *head, const struct align__head_row *row,
@@ -179,8 +193,10 @@ static void gradient_f32(const struct align__head *head, const struct align__hea
 void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
                           const struct align__part *x, const struct align__part *g, bool adds)
 {
-    for (int64_t skip = 0; skip < x->n; skip += ALIGN__BLOCK) {
-        struct align__part from = block_of(x, skip), to = block_of(g, skip);
+    int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__BLOCK;
+    for (int64_t skip = 0; skip < x->n; skip += most) {
+        struct align__part from = align__part_of(x, skip, most);
+        struct align__part to = align__part_of(g, skip, most);
         if (head->exact)
             gradient_f64(head, row, &from, &to, adds);
         else

@@ -14,6 +14,8 @@ void align__head_finish(const struct align__head *head, struct align__head_row *
     const align_head *args = &head->args;
     struct align__row_result result = {0};
     double hit = 0;
+    if (row->weight != 0 && align__present(&args->kl))
+        align__head_kl(head, row);
     if (row->weight != 0) {
         result = align__row_finish(&row->sums);
         row->lse = result.lse;
@@ -23,6 +25,7 @@ void align__head_finish(const struct align__head *head, struct align__head_row *
     store(head, &args->token_logp, row->index, row->logp);
     store(head, &args->lse, row->index, result.lse);
     store(head, &args->entropy, row->index, result.entropy);
+    store(head, &args->kl, row->index, row->kl.value);
     store(head, &args->collision, row->index, result.collision);
     store(head, &args->hit, row->index, hit);
 }
@@ -46,10 +49,15 @@ enum align__head_kind align__head_gradient_start(const struct align__head *head,
         return row->dlogp == 0 ? ALIGN__ROW_ZERO : ALIGN__ROW_LIVE;
     row->dentropy = load(head, &args->dentropy, row->index);
     row->dlse = load(head, &args->dlse, row->index);
+    row->dkl = load(head, &args->dkl, row->index);
     row->lse = load(head, &args->lse, row->index);
-    if ((row->dlogp == 0 && row->dentropy == 0 && row->dlse == 0) || row->lse == -INFINITY)
+    bool flat = row->dlogp == 0 && row->dentropy == 0 && row->dlse == 0 && row->dkl == 0;
+    if (flat || row->lse == -INFINITY)
         return ALIGN__ROW_ZERO;
-    if (!isfinite(row->lse) || !isfinite(row->dlse - row->dlogp) || !isfinite(row->dentropy))
+    if (row->dkl != 0)
+        align__head_kl(head, row);
+    if (!isfinite(row->lse) || !isfinite(row->dlse - row->dlogp) || !isfinite(row->dentropy) ||
+        !isfinite(row->dkl) || isnan(row->kl.value))
         return ALIGN__ROW_NAN;
     if (align__present(&args->dentropy))
         row->entropy = align__head_load(head, &args->entropy, row->index);

@@ -71,12 +71,13 @@ typedef struct align_tokens {
     int32_t shift;
 } align_tokens;
 
-/* align_head.flags: add the gradient to what is there instead of overwriting it. */
+/* align_head.flags: add the gradient to what is there instead of overwriting it; which way kl goes. */
 enum {
     ALIGN_HEAD_ADD_DLOGITS = 1,
     ALIGN_HEAD_ADD_DHIDDEN = 2,
     ALIGN_HEAD_ADD_DWEIGHT = 4,
-    ALIGN_HEAD_ADD_DBIAS = 8
+    ALIGN_HEAD_ADD_DBIAS = 8,
+    ALIGN_HEAD_KL_REVERSE = 16 /* kl and dkl are of KL(this||other) instead of KL(other||this) */
 };
 
 /* Where a row of logits comes from, and where results go. Results that are absent are not computed.
@@ -97,8 +98,12 @@ typedef struct align_head {
     double softcap; /* finite, >= 0; default 0 = none */
 
     int64_t vocab_begin, vocab_total; /* a sharded vocabulary: not in this version, must be 0 */
-    const struct align_head *other; /* the head that kl compares with: not in this version, NULL */
-    double temperature;             /* read with `other` only; else it must be 1, the default */
+
+    /* The head that kl and dkl compare with, required by them and by nothing else. Heads of dense logits
+     * only; of the other its logits, with shapes as here, its scale and its softcap are read, and no
+     * gradient goes to it. Both distributions of kl are softmax(z / temperature). */
+    const struct align_head *other;
+    double temperature; /* finite, > 0; default 1, and 1 without kl and dkl */
 
     /* ---- forward writes, at least one ---- */
 
@@ -111,8 +116,12 @@ typedef struct align_head {
      * once more, and an lse rounded to F32 moves gradients by up to a relative |lse| * 6e-8. */
     align_tensor token_logp, lse;
 
-    align_tensor entropy;   /* [N] -sum p log p, in nats */
-    align_tensor kl;        /* not in this version, must be absent */
+    align_tensor entropy; /* [N] -sum p log p, in nats */
+
+    /* [N] KL(other||this) over the whole vocabulary, or by flag KL(this||other), in nats. +inf where
+     * the first has mass and the second has none; 0 when the first has none at all. */
+    align_tensor kl;
+
     align_tensor collision; /* [N] log sum p^2 (the weight of WPO, arXiv 2406.11827 Eq. 2) */
 
     /* [N] 1 when the target has the largest logit (of equal ones, the lowest index), else 0; F32,
@@ -129,7 +138,7 @@ typedef struct align_head {
     align_tensor dlogp;       /* [S] */
     align_tensor dtoken_logp; /* [N] not multiplied by the mask's weights */
     align_tensor dentropy;    /* [N] */
-    align_tensor dkl;         /* not in this version, must be absent */
+    align_tensor dkl;         /* [N] */
     align_tensor dlse;        /* [N] carries z-losses */
 
     /* ---- backward writes ---- */
@@ -165,7 +174,8 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_head_forward(const align_exec *exe
 
 /* Writes (or adds) dlogits, rounded once, or dhidden = dx weight, dweight = dx' hidden, dbias = sum dx:
  *     c_n   = weight_n dlogp[s(n)] + dtoken_logp[n]
- *     dz_nv = c_n ([v = t] - p_v) + dlse_n p_v - dentropy_n p_v (log p_v + H_n)
+ *     dz_nv = c_n ([v = t] - p_v) + dlse_n p_v - dentropy_n p_v (log p_v + H_n) + dkl_n k_nv
+ *     k_nv  = (p_v - q_v) / T for KL(q||p), p_v (log p_v - log q_v - KL) / T for KL(p||q), at temperature T
  *     dx    = dz * scale, with a softcap dz * scale * (1 - (z / softcap)^2).
  * The target's own term is -c_n expm1(token_logp), which never rounds to 0 on a confident token.
  * Forward-only outputs are not looked at. The same codes; under ALIGN_FLAG_FINITE also for the

@@ -42,7 +42,7 @@ struct align__origin align__terms_split(double a, double from, int32_t bias, flo
     enum { GUARD = 24, MOST = 120 };
     const double log2e = 0x1.71547652b82fep+0, ln2 = 0x1.62e42fefa39efp-1;
     float shift = fabs(from) >= 0x1p18 ? (float)from : 0;
-    double rest = from - (double)shift;
+    double rest = fmax(-0x1p18, fmin(0x1p18, from - (double)shift));
     int32_t power = (int32_t)rint(rest * log2e);
     int exponent;
     double fraction = frexp(a * exp(power * ln2 - rest), &exponent);

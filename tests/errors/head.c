@@ -15,16 +15,16 @@ struct call {
     align_exec exec;
     align_error error;
     align_tokens tokens;
-    align_head head, unread;
+    align_head head, other;
     int64_t target[B][T], offsets[3];
-    float mask[B][T], logits[B][T][V];
+    float mask[B][T], logits[B][T][V], other_logits[B][T][V];
     float hidden[B][T][D], weight[V][D], bias[V];
     double gradient[N], sequence_gradient[B];
     char scratch[SCRATCH];
     struct outputs {
         float dlogits[B][T][V], jhidden[B][T][D], dhidden[B][T][D], dweight[V][D], dbias[V];
         double logp[B], count[B], wsum[B];
-        double token_logp[N], lse[N], entropy[N], collision[N], hit[N];
+        double token_logp[N], lse[N], entropy[N], collision[N], kl[N], hit[N];
     } out;
 };
 
@@ -60,7 +60,16 @@ static void make_good(struct call *c)
     head->dentropy = align_2d(c->gradient, ALIGN_F64, B, T);
     head->dlse = align_2d(c->gradient, ALIGN_F64, B, T);
     head->dlogits = align_3d(c->out.dlogits, ALIGN_F32, B, T, V);
-    align_head_init(&c->unread, sizeof c->unread);
+    align_head_init(&c->other, sizeof c->other);
+}
+
+/* The same with a head to compare with. */
+static void compared(struct call *c)
+{
+    c->other.logits = align_3d(c->other_logits, ALIGN_F32, B, T, V);
+    c->head.other = &c->other;
+    c->head.kl = align_2d(c->out.kl, ALIGN_F64, B, T);
+    c->head.dkl = align_2d(c->gradient, ALIGN_F64, B, T);
 }
 
 /* The same with logits made of hidden and weight; then with jhidden. */
@@ -168,11 +177,11 @@ SPOIL(scale_0, c->head.scale = 0)
 SPOIL(scale_nan, c->head.scale = NAN)
 SPOIL(softcap_below, c->head.softcap = -30)
 SPOIL(softcap_inf, c->head.softcap = INFINITY)
-SPOIL(flags_16, c->head.flags = 16)
+SPOIL(flags_32, c->head.flags = 32)
 SPOIL(add_without, c->head.flags = ALIGN_HEAD_ADD_DLOGITS; c->head.dlogits.ndim = 0)
 SPOIL(add_in_place, c->head.flags = ALIGN_HEAD_ADD_DLOGITS; c->head.dlogits = c->head.logits)
 SPOIL(shifted_place, c->head.dlogits = c->head.logits; c->head.dlogits.data = &c->logits[0][0][1])
-SPOIL(other_dtype, c->head.dlogits = c->head.logits; c->head.dlogits.dtype = ALIGN_BF16)
+SPOIL(place_dtype, c->head.dlogits = c->head.logits; c->head.dlogits.dtype = ALIGN_BF16)
 SPOIL(no_lse, c->head.lse.ndim = 0)
 SPOIL(no_token_logp, c->head.token_logp.ndim = 0)
 SPOIL(no_entropy, c->head.entropy.ndim = 0)
@@ -184,7 +193,7 @@ SPOIL(no_output,
           c->head.lse.ndim = c->head.entropy.ndim = c->head.collision.ndim = c->head.hit.ndim = 0)
 SPOIL(vocab_begin, c->head.vocab_begin = 1)
 SPOIL(vocab_total, c->head.vocab_total = V)
-SPOIL(other_head, c->head.other = &c->unread)
+SPOIL(other_head, c->head.other = &c->other)
 SPOIL(temperature, c->head.temperature = 2)
 SPOIL(add_hidden, c->head.flags = ALIGN_HEAD_ADD_DHIDDEN)
 SPOIL(add_weight, c->head.flags = ALIGN_HEAD_ADD_DWEIGHT)
@@ -201,10 +210,21 @@ SPOIL(jhidden_too, c->head.jhidden = align_3d(c->out.jhidden, ALIGN_F32, B, T, D
 SPOIL(dhidden_too, c->head.dhidden = align_3d(c->out.dhidden, ALIGN_F32, B, T, D))
 SPOIL(dweight_too, c->head.dweight = align_2d(c->out.dweight, ALIGN_F32, V, D))
 SPOIL(dbias_too, c->head.dbias = align_1d(c->out.dbias, ALIGN_F32, V))
-SPOIL(kl_too, c->head.kl = align_2d(c->out.hit, ALIGN_F64, B, T))
-SPOIL(dkl_too, c->head.dkl = align_2d(c->gradient, ALIGN_F64, B, T))
+SPOIL(kl_alone, c->head.kl = align_2d(c->out.kl, ALIGN_F64, B, T))
+SPOIL(dkl_alone, c->head.dkl = align_2d(c->gradient, ALIGN_F64, B, T))
+SPOIL(reverse_alone, c->head.flags = ALIGN_HEAD_KL_REVERSE)
+SPOIL(temperature_0, compared(c); c->head.temperature = 0)
+SPOIL(temperature_nan, compared(c); c->head.temperature = NAN)
+SPOIL(other_size, compared(c); c->other.size = 3)
+SPOIL(other_linear, compared(c); c->other.logits.ndim = 0)
+SPOIL(other_scale, compared(c); c->other.scale = 0)
+SPOIL(other_softcap, compared(c); c->other.softcap = NAN)
+SPOIL(other_shape, compared(c); c->other.logits.shape[1] = T - 1)
+SPOIL(other_dtype, compared(c); c->other.logits.dtype = ALIGN_I32)
+SPOIL(other_inner, compared(c); c->other.logits.stride[2] = 0)
+SPOIL(other_written, compared(c); c->other.logits = c->head.dlogits)
 SPOIL(linear_dlogits, linear(c); c->head.dlogits = align_3d(c->out.dlogits, ALIGN_F32, B, T, V))
-SPOIL(linear_kl, linear(c); kl_too(c))
+SPOIL(linear_kl, linear(c); kl_alone(c))
 SPOIL(no_hidden, linear(c); c->head.hidden.ndim = 0)
 SPOIL(no_weight, linear(c); c->head.weight.ndim = 0)
 SPOIL(no_linear_output, linear(c);
@@ -295,14 +315,14 @@ static const struct row {
     {softcap_below, forward, ALIGN_E_RANGE, "align_head.softcap",
      "align_head.softcap = -30, expected a finite number of 0 or more"},
     {softcap_inf, backward, ALIGN_E_RANGE, "align_head.softcap", NULL},
-    {flags_16, forward, ALIGN_E_ARG, "align_head.flags",
-     "align_head.flags = 16, a flag that a head does not know"},
+    {flags_32, forward, ALIGN_E_ARG, "align_head.flags",
+     "align_head.flags = 32, a flag that a head does not know"},
     {add_without, forward, ALIGN_E_ARG, "align_head.dlogits",
      "align_head.dlogits is absent, and ALIGN_HEAD_ADD_DLOGITS needs it"},
     {add_in_place, backward, ALIGN_E_LAYOUT, "align_head.dlogits", NULL},
     {shifted_place, backward, ALIGN_E_LAYOUT, "align_head.dlogits",
      "align_head.dlogits is written, and shares memory with logits"},
-    {other_dtype, backward, ALIGN_E_LAYOUT, "align_head.dlogits", NULL},
+    {place_dtype, backward, ALIGN_E_LAYOUT, "align_head.dlogits", NULL},
     {no_lse, backward, ALIGN_E_ARG, "align_head.lse",
      "align_head.lse is absent, and the backward needs it"},
     {no_token_logp, backward, ALIGN_E_ARG, "align_head.token_logp", NULL},
@@ -317,7 +337,7 @@ static const struct row {
     {vocab_total, forward, ALIGN_E_ARG, "align_head.vocab_total", NULL},
     {other_head, forward, ALIGN_E_ARG, "align_head.other", NULL},
     {temperature, backward, ALIGN_E_ARG, "align_head.temperature",
-     "align_head.temperature is set, and this version does not read it"},
+     "align_head.temperature is set, and a head without kl and dkl does not read it"},
     {add_hidden, backward, ALIGN_E_ARG, "align_head.dhidden",
      "align_head.dhidden is absent, and ALIGN_HEAD_ADD_DHIDDEN needs it"},
     {add_weight, backward, ALIGN_E_ARG, "align_head.dweight", NULL},
@@ -331,8 +351,25 @@ static const struct row {
     {dhidden_too, backward, ALIGN_E_ARG, "align_head.dhidden", NULL},
     {dweight_too, scratch, ALIGN_E_ARG, "align_head.dweight", NULL},
     {dbias_too, forward, ALIGN_E_ARG, "align_head.dbias", NULL},
-    {kl_too, forward, ALIGN_E_ARG, "align_head.kl", NULL},
-    {dkl_too, backward, ALIGN_E_ARG, "align_head.dkl", NULL},
+    {kl_alone, forward, ALIGN_E_ARG, "align_head.other",
+     "align_head.other is absent, and kl or dkl needs it"},
+    {dkl_alone, backward, ALIGN_E_ARG, "align_head.other", NULL},
+    {reverse_alone, forward, ALIGN_E_ARG, "align_head.kl",
+     "align_head.kl is absent, and ALIGN_HEAD_KL_REVERSE needs it"},
+    {temperature_0, forward, ALIGN_E_RANGE, "align_head.temperature",
+     "align_head.temperature = 0, expected a finite number above 0"},
+    {temperature_nan, backward, ALIGN_E_RANGE, "align_head.temperature", NULL},
+    {other_size, forward, ALIGN_E_VERSION, "align_head.other.size", NULL},
+    {other_linear, forward, ALIGN_E_ARG, "align_head.other.logits",
+     "align_head.other.logits is absent, and kl or dkl needs it"},
+    {other_scale, backward, ALIGN_E_RANGE, "align_head.other.scale", NULL},
+    {other_softcap, forward, ALIGN_E_RANGE, "align_head.other.softcap", NULL},
+    {other_shape, forward, ALIGN_E_SHAPE, "align_head.other.logits",
+     "align_head.other.logits has size 2 along axis 1, expected 3"},
+    {other_dtype, backward, ALIGN_E_DTYPE, "align_head.other.logits", NULL},
+    {other_inner, forward, ALIGN_E_LAYOUT, "align_head.other.logits", NULL},
+    {other_written, backward, ALIGN_E_LAYOUT, "align_head.dlogits",
+     "align_head.dlogits is written, and shares memory with logits"},
     {linear_dlogits, backward, ALIGN_E_ARG, "align_head.dlogits", NULL},
     {linear_kl, forward, ALIGN_E_ARG, "align_head.kl", NULL},
     {no_hidden, forward, ALIGN_E_ARG, "align_head.hidden",
@@ -410,7 +447,8 @@ static const struct field fields[] = {
     HEAD_FIELD(collision, dense, 1),  HEAD_FIELD(hit, dense, 1),
     HEAD_FIELD(dlogp, dense, 0),      HEAD_FIELD(dtoken_logp, dense, 0),
     HEAD_FIELD(dentropy, dense, 0),   HEAD_FIELD(dlse, dense, 0),
-    HEAD_FIELD(dlogits, dense, 2),    HEAD_FIELD(weight, linear, 0),
+    HEAD_FIELD(dlogits, dense, 2),    HEAD_FIELD(kl, compared, 1),
+    HEAD_FIELD(dkl, compared, 0),     HEAD_FIELD(weight, linear, 0),
     HEAD_FIELD(hidden, linear, 0),    HEAD_FIELD(bias, linear, 0),
     HEAD_FIELD(logp, linear, 1),      HEAD_FIELD(lse, linear, 1),
     HEAD_FIELD(dlogp, linear, 0),     HEAD_FIELD(dhidden, linear, 2),
@@ -564,15 +602,15 @@ START_TEST(a_good_call_is_good)
     packed(&c);
     ck_assert_int_eq(forward(&c), ALIGN_E_NONE);
     ck_assert_int_eq(backward(&c), ALIGN_E_NONE);
-    void (*const others[])(struct call *) = {linear, one_pass};
-    for (int i = 0; i < 2; i++) {
+    void (*const others[])(struct call *) = {linear, one_pass, compared};
+    for (int i = 0; i < 3; i++) {
         make_good(&c);
         others[i](&c);
         ck_assert_int_eq(forward(&c), ALIGN_E_NONE);
         ck_assert_int_eq(backward(&c), ALIGN_E_NONE);
         size_t least = 0, best = 0;
         ck_assert_int_eq(align_head_scratch(&c.exec, &c.head, &least, &best), ALIGN_E_NONE);
-        ck_assert(least > 0 && least <= best);
+        ck_assert((least > 0) == (others[i] != compared) && least <= best);
     }
     ck_assert_str_eq(c.error.text, "");
     ck_assert_int_eq(align_head_forward(&c.exec, NULL), ALIGN_E_ARG);

@@ -22,11 +22,12 @@ struct call {
     int32_t target[N];
     float mask[N];
     int64_t offsets[S + 1];
-    double logits[N][V], dlogits[N][V], logp[S], dlogp[S];
-    double token_logp[N], lse[N], entropy[N], dtoken[N], dlse[N], dentropy[N];
+    align_head other;
+    double logits[N][V], others[N][V], dlogits[N][V], logp[S], dlogp[S];
+    double token_logp[N], lse[N], entropy[N], kl[N], dtoken[N], dlse[N], dentropy[N], dkl[N];
 };
 
-enum { DLOGP = 1, DTOKEN = 2, DENTROPY = 4, DLSE = 8 };
+enum { DLOGP = 1, DTOKEN = 2, DENTROPY = 4, DLSE = 8, DKL = 16 };
 
 static void make(struct call *c, int which, double scale, double softcap, int shift)
 {
@@ -41,8 +42,11 @@ static void make(struct call *c, int which, double scale, double softcap, int sh
         c->dtoken[n] = uniform() - 0.5;
         c->dlse[n] = uniform() - 0.5;
         c->dentropy[n] = uniform() - 0.5;
-        for (int v = 0; v < V; v++)
+        c->dkl[n] = uniform() - 0.5;
+        for (int v = 0; v < V; v++) {
             c->logits[n][v] = 12 * (uniform() - 0.5);
+            c->others[n][v] = n == 5 ? c->logits[n][v] : 12 * (uniform() - 0.5);
+        }
     }
     for (int s = 0; s < S; s++)
         c->dlogp[s] = uniform() - 0.5;
@@ -66,6 +70,16 @@ static void make(struct call *c, int which, double scale, double softcap, int sh
         c->head.dentropy = align_1d(c->dentropy, ALIGN_F64, N);
     if (which & DLSE)
         c->head.dlse = align_1d(c->dlse, ALIGN_F64, N);
+    if (which & DKL) {
+        align_head_init(&c->other, sizeof c->other);
+        c->other.logits = align_2d(c->others, ALIGN_F64, N, V);
+        c->other.softcap = which & DTOKEN ? 7 : 0;
+        c->head.other = &c->other;
+        c->head.temperature = which & DLOGP ? 1 : 2.5;
+        c->head.flags = which & DLSE ? ALIGN_HEAD_KL_REVERSE : 0;
+        c->head.kl = align_1d(c->kl, ALIGN_F64, N);
+        c->head.dkl = align_1d(c->dkl, ALIGN_F64, N);
+    }
     c->head.dlogits = align_2d(c->dlogits, ALIGN_F64, N, V);
 }
 
@@ -79,6 +93,7 @@ static double objective(struct call *c, int which)
     for (int n = 0; n < N; n++) {
         sum += which & DTOKEN ? c->dtoken[n] * c->token_logp[n] : 0;
         sum += which & DENTROPY ? c->dentropy[n] * c->entropy[n] : 0;
+        sum += which & DKL ? c->dkl[n] * c->kl[n] : 0;
         sum += which & DLSE ? c->dlse[n] * c->lse[n] : 0;
     }
     return sum;
@@ -90,7 +105,7 @@ START_TEST(central_differences)
         double scale, softcap;
     } bends[] = {{1, 0}, {0.6, 0}, {-1.3, 0}, {1, 5}, {2.5, 3}};
     struct call c;
-    for (int which = 1; which < 16; which++)
+    for (int which = 1; which < 32; which++)
         for (int bend = 0; bend < 5; bend++) {
             make(&c, which, bends[bend].scale, bends[bend].softcap, (which + bend) % 2);
             objective(&c, which);

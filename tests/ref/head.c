@@ -79,3 +79,25 @@ void ref_row_backward(const struct ref_row *row, double c, double dentropy, doub
         out[v] = p > 0 || v == row->target ? (double)(g * slope_of(row, v)) : 0;
     }
 }
+
+/* log softmax relative to v itself, as above. */
+static long double logp_at(const struct ref_row *row, int64_t v, double temperature)
+{
+    long double zv = z_of(row, v) / temperature, sum = 0;
+    for (int64_t u = 0; u < row->vocab; u++)
+        if (u != v)
+            sum += expl(z_of(row, u) / temperature - zv);
+    return -log1pl(sum);
+}
+
+double ref_row_kl(const struct ref_row *q, const struct ref_row *p, double temperature)
+{
+    long double sum = 0;
+    for (int64_t v = 0; v < q->vocab; v++) {
+        if (isinf((double)z_of(q, v)))
+            continue;
+        long double logq = logp_at(q, v, temperature), logp = logp_at(p, v, temperature);
+        sum += expl(logq) * (logq - logp);
+    }
+    return (double)sum;
+}

@@ -22,4 +22,7 @@ struct ref_row_values ref_row_forward(const struct ref_row *row);
 void ref_row_backward(const struct ref_row *row, double c, double dentropy, double dlse,
                       double *out);
 
+/* KL(q||p) of softmax(z / temperature), by its definition. */
+double ref_row_kl(const struct ref_row *q, const struct ref_row *p, double temperature);
+
 #endif

@@ -299,6 +299,96 @@ START_TEST(nan_stays_in_its_sequence)
 }
 END_TEST
 
+/* Values and gradients of kl in both directions, from heads far apart to equal ones. */
+START_TEST(kl_agrees_with_reference)
+{
+    enum { KL_V = 1500 };
+    static const double apart[] = {0, 1e-6, 1e-3, 0.5, 20};
+    static double x[KL_V], y[KL_V];
+    struct rows r;
+    float others[KL_V];
+    align_head other;
+    double kl, dkl = 1;
+    rows_make(&r, 1, KL_V);
+    align_head_init(&other, sizeof other);
+    other.logits = align_2d(others, ALIGN_F32, 1, KL_V);
+    r.head.other = &other;
+    r.head.kl = align_1d(&kl, ALIGN_F64, 1);
+    r.head.dkl = align_1d(&dkl, ALIGN_F64, 1);
+    r.dlogp = 0;
+    for (int trial = 0; trial < 40; trial++) {
+        double temperature = trial % 3 == 0 ? 1 : trial % 3 == 1 ? 0.5 : 3;
+        rows_randomise(&r, trial % 4 == 3 ? 4 : 15);
+        if (trial % 4 == 2)
+            r.logits[17] = 60;
+        for (int v = 0; v < KL_V; v++) {
+            others[v] = (float)((double)r.logits[v] + apart[trial % 5] * (uniform() - 0.5));
+            x[v] = (double)r.logits[v];
+            y[v] = (double)others[v];
+        }
+        struct ref_row p = {x, KL_V, 0, 1, 0}, q = {y, KL_V, 0, 1, 0};
+        r.head.flags = trial % 2 ? ALIGN_HEAD_KL_REVERSE : 0;
+        r.head.temperature = temperature;
+        rows_run(&r, NULL);
+        double wanted = trial % 2 ? ref_row_kl(&p, &q, temperature)
+                                  : ref_row_kl(&q, &p, temperature);
+        ck_assert_msg(fabs(kl - wanted) <= 1e-13 + 1e-10 * wanted,
+                      "trial %d: %.17g, expected %.17g", trial, kl, wanted);
+        double sum = 0;
+        for (int v = 0; v < KL_V; v++)
+            sum += (double)r.dlogits[v];
+        ck_assert(fabs(sum) < 1e-5);
+        ck_assert(trial % 5 != 0 || (kl == 0 && r.dlogits[3] == 0));
+    }
+    rows_free(&r);
+}
+END_TEST
+
+START_TEST(kl_corners)
+{
+    static const struct {
+        float p[3], q[3];
+        uint32_t flags;
+        double kl;
+        float d[3];
+    } corners[] = {
+        {{0, 0, -INFINITY}, {0, 0, -INFINITY}, 0, 0, {0, 0, 0}},
+        {{0, 0, 0}, {0, 0, -INFINITY}, 0, 0.4054651081081644, {-1 / 6.f, -1 / 6.f, 1 / 3.f}},
+        {{0, 0, -INFINITY}, {0, 0, 0}, 0, INFINITY, {1 / 6.f, 1 / 6.f, -1 / 3.f}},
+        {{0, 0, -INFINITY}, {0, 0, 0}, ALIGN_HEAD_KL_REVERSE, 0.4054651081081644, {0, 0, 0}},
+        {{-INFINITY, 0, 0}, {3, 0, 0}, 0, INFINITY, {0, 0, 0}},
+        {{0, 1, 0}, {-INFINITY, -INFINITY, -INFINITY}, 0, 0, {0, 0, 0}},
+        {{0, 1, 0}, {0, NAN, 0}, 0, NAN, {NAN, NAN, NAN}},
+        {{0, 1, 0}, {0, INFINITY, 0}, ALIGN_HEAD_KL_REVERSE, NAN, {NAN, NAN, NAN}},
+    };
+    for (size_t i = 0; i < sizeof corners / sizeof corners[0]; i++) {
+        struct rows r;
+        float others[3];
+        align_head other;
+        double kl, dkl = 1;
+        rows_make(&r, 1, 3);
+        memcpy(r.logits, corners[i].p, sizeof others);
+        memcpy(others, corners[i].q, sizeof others);
+        align_head_init(&other, sizeof other);
+        other.logits = align_2d(others, ALIGN_F32, 1, 3);
+        r.head.other = &other;
+        r.head.flags = corners[i].flags;
+        r.head.kl = align_1d(&kl, ALIGN_F64, 1);
+        r.head.dkl = align_1d(&dkl, ALIGN_F64, 1);
+        r.head.dlogp.ndim = 0;
+        rows_run(&r, NULL);
+        ck_assert_msg(kl == corners[i].kl || fabs(kl - corners[i].kl) < 1e-9 ||
+                          (isnan(kl) && isnan(corners[i].kl)),
+                      "corner %d: %g", (int)i, kl);
+        for (int v = 0; v < 3 && i != 4 && i != 5; v++)
+            ck_assert_msg(fabsf(r.dlogits[v] - corners[i].d[v]) < 1e-7f ||
+                              (isnan(r.dlogits[v]) && isnan(corners[i].d[v])),
+                          "corner %d, dlogits[%d] = %g", (int)i, v, (double)r.dlogits[v]);
+        rows_free(&r);
+    }
+}
+END_TEST
+
 /* ---- what is never read or written ---------------------------------------------------------- */
 
 START_TEST(rows_that_do_not_count_are_never_touched)
@@ -589,8 +679,8 @@ END_TEST
 
 SUITE_MAIN("unit/head", tails_keep_their_relative_accuracy, known_tails_down_to_1e_300,
            equal_logits_give_log_v, large_vocabulary_agrees_with_reference, corners_are_exact,
-           softcap_bounds_infinite_logits, nan_stays_in_its_sequence,
-           rows_that_do_not_count_are_never_touched, any_runner_gives_the_same_bits,
+           softcap_bounds_infinite_logits, nan_stays_in_its_sequence, kl_agrees_with_reference,
+           kl_corners, rows_that_do_not_count_are_never_touched, any_runner_gives_the_same_bits,
            any_instruction_set_gives_the_same_bits, in_place_equals_out_of_place,
            adding_equals_writing_and_adding, padded_equals_packed, shift_equals_slices,
            empty_batches, scratch_needs_no_gradient)
