@@ -238,4 +238,92 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_pipeline_preset_get(const char *na
                                                                   align_pipeline *pipeline,
                                                                   align_norm_params params[3]);
 
+/* ---- process rewards ----------------------------------------------------------------------------
+ *
+ * Numbers of steps or parts, M in all; sequence b has offsets[b]..offsets[b+1]-1 of them. Every tensor is F32,
+ * F64, F16 or BF16 unless it says otherwise. Without a segment's tokens these are not token rewards yet: they
+ * are the `value` of an align_dense_source. */
+
+/* ReNorm (PPR, arXiv 2509.25598, as its authors' code has it): step scores p in [0,1] and an outcome o,
+ *     r = p / most + o - beta   at every step but the last,      r = o   at the last.
+ * With beta 1 the sign of a step's reward is that of the outcome. It is paid once a step, so a failure costs
+ * more the more steps it takes: not neutral to their number. A score that is NaN (a judge without an answer)
+ * counts as 0. */
+typedef struct align_renorm_args {
+    size_t size;
+    align_tensor score;   /* [M] */
+    align_tensor most;    /* [M], above 0: the score's maximum; absent: 1 */
+    align_tensor offsets; /* [B+1] I64 */
+    align_tensor outcome; /* [B] */
+    double beta;          /* finite; 1 */
+    align_tensor reward;  /* out, [M] */
+} align_renorm_args;
+
+ALIGN_API void align_renorm_args_init(align_renorm_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_renorm_eval(const align_exec *exec,
+                                                          const align_renorm_args *args);
+
+/* Progress (PAV, arXiv 2410.08146, eqs. 2, 4 and 5): q_0 is a prover's chance of success from the prompt, q_h
+ * after step h. The prover is the best of k: Q_h = 1 - (1 - q_h)^k. Entry 0 of each sequence, the prompt, gets 0.
+ *     A_h = Q_h - Q_{h-1},       e_h = policy_h + alpha A_h */
+typedef struct align_progress_args {
+    size_t size;
+    align_tensor prover;    /* [M], 0..1 */
+    align_tensor offsets;   /* [B+1] I64 */
+    double best_of;         /* k: finite, 1 or more; 1 */
+    double alpha;           /* finite; 0 */
+    align_tensor policy;    /* [M]: the policy's own chance after each step; needed by effective */
+    align_tensor advantage; /* out, [M]: A_h */
+    align_tensor effective; /* out, [M]: e_h */
+} align_progress_args;
+
+ALIGN_API void align_progress_args_init(align_progress_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_progress_eval(const align_exec *exec,
+                                                            const align_progress_args *args);
+
+/* Follow-up likelihood (FLR): how much likelier approving follow-ups are than complaining ones,
+ *     R = mean over f with sign 1 of q_f  -  mean over f with sign -1 of q_f,
+ * q_f the mean log-probability of the counted tokens of follow-up f. One without tokens is left out, and a side
+ * without any counts as 0. (The authors' released script averages logits; give those to have its numbers.) */
+typedef struct align_followup_args {
+    size_t size;
+    align_tensor logp;   /* [B,F,T] */
+    align_tensor mask;   /* [B,F,T] BOOL, U8 or F32 of 0 or 1; absent: all count */
+    align_tensor sign;   /* [F] I32 or I64: 1 or -1 */
+    align_tensor reward; /* out, [B] */
+} align_followup_args;
+
+ALIGN_API void align_followup_args_init(align_followup_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_followup_eval(const align_exec *exec,
+                                                            const align_followup_args *args);
+
+/* Claims (RLAIF-V): an answer is cut into claims, each is asked about; reward = -(claims whose `accept` is not
+ * above `reject`). NaN is not above anything. */
+typedef struct align_claims_args {
+    size_t size;
+    align_tensor accept, reject; /* [M]: probability of yes, and of no */
+    align_tensor offsets;        /* [B+1] I64 */
+    align_tensor reward;         /* out, [B] */
+} align_claims_args;
+
+ALIGN_API void align_claims_args_init(align_claims_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_claims_eval(const align_exec *exec,
+                                                          const align_claims_args *args);
+
+/* Aspects (UltraFeedback): the mean of an answer's ratings that are there (NaN: not rated; NaN when none is), and
+ * for pairs of answers the margin |mean_chosen - mean_rejected| / range of a margin loss, 0..1 when range is
+ * the width of the scale. */
+typedef struct align_aspects_args {
+    size_t size;
+    align_tensor rating;           /* [B,A] */
+    align_tensor score;            /* out, [B] */
+    align_tensor chosen, rejected; /* [P] I32 or I64, 0..B-1; needed by margin */
+    double range;                  /* finite, above 0; 4, as of ratings 1 to 5 */
+    align_tensor margin;           /* out, [P] */
+} align_aspects_args;
+
+ALIGN_API void align_aspects_args_init(align_aspects_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_aspects_eval(const align_exec *exec,
+                                                           const align_aspects_args *args);
+
 #endif
