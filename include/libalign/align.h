@@ -8,6 +8,7 @@
 #include <libalign/head.h>
 #include <libalign/loss.h>
 #include <libalign/norm.h>
+#include <libalign/reward.h>
 #include <libalign/step.h>
 
 #endif
