@@ -2,10 +2,14 @@
 
 #include "progress.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { LISTS_AT_ONCE = 32, LISTS_MEASURED = 128 };
+
+static const double ORDER_LEARNT = 0.6; /* share of pairs ordered rightly; chance is a half */
 
 static void make_lists(demo *d, const collection *c)
 {
@@ -127,4 +131,45 @@ bool contest_run(demo *d, int i, problem *why)
 bool contest_won(const outcome *o)
 {
     return o->wins.low > 0.5;
+}
+
+static void say(char *text, size_t room, const char *format, ...)
+{
+    const size_t used = strlen(text);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text + used, room - used, format, args);
+    va_end(args);
+}
+
+void contest_reason(const outcome *o, const verdict *untuned, char *text, size_t room)
+{
+    const double known = o->answers.mean.known - untuned->known;
+    const double repeated = o->answers.mean.repeated - untuned->repeated;
+
+    text[0] = '\0';
+    if (o->wins.rate > 0.5)
+        say(text, room,
+            "it won more often than it lost, but %d prompts are too few to be sure of it.",
+            o->answers.count);
+    else if (repeated > 0 && repeated >= known)
+        say(text, room,
+            "it learnt to repeat itself: word pairs said before rose by %.3f, letters in words by "
+            "%.3f.",
+            repeated, known);
+    else if (o->accuracy < ORDER_LEARNT)
+        say(text, room,
+            "it did not learn what the judge prefers: of the pairs that it learnt from it orders "
+            "only %.3f as the judge does, after %d steps.",
+            o->accuracy, o->curve.steps);
+    else
+        say(text, room,
+            "it learnt to order the answers that it learnt from (%.3f of the pairs), but not to "
+            "write better ones.",
+            o->accuracy);
+    say(text, room,
+        " The log-probability of their better half changed by %.1f, of the worse by %.1f%s.",
+        o->better, o->worse,
+        o->better < 0 ? ": what both lost went to texts that nobody judged" : "");
 }

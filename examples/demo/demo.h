@@ -56,6 +56,8 @@ bool contest_prepare(demo *d, problem *why);
 bool contest_run(demo *d, int i, problem *why);
 /* Is the interval above one half? */
 bool contest_won(const outcome *o);
+/* Why a loss has not won, from what was measured, as sentences for people. */
+void contest_reason(const outcome *o, const verdict *untuned, char *text, size_t room);
 
 void show_table(const demo *d);
 void show_samples(const demo *d);

@@ -24,38 +24,6 @@ void show_samples(const demo *d)
     }
 }
 
-/* Reasons why a loss may not have won, the likeliest first; each says what was measured. */
-static void show_reason(const demo *d, const outcome *o)
-{
-    const double known = o->answers.mean.known - d->untuned.mean.known;
-    const double repeated = o->answers.mean.repeated - d->untuned.mean.repeated;
-
-    printf("\n%s did not beat the untuned model (interval %.3f .. %.3f):\n  ", o->course->loss,
-           o->wins.low, o->wins.high);
-    if (o->wins.rate > 0.5)
-        printf("it won more often than it lost, but %d prompts are too few to be sure of so small "
-               "a difference.\n",
-               d->untuned.count);
-    else if (repeated > 0 && repeated >= known)
-        printf("it learnt to repeat itself: word pairs said before rose by %.3f, letters in words "
-               "of the dictionary by %.3f.\n",
-               repeated, known);
-    else if (o->accuracy < 0.6)
-        printf("it did not learn the judge's preferences: it orders only %.2f of the practice "
-               "pairs as the judge does; more steps or a larger learning rate may help.\n",
-               o->accuracy);
-    else
-        printf("it learnt to order the practice answers (%.2f of the pairs), but not to write "
-               "better ones.\n",
-               o->accuracy);
-    printf("  Log-probability of its better practice answers went %+.1f, of the worse ones %+.1f: "
-           "%s.\n",
-           o->better, o->worse,
-           o->better < 0 ? "even the better ones became less likely, so probability went to "
-                           "texts that nobody judged"
-                         : "probability went where the judge wants it");
-}
-
 static void show_wins(const demo *d)
 {
     const verdict *before = &d->untuned.mean;
@@ -95,9 +63,14 @@ void show_table(const demo *d)
     show_wins(d);
     puts("\nWhat the tuning did to the answers that it learnt from:\n");
     show_learning(d);
-    for (int i = 0; i < LOSSES; i++)
-        if (!contest_won(&d->outcome[i]))
-            show_reason(d, &d->outcome[i]);
+    for (int i = 0; i < LOSSES; i++) {
+        char reason[512];
+
+        if (contest_won(&d->outcome[i]))
+            continue;
+        contest_reason(&d->outcome[i], &d->untuned.mean, reason, sizeof reason);
+        printf("\n%s did not beat the untuned model: %s\n", d->outcome[i].course->loss, reason);
+    }
 }
 
 static json_t *verdict_object(const verdict *v)

@@ -1,9 +1,7 @@
 /* The parts of the demo that its result rests on: the judge, the statistics, the vocabulary, and that
  * nothing is trained on what is held out. */
 #include "bpe.h"
-#include "corpus.h"
-#include "judge.h"
-#include "stats.h"
+#include "demo.h"
 #include "suite.h"
 
 #include <math.h>
@@ -241,6 +239,62 @@ START_TEST(held_out_stays_out)
 }
 END_TEST
 
+/* A loss that has not won says why, from what was measured. */
+START_TEST(a_loser_says_why)
+{
+    static const struct {
+        win_rate wins;
+        verdict after;
+        double accuracy, better;
+        const char *said;
+    } cases[] = {
+        {{.rate = .53, .low = .48, .high = .58}, {.8, 0, .8}, .7, 1, "400 prompts are too few"},
+        {{.rate = .40, .low = .35, .high = .45},
+         {.9, .3, .6},
+         .7,
+         1,
+         "pairs said before rose by 0.290"},
+        {{.rate = .48, .low = .43, .high = .53}, {.8, 0, .8}, .51, 1, "orders only 0.510"},
+        {{.rate = .48, .low = .43, .high = .53}, {.8, 0, .8}, .8, -4, "not to write better ones"},
+        {{.rate = .48, .low = .43, .high = .53},
+         {.8, 0, .8},
+         .8,
+         -4,
+         "by -4.0, of the worse by -9.0: what"},
+    };
+    const verdict before = {.80, .01, .79};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        outcome o = {.wins = cases[i].wins, .accuracy = cases[i].accuracy, .worse = -9};
+        char text[512];
+
+        o.answers = (collection){.count = 400, .mean = cases[i].after};
+        o.better = cases[i].better;
+        ck_assert(!contest_won(&o));
+        contest_reason(&o, &before, text, sizeof text);
+        ck_assert_msg(strstr(text, cases[i].said) != NULL, "\"%s\": no \"%s\"", text,
+                      cases[i].said);
+    }
+}
+END_TEST
+
+START_TEST(text_must_be_text)
+{
+    char path[64];
+    FILE *file;
+    prose p;
+    problem why;
+
+    file = fopen(write_file(path, "one\n"), "ab");
+    ck_assert_ptr_nonnull(file);
+    fwrite("two\0three", 1, 9, file);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert(!prose_load(&p, path, &why));
+    ck_assert_ptr_nonnull(strstr(why.text, "byte 7 is 0"));
+    remove(path);
+}
+END_TEST
+
 SUITE_MAIN("demo parts", judge_counts_letters, judge_counts_repeats, judge_is_not_gamed,
            dictionary_says_what_is_wrong, interval_is_wilsons, ties_count_half,
-           vocabulary_gives_the_text_back, held_out_stays_out)
+           vocabulary_gives_the_text_back, held_out_stays_out, a_loser_says_why, text_must_be_text)
