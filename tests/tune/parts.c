@@ -11,10 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static char path[] = "tune_parts.XXXXXX";
+static char path[32];
 
 static void make_path(void)
 {
+    strcpy(path, "tune_parts.XXXXXX");
     int file = mkstemp(path);
 
     ck_assert_int_ge(file, 0);

@@ -48,7 +48,7 @@ static const double extremes[] = {-INFINITY, INFINITY, -1e4, 1e4, -1e300, 1e300,
 START_TEST(infinities_make_no_nan)
 {
     struct random r = {(uint64_t)_i + 1};
-    for (int trial = 0; trial < 500; trial++) {
+    for (int trial = 0; trial < 150; trial++) {
         struct loss_case c;
         struct outcome x;
         random_case(&r, align__loss_row(_i), 3, &c);
@@ -68,7 +68,7 @@ END_TEST
 START_TEST(a_group_of_impossible_items)
 {
     struct random r = {(uint64_t)_i + 2};
-    for (int trial = 0; trial < 100; trial++) {
+    for (int trial = 0; trial < 40; trial++) {
         struct loss_case c;
         struct outcome x;
         random_case(&r, align__loss_row(_i), 3, &c);
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(nan_stays_in_its_group)
 {
     struct random r = {(uint64_t)_i + 3};
-    for (int trial = 0; trial < 100; trial++) {
+    for (int trial = 0; trial < 40; trial++) {
         struct loss_case c;
         struct outcome x, y;
         random_case(&r, align__loss_row(_i), 3, &c);
@@ -106,7 +106,7 @@ END_TEST
 START_TEST(equal_infinities_cancel)
 {
     struct random r = {(uint64_t)_i + 4};
-    for (int trial = 0; trial < 100; trial++) {
+    for (int trial = 0; trial < 40; trial++) {
         struct loss_case c;
         struct outcome x, y;
         random_case(&r, align__loss_row(_i), 3, &c);
@@ -161,7 +161,7 @@ static void without_exponentials(align_loss_params *p)
 START_TEST(far_scores_stay_finite)
 {
     struct random r = {(uint64_t)_i + 6};
-    for (int trial = 0; trial < 200; trial++) {
+    for (int trial = 0; trial < 60; trial++) {
         struct loss_case c;
         struct outcome x;
         random_case(&r, align__loss_row(_i), 1e4, &c);
