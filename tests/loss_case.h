@@ -70,6 +70,15 @@ static inline void random_params(struct random *r, const struct align__loss_row 
     }
 }
 
+/* Leaves out what the references do not do: orders drawn from a seed, and what a row refuses. */
+static inline void settle_ties(align_loss_params *p)
+{
+    if (p->score_ties == ALIGN_SCORE_TIES_SEEDED)
+        p->score_ties = ALIGN_SCORE_TIES_STABLE;
+    if (p->score_ties == ALIGN_SCORE_TIES_EXPECTED)
+        p->top = ALIGN_TOP_CUT;
+}
+
 static inline void random_items(struct random *r, struct loss_case *c, double spread)
 {
     const struct align__loss_row *row = c->row;
@@ -97,6 +106,7 @@ static inline void random_case(struct random *r, const struct align__loss_row *r
     memset(c, 0, sizeof *c);
     c->row = row;
     random_params(r, row, &c->params);
+    settle_ties(&c->params);
     /* Rows that sort the batch have tests of their own; alone, a group meets itself. */
     c->groups = row->couple != ALIGN__COUPLE_NONE ? 1 : 1 + pick(r, CASE_GROUPS);
     c->items = row->arity == ALIGN_LOSS_LIST ? 1 + pick(r, CASE_ITEMS) : row->arity;

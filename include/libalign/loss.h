@@ -96,7 +96,21 @@ enum {
     ALIGN_LOSS_PPO_CLIP = 57,
     ALIGN_LOSS_REINFORCE = 58,
     ALIGN_LOSS_VALUE_CLIP = 59,
-    ALIGN_LOSS_GRPO = 60
+    ALIGN_LOSS_GRPO = 60,
+    /* lists */
+    ALIGN_LOSS_PAIR_MSE = 61,
+    ALIGN_LOSS_LISTNET = 62,
+    ALIGN_LOSS_INFO_NCA = 63,
+    ALIGN_LOSS_NCA = 64,
+    ALIGN_LOSS_NDCG_LOSS2 = 65,
+    ALIGN_LOSS_NDCG_LOSS2PP = 66,
+    ALIGN_LOSS_APPROX_NDCG = 67,
+    ALIGN_LOSS_NEURAL_NDCG = 68,
+    ALIGN_LOSS_PRO = 69,
+    ALIGN_LOSS_LIRE = 70,
+    ALIGN_LOSS_SPPO_LIST = 71,
+    ALIGN_LOSS_ROBUST_PL = 72,
+    ALIGN_LOSS_S_DPO = 73
 };
 
 /* align_loss_info.arity */
@@ -122,6 +136,29 @@ enum {
     ALIGN_NORMALISE_RAX = 3,
     ALIGN_NORMALISE_MAX_DCG = 4
 };
+
+/* params.top with top_n = n > 0: places beyond n have discount 0; only pairs with both places up to n
+ * count; only pairs with one place up to n count. The DCG of the best order is then that of n places. */
+enum { ALIGN_TOP_CUT = 0, ALIGN_TOP_BOTH = 1, ALIGN_TOP_EITHER = 2 };
+
+/* params.score_ties, which places equal scores take: in the order given; in an order drawn from `seed`
+ * and the positions of list and item; or all orders equally, the pair weight being its expectation. */
+enum { ALIGN_SCORE_TIES_STABLE = 0, ALIGN_SCORE_TIES_SEEDED = 1, ALIGN_SCORE_TIES_EXPECTED = 2 };
+
+/* params.label_ties, what equal labels mean to an order: the order given; no comparison with each other;
+ * Breslow's and Efron's approximations of all orders. */
+enum {
+    ALIGN_LABEL_TIES_INDEX = 0,
+    ALIGN_LABEL_TIES_SKIP = 1,
+    ALIGN_LABEL_TIES_BRESLOW = 2,
+    ALIGN_LABEL_TIES_EFRON = 3
+};
+
+/* params.places, what the term of place k = 1 .. K weighs: 1; 2^(K - k) - 1; the discount at k. */
+enum { ALIGN_PLACES_EVEN = 0, ALIGN_PLACES_POWER = 1, ALIGN_PLACES_DISCOUNT = 2 };
+
+/* params.unit of logarithms of probabilities: natural, or base 2. */
+enum { ALIGN_UNIT_NAT = 0, ALIGN_UNIT_BIT = 1 };
 
 /* params.divergence, how the score of a policy is made from a log-ratio u: reverse KL, u; forward KL,
  * -e^-u; Jensen-Shannon, log s(u); the alpha family of TRL 0.29 and later, e^((alpha - 1) u) / (alpha -
@@ -185,7 +222,16 @@ typedef struct align_loss_params {
     int32_t levels;                                        /* number of thresholds in use, 1..4 */
     int32_t form;                                          /* ALIGN_FORM_ */
     int32_t estimator;                                     /* ALIGN_KL_ */
-    int32_t reserved;                                      /* 0 */
+    int32_t unit;                                          /* ALIGN_UNIT_ */
+    double temperature; /* what scores or labels are divided by before a softmax or sigmoid */
+    double mu;          /* weight of one pair weight beside another */
+    double rho;         /* share of the order that a list may be in by mistake */
+    int32_t top;        /* ALIGN_TOP_ */
+    int32_t top_n;      /* places that count; 0: all */
+    int32_t score_ties; /* ALIGN_SCORE_TIES_ */
+    int32_t label_ties; /* ALIGN_LABEL_TIES_ */
+    int32_t places;     /* ALIGN_PLACES_ */
+    int32_t seed;       /* of score_ties */
 } align_loss_params;
 
 /* Writes the row's parameters of `preset`: NULL or "paper" for those of its paper, or a name that
@@ -211,7 +257,8 @@ enum {
     ALIGN_LOSS_WRITES_DAUX = 256,
     ALIGN_LOSS_WRITES_DPARAM = 512,
     ALIGN_LOSS_WRITES_HSCORE = 1024,
-    ALIGN_LOSS_READS_WEIGHT = 2048
+    ALIGN_LOSS_READS_WEIGHT = 2048,
+    ALIGN_LOSS_READS_RANK = 4096 /* and writes it */
 };
 
 /* Filled by the three get functions, with pointers to static storage. `size` is set by the caller to the
@@ -223,8 +270,7 @@ typedef struct align_loss_info {
     const char *name;   /* "dpo" */
     const char *brief;  /* one line */
     const char *source; /* paper and equation */
-    const char
-        *formula; /* u, v: chosen and rejected log-ratios; z: margin; s_i: scores of a list */
+    const char *formula; /* u, v: log-ratios of chosen and rejected; z: margin; s_i: list scores */
     const char *gradient;
     uint32_t needs, reads; /* ALIGN_LOSS_READS_ and _WRITES_; needs is part of reads */
     uint32_t n_params, n_metrics;
@@ -288,7 +334,8 @@ typedef struct align_loss_args {
     align_loss_id loss;
     uint32_t flags;                  /* ALIGN_LOSS_ADD */
     const align_loss_params *params; /* NULL: the row's defaults; params->loss must equal loss */
-    align_tensor score;              /* see above; needed */
+    /* in */
+    align_tensor score;   /* see above; needed */
     align_tensor ref;     /* like score: log-probabilities of the reference policy; absent: 0 */
     align_tensor old;     /* like score: those of the policy that made the samples */
     align_tensor count;   /* like score, F32, F64, I32 or I64: tokens of each sequence, >= 0 */
@@ -297,25 +344,27 @@ typedef struct align_loss_args {
     align_tensor offsets; /* [G+1] I64, from 0 up to S, not decreasing */
     align_tensor label;   /* like score: relevance, target or kind, as the row says */
     align_tensor prob;    /* [G] in 0..1: probability that the first item is preferred; absent: 1 */
-    align_tensor
-        weight; /* [G] >= 0; absent: 1. Weight 0 removes a group from all sums but counts it */
+    /* [G] >= 0; absent: 1. Weight 0 takes a group out of all sums, but it still counts in a mean. */
+    align_tensor weight;
     align_tensor offset; /* [G]: subtracted from the scaled margin, so after beta; absent: 0 */
-    align_tensor
-        mask;     /* [G] or like score, BOOL, U8 or F32, 0 or 1. With index, [G] goes first when
-                           * S = G; with offsets, [S] */
-    double denom; /* 0: number of live groups; 1: plain sum; else the count over all micro-batches
-                           * and workers, >= 0 */
+    /* [G] or like score, BOOL, U8 or F32, 0 or 1. A shape that is both (S = G) means [G] with index and
+     * like score with offsets. */
+    align_tensor mask;
+    /* Like score, F32, F64, I32 or I64: places 1, 2, ... to make pair weights from, instead of those of
+     * the current scores: the weights of an earlier call, frozen. Places of one list must differ. */
+    align_tensor rank;
+    /* 0: the number of live groups; 1: a plain sum; else the count over all micro-batches and workers. */
+    double denom;
     double scale; /* factor on value and gradients; 1 */
-    align_tensor value; /* out [1] F64 */
-    align_tensor
-        group_value;     /* out [G]: L_g before weight, scale and denom; 0 for groups not live */
-    align_tensor dscore; /* out, like score */
-    align_tensor daux;   /* out, like score: where aux has a gradient */
-    align_tensor dparam; /* out [n_params] F64: gradient of learnable parameters, 0 for others */
-    align_tensor
-        hscore; /* out, like score: second derivative of L by each score, weighted as dscore */
-    align_tensor
-        metrics; /* out [n_metrics,2] F64: sum and count over live groups; never added to */
+    /* out */
+    align_tensor value;       /* [1] F64 */
+    align_tensor group_value; /* [G]: L_g before weight, scale and denom; 0 for groups not live */
+    align_tensor dscore;      /* like score */
+    align_tensor daux;        /* like score: where aux has a gradient */
+    align_tensor dparam;      /* [n_params] F64: gradient of learnable parameters, 0 for others */
+    align_tensor hscore;      /* like score: d2L/dscore^2, item by item, weighted as dscore */
+    align_tensor rank_out;    /* like score, dtypes of rank: the places used, 0 for absent items */
+    align_tensor metrics; /* [n_metrics,2] F64: sum and count over live groups; never added to */
 } align_loss_args;
 
 ALIGN_API void align_loss_args_init(align_loss_args *args, size_t size);

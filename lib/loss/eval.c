@@ -116,7 +116,7 @@ static void run_list(const struct align__plan *plan, int64_t g, struct align__li
     const struct align__listed listed = align__list_get(plan, g, list, at);
     if (list->n == 0)
         return;
-    if (!listed.vain)
+    if (!listed.vain && !listed.nan)
         plan->row->list(list);
     if (listed.nan) {
         list->value = NAN;

@@ -61,16 +61,76 @@ double align__label_pairs(struct align__list *list)
 
 double align__normaliser(struct align__list *list, double max_dcg)
 {
+    const double unit = list->params->unit == ALIGN_UNIT_BIT ? 0x1.62e42fefa39efp-1 : 1;
     switch (list->params->normalise) {
     case ALIGN_NORMALISE_ITEMS:
-        return (double)list->n;
+        return unit * (double)list->n;
     case ALIGN_NORMALISE_PAIRS:
-        return align__label_pairs(list);
+        return unit * align__label_pairs(list);
     case ALIGN_NORMALISE_RAX:
-        return align__label_pairs(list) / (double)list->n;
+        return unit * align__label_pairs(list) / (double)list->n;
     case ALIGN_NORMALISE_MAX_DCG:
-        return max_dcg;
+        return unit * max_dcg;
     default:
-        return 1;
+        return unit;
+    }
+}
+
+struct align__list_phi align__list_logistic(double d, const align_loss_params *p)
+{
+    const double eps = p->label_smoothing;
+    const struct align__logistic l = align__logistic(d);
+    return (struct align__list_phi){align__times(1 - eps, l.minus) + align__times(eps, l.plus),
+                                    eps * l.s - (1 - eps) * l.c, l.s * l.c};
+}
+
+struct align__list_phi align__list_hinge(double d, const align_loss_params *p)
+{
+    const double eps = p->label_smoothing, right = d < p->margin, wrong = -d < p->margin;
+    return (struct align__list_phi){align__times((1 - eps) * right, p->margin - d) +
+                                        align__times(eps * wrong, p->margin + d),
+                                    eps * wrong - (1 - eps) * right, 0};
+}
+
+double align__sum_pairs(struct align__list *list, align__list_phi_fn phi,
+                        align__pair_weight_fn weight, const void *context)
+{
+    const double *s = list->ratio;
+    struct align__total value = {0};
+    for (int64_t i = 0; i < list->n; i++)
+        for (int64_t j = 0; j < i; j++) {
+            if (list->label[i] == list->label[j])
+                continue;
+            const bool ahead = list->label[i] > list->label[j];
+            const int64_t better = ahead ? i : j, worse = ahead ? j : i;
+            const double w = weight == NULL ? 1 : weight(context, better, worse);
+            if (w == 0)
+                continue;
+            const struct align__list_phi f = phi(align__minus(s[better], s[worse]), list->params);
+            align__add(&value, w * f.value);
+            list->d[better] += w * f.slope;
+            list->d[worse] -= w * f.slope;
+            list->h[better] += w * f.curve;
+            list->h[worse] += w * f.curve;
+        }
+    return align__total(value);
+}
+
+void align__softmax(const double *s, int64_t n, double *p, double *q, double *back)
+{
+    int64_t top = 0;
+    for (int64_t i = 1; i < n; i++)
+        top = s[i] > s[top] ? i : top;
+    struct align__total others = {0};
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = exp(align__minus(s[i], s[top]));
+        if (i != top)
+            align__add(&others, p[i]);
+    }
+    const double r = align__total(others), log_sum = log1p(r);
+    for (int64_t i = 0; i < n; i++) {
+        back[i] = align__minus(s[top], s[i]) + log_sum;
+        p[i] /= 1 + r;
+        q[i] = i == top ? r / (1 + r) : 1 - p[i];
     }
 }

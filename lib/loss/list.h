@@ -25,4 +25,31 @@ double align__label_pairs(struct align__list *list);
 /* What params.normalise divides by: 0 where that is nothing. max_dcg is used where it is asked for. */
 double align__normaliser(struct align__list *list, double max_dcg);
 
+/* phi(d) of a pair whose better item is d ahead: value, slope, curve. */
+struct align__list_phi {
+    double value, slope, curve;
+};
+typedef struct align__list_phi (*align__list_phi_fn)(double d, const align_loss_params *params);
+struct align__list_phi align__list_logistic(double d, const align_loss_params *params);
+struct align__list_phi align__list_hinge(double d, const align_loss_params *params);
+
+/* Sum over pairs of unequal label of weight phi(s_better - s_worse), s in ratio; derivatives to d and h.
+ * A NULL weight is 1. */
+typedef double (*align__pair_weight_fn)(const void *context, int64_t i, int64_t j);
+double align__sum_pairs(struct align__list *list, align__list_phi_fn phi,
+                        align__pair_weight_fn weight, const void *context);
+
+/* Gain from a label, discount at a place, and the DCG of the best order of `gain` by label, of the first
+ * top_n places where the row has that parameter. */
+double align__gain(double label, int32_t kind);
+double align__discount(double place, int32_t kind);
+double align__max_dcg(struct align__list *list, const double *gain);
+
+/* list->place: those given, or 1, 2, ... by s from high to low with ties as the parameters say. Leaves
+ * the items by place in order when none were given. Uses rank, spare and the last two work arrays. */
+void align__list_places(struct align__list *list);
+
+/* p = softmax(s), q = 1 - p, back = lse(s) - s, all with relative accuracy; equal infinities share. */
+void align__softmax(const double *s, int64_t n, double *p, double *q, double *back);
+
 #endif

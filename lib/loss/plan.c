@@ -31,6 +31,7 @@ static const struct field inputs[] = {
     FIELD(count, COUNT, LIKE_SCORE, ALIGN_LOSS_READS_COUNT),
     FIELD(aux, REAL, LIKE_SCORE, ALIGN_LOSS_READS_AUX),
     FIELD(label, REAL, LIKE_SCORE, ALIGN_LOSS_READS_LABEL),
+    FIELD(rank, COUNT, LIKE_SCORE, ALIGN_LOSS_READS_RANK),
     FIELD(index, INDEX, SPECIAL, 0),
     FIELD(offsets, OFFSET, SPECIAL, ALIGN_LOSS_READS_OFFSETS),
     FIELD(prob, REAL, PER_GROUP, ALIGN_LOSS_READS_PROB),
@@ -46,6 +47,7 @@ static const struct field outputs[] = {
     FIELD(daux, REAL, LIKE_SCORE, ALIGN_LOSS_WRITES_DAUX),
     FIELD(dparam, F64, PER_PARAM, ALIGN_LOSS_WRITES_DPARAM),
     FIELD(hscore, REAL, LIKE_SCORE, ALIGN_LOSS_WRITES_HSCORE),
+    FIELD(rank_out, COUNT, LIKE_SCORE, ALIGN_LOSS_READS_RANK),
     FIELD(metrics, F64, PER_METRIC, 0),
 };
 
@@ -207,6 +209,21 @@ static align_status check_mask_shape(struct align__plan *plan)
     return ALIGN_E_NONE;
 }
 
+/* Places belong to an item of one list, and to one order of it. */
+static align_status check_rank(const struct align__plan *plan)
+{
+    const align_loss_args *a = &plan->args;
+    const bool expected = plan->params.score_ties == ALIGN_SCORE_TIES_EXPECTED;
+    const char *word = plan->form == ALIGN__FORM_INDEX ? "a call with index"
+                       : expected                      ? "an expectation over orders"
+                                                       : NULL;
+    const bool in = align__present(&a->rank), out = align__present(&a->rank_out);
+    if (word == NULL || !(in || out))
+        return ALIGN_E_NONE;
+    return ALIGN__FAIL(&plan->exec, FIELD_UNREAD, .owner = OWNER, .field = in ? "rank" : "rank_out",
+                       .word = word);
+}
+
 align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
                                 const align_loss_args *args)
 {
@@ -239,6 +256,8 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
         status = check_shape(plan, &outputs[i]);
     if (status == ALIGN_E_NONE)
         status = check_mask_shape(plan);
+    if (status == ALIGN_E_NONE)
+        status = check_rank(plan);
     plan->may_miss = align__present(&plan->args.mask) || plan->form != ALIGN__FORM_VIEW;
     return status;
 }

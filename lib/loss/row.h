@@ -87,6 +87,9 @@ struct align__list {
     int64_t n;
     double *score, *ratio, *count, *aux, *label, *old;
     double *d, *daux, *h;
+    double *place; /* in, where placed; out, in rows that read rank */
+    bool placed;
+    int64_t group;
     double *work[ALIGN__LIST_WORK];
     int64_t *order, *rank, *spare;
     double value;

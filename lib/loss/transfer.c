@@ -32,6 +32,7 @@ void align__clear_outputs(const struct align__plan *plan)
     if (!plan->may_miss && plan->width > 0)
         return;
     clear(&a->group_value);
+    clear(&a->rank_out);
     if (adds(plan))
         return;
     clear(&a->dscore);
@@ -230,9 +231,10 @@ int64_t *align__list_lay(struct align__list *list, char *slot, int64_t width)
 {
     double *x = (double *)(void *)slot;
     double **const reals[] = {
-        &list->score,   &list->ratio,   &list->count,   &list->aux,     &list->label,
-        &list->old,     &list->d,       &list->daux,    &list->h,       &list->work[0],
-        &list->work[1], &list->work[2], &list->work[3], &list->work[4], &list->work[5],
+        &list->score,   &list->ratio,   &list->count,   &list->aux,
+        &list->label,   &list->old,     &list->d,       &list->daux,
+        &list->h,       &list->place,   &list->work[0], &list->work[1],
+        &list->work[2], &list->work[3], &list->work[4], &list->work[5],
     };
     int64_t **const integers[] = {&list->order, &list->rank, &list->spare};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++, x += width)
@@ -283,6 +285,9 @@ struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
     list_row(plan, g, list, at, &a->aux, list->aux);
     list_row(plan, g, list, at, &a->label, list->label);
     list_row(plan, g, list, at, &a->old, list->old);
+    list_row(plan, g, list, at, &a->rank, list->place);
+    list->placed = align__present(&a->rank);
+    list->group = g;
     look_list(&a->score, list->score, list->n, &seen);
     look_list(&a->ref, list->ratio, list->n, &seen);
     look_list(&a->aux, list->aux, list->n, &seen);
@@ -290,6 +295,7 @@ struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
     for (int64_t i = 0; i < list->n; i++) {
         list->ratio[i] = align__minus(list->score[i], list->ratio[i]);
         list->d[i] = list->daux[i] = list->h[i] = 0;
+        list->place[i] = list->placed ? list->place[i] : (double)(i + 1);
     }
     list->value = 0;
     seen.vain = true;
@@ -323,6 +329,10 @@ void align__list_put(const struct align__plan *plan, int64_t g, const struct ali
     put_list(plan, g, at, list->n, &a->dscore, factor, list->d);
     put_list(plan, g, at, list->n, &a->daux, factor, list->daux);
     put_list(plan, g, at, list->n, &a->hscore, factor, list->h);
+    for (int64_t i = 0; align__present(&a->rank_out) && i < list->n; i++) {
+        struct align__place place = place_of(plan, g, at[i]);
+        align__put(&a->rank_out, place.i, place.j, list->place[i], false);
+    }
     if (align__present(&a->group_value))
         align__put(&a->group_value, g, 0, list->value, false);
 }

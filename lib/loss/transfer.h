@@ -32,7 +32,7 @@ void align__batch_put_group(const struct align__plan *plan, const struct align__
                             const double *value);
 
 /* f64 and i64 arrays of a list's length that a slot holds; the last says where items came from. */
-enum { ALIGN__LIST_ARRAYS = 9 + ALIGN__LIST_WORK + 4 };
+enum { ALIGN__LIST_ARRAYS = 10 + ALIGN__LIST_WORK + 4 };
 
 static inline size_t align__list_bytes(int64_t width)
 {

@@ -83,6 +83,7 @@ static int ranges_of_items(const struct align__plan *plan, struct range *ranges)
         {"aux", &a->aux, -ALIGN__ANY, ALIGN__ANY, true, false},
         {"count", &a->count, 0, ALIGN__ANY, false, false},
         {"label", &a->label, plan->row->label_least, plan->row->label_most, false, false},
+        {"rank", &a->rank, 1, 0x1p53, false, false},
     };
     int n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -126,7 +127,7 @@ static align_status check_group(const struct align__plan *plan, int64_t g,
 
 static align_status check_numbers(struct align__plan *plan)
 {
-    struct range items[7], groups[3];
+    struct range items[8], groups[3];
     const int n_items = ranges_of_items(plan, items), n_groups = ranges_of_groups(plan, groups);
     plan->live = plan->width > 0 ? plan->groups : 0;
     if (n_items + n_groups == 0 && !plan->may_miss)
@@ -159,18 +160,19 @@ static align_status check_outputs(const struct align__plan *plan)
 {
     const align_loss_args *a = &plan->args;
     const struct align__named all[] = {
-        {OWNER, "value", &a->value},     {OWNER, "group_value", &a->group_value},
-        {OWNER, "dscore", &a->dscore},   {OWNER, "daux", &a->daux},
-        {OWNER, "dparam", &a->dparam},   {OWNER, "hscore", &a->hscore},
-        {OWNER, "metrics", &a->metrics}, {OWNER, "score", &a->score},
-        {OWNER, "ref", &a->ref},         {OWNER, "old", &a->old},
-        {OWNER, "count", &a->count},     {OWNER, "aux", &a->aux},
-        {OWNER, "index", &a->index},     {OWNER, "offsets", &a->offsets},
-        {OWNER, "label", &a->label},     {OWNER, "prob", &a->prob},
-        {OWNER, "weight", &a->weight},   {OWNER, "offset", &a->offset},
+        {OWNER, "value", &a->value},       {OWNER, "group_value", &a->group_value},
+        {OWNER, "dscore", &a->dscore},     {OWNER, "daux", &a->daux},
+        {OWNER, "dparam", &a->dparam},     {OWNER, "hscore", &a->hscore},
+        {OWNER, "rank_out", &a->rank_out}, {OWNER, "metrics", &a->metrics},
+        {OWNER, "rank", &a->rank},         {OWNER, "score", &a->score},
+        {OWNER, "ref", &a->ref},           {OWNER, "old", &a->old},
+        {OWNER, "count", &a->count},       {OWNER, "aux", &a->aux},
+        {OWNER, "index", &a->index},       {OWNER, "offsets", &a->offsets},
+        {OWNER, "label", &a->label},       {OWNER, "prob", &a->prob},
+        {OWNER, "weight", &a->weight},     {OWNER, "offset", &a->offset},
         {OWNER, "mask", &a->mask},
     };
-    const int n = sizeof all / sizeof all[0], n_outputs = 7;
+    const int n = sizeof all / sizeof all[0], n_outputs = 8;
     bool asked = false;
     for (int i = 0; i < n_outputs; i++) {
         asked = asked || align__present(all[i].tensor);

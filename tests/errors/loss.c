@@ -15,7 +15,7 @@ struct call {
     align_error error;
     align_loss_args args;
     align_loss_params params;
-    double score[ALL], other[ALL], group[G];
+    double score[ALL], other[ALL], group[ALL];
     int64_t index[ALL], offsets[G + 1];
     uint8_t mask[ALL];
     struct outputs {
@@ -191,6 +191,13 @@ SPOIL(negative_offsets, lists(c); c->offsets[0] = -1)
 SPOIL(no_offsets, lists(c); c->args.offsets.shape[0] = 0)
 SPOIL(flat_offsets, lists(c); c->args.offsets = align_2d(c->offsets, ALIGN_I64, 2, 2))
 SPOIL(score_of_offsets, lists(c); c->args.score = align_2d(c->score, ALIGN_F64, G, K))
+SPOIL(expected_inside, lists(c); c->params.score_ties = ALIGN_SCORE_TIES_EXPECTED;
+      c->params.top = ALIGN_TOP_BOTH; c->params.top_n = 1)
+SPOIL(rank_by_index, lists(c); by_index(c); c->args.offsets.ndim = 0;
+      c->args.rank = align_1d(c->group, ALIGN_F64, ALL))
+SPOIL(rank_expected, lists(c); c->params.score_ties = ALIGN_SCORE_TIES_EXPECTED;
+      c->args.rank_out = align_1d(c->out.metrics, ALIGN_F64, ALL))
+SPOIL(rank_zero, lists(c); c->args.rank = align_1d(c->index, ALIGN_I64, ALL))
 SPOIL(index_and_offsets, lists(c); c->args.index = align_2d(c->index, ALIGN_I64, G, K))
 
 static const struct mistake list_mistakes[] = {
@@ -209,6 +216,13 @@ static const struct mistake list_mistakes[] = {
      "align_loss_args.offsets has ndim 2, expected 1"},
     {score_of_offsets, ALIGN_E_SHAPE, "align_loss_args.score",
      "align_loss_args.score has ndim 2, expected 1, with offsets"},
+    {expected_inside, ALIGN_E_RANGE, "align_loss_params",
+     "align_loss_params contradict each other: expected top cut where score_ties is expected"},
+    {rank_by_index, ALIGN_E_ARG, "align_loss_args.rank",
+     "align_loss_args.rank is set, and a call with index does not read it"},
+    {rank_expected, ALIGN_E_ARG, "align_loss_args.rank_out",
+     "align_loss_args.rank_out is set, and an expectation over orders does not read it"},
+    {rank_zero, ALIGN_E_RANGE, "align_loss_args.rank", NULL},
     {index_and_offsets, ALIGN_E_ARG, "align_loss_args.index",
      "align_loss_args.index is set, and a call with offsets does not read it"},
 };

@@ -81,6 +81,12 @@ static const struct vector vectors[] = {
      1.940189698561,
      1.984441873766,
      {-.037476, .064278, -.068570, .015938, .028660, -.046976, .063162, -.019016}},
+    {"lipo_lambda", "allrank", 1.411163308326, 1.155839912815, {NAN}},
+    {"ndcg_loss2pp", NULL, 6.468252773798, 3.487227688559, {NAN}},
+    {"ndcg_loss2pp", "allrank", 9.331716199975, 5.031006092735, {NAN}},
+    {"approx_ndcg", NULL, -.693426403489, -.869866484940, {NAN}},
+    {"approx_ndcg", "allrank", -.687015391386, -.678456649173, {NAN}},
+    {"neural_ndcg", NULL, -.785125664161, -.893717352360, {NAN}},
     {"point_mse", NULL, 10, 1.893850, {NAN}},
     {"point_sigmoid", NULL, 4.181924230695, 5.122154561392, {NAN}},
 };
@@ -117,6 +123,127 @@ START_TEST(lipo_as_run_is_a_multiple_of_lipo)
     run(&rax);
     for (int i = 0; i < 8; i++)
         near(rax.d[i], 2 * log(2) / 7 * paper.d[i], 1e-14, "gradient");
+}
+END_TEST
+
+/* Breslow on V1, and the example of one tie of three among five items, of the same reference. */
+START_TEST(orders_with_ties)
+{
+    struct eval e;
+    open_eval(&e, "list_mle", NULL);
+    e.params.beta = 1;
+    e.params.label_ties = ALIGN_LABEL_TIES_BRESLOW;
+    e.args.score = align_2d(v1_score, ALIGN_F64, 1, 4);
+    e.args.label = align_2d(v1_label, ALIGN_F64, 1, 4);
+    run(&e);
+    near(e.value, 6.977554100270, 1e-12, "Breslow");
+}
+END_TEST
+
+/* Scores 0..999: the worst and the best order (the project's list reference; exact by log-add-exp). A
+ * log-sum-exp shifted by one global maximum gives inf in f32. */
+START_TEST(wide_lists_do_not_overflow)
+{
+    static double score[1000], label[1000], d[1000], scratch[40 * 1000];
+    const double wanted[] = {499957.990817, 457.990817};
+    align_exec exec;
+    align_exec_init(&exec, sizeof exec);
+    exec.scratch = scratch;
+    exec.scratch_size = sizeof scratch;
+    for (int best = 0; best < 2; best++) {
+        struct eval e;
+        open_eval(&e, "list_mle", NULL);
+        e.params.beta = 1;
+        for (int i = 0; i < 1000; i++) {
+            score[i] = i;
+            label[i] = best != 0 ? i : -i;
+        }
+        e.args.score = align_2d(score, ALIGN_F64, 1, 1000);
+        e.args.label = align_2d(label, ALIGN_F64, 1, 1000);
+        e.args.dscore = align_2d(d, ALIGN_F64, 1, 1000);
+        ck_assert_int_eq(align_loss_eval(&exec, &e.args), 0);
+        near(e.value, wanted[best], 2e-9, "value");
+    }
+}
+END_TEST
+
+/* allRank, tests/losses/test_lambdaloss.py and test_listmle.py: y_pred = y_true = .5 .3 .5;
+ * computed in f32 there. */
+START_TEST(lists_agree_with_allrank)
+{
+    double y[] = {.5, .3, .5}, score[] = {.5, .3}, label[] = {1, 0};
+    struct eval e;
+    open_eval(&e, "ndcg_loss2pp", "allrank");
+    e.args.score = e.args.label = align_2d(y, ALIGN_F64, 1, 3);
+    run(&e);
+    near(e.value, 1.1244146823, 1e-7, "ndcgLoss2PP");
+    open_eval(&e, "pair_logistic", NULL);
+    e.params.beta = 1;
+    e.args.score = e.args.label = align_2d(y, ALIGN_F64, 1, 3);
+    run(&e);
+    near(e.value, 1.1962778568, 2e-7, "rankNet, natural");
+    open_eval(&e, "list_mle", NULL);
+    e.params.beta = 1;
+    e.args.score = align_2d(score, ALIGN_F64, 1, 2);
+    e.args.label = align_2d(label, ALIGN_F64, 1, 2);
+    run(&e);
+    near(e.value, .5981389284, 1e-7, "listMLE");
+}
+END_TEST
+
+/* TF-Ranking, losses_impl_test.py and the doctests of keras/losses.py. */
+START_TEST(lists_agree_with_tf_ranking)
+{
+    double score[] = {1, 3, 2}, label[] = {0, 0, 1}, y[] = {1, 0}, pred[] = {.6, .8};
+    const struct {
+        const char *loss, *preset;
+        double three, two; /* NAN: not published. Theirs are means over pairs */
+    } rows[] = {
+        {"pair_hinge", NULL, 1 * 2, .6 * 2},   {"pair_logistic", NULL, .813262 * 2, .39906943 * 2},
+        {"softmax", NULL, 1.407606, .7981389}, {"list_mle", NULL, NAN, .7981389},
+        {"pair_mse", NULL, NAN, 1.44 * 2},     {"approx_ndcg", "rax", -.63093, NAN},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct eval e;
+        open_eval(&e, rows[i].loss, rows[i].preset);
+        e.params.beta = 1;
+        e.args.score = align_2d(score, ALIGN_F64, 1, 3);
+        e.args.label = align_2d(label, ALIGN_F64, 1, 3);
+        run(&e);
+        if (!isnan(rows[i].three))
+            near(e.value, rows[i].three, 2e-6, rows[i].loss);
+        e.args.score = align_2d(pred, ALIGN_F64, 1, 2);
+        e.args.label = align_2d(y, ALIGN_F64, 1, 2);
+        run(&e);
+        if (!isnan(rows[i].two))
+            near(e.value, rows[i].two, 1e-6, rows[i].loss);
+    }
+}
+END_TEST
+
+/* The same: scores 1 2 3, labels 0 0 2, and the ragged list 1 3, labels 0 2. RAX's docstring:
+ * the metric that the loss is minus of, at scores 1 3 2, labels 0 0 1. They compute in f32. */
+START_TEST(approx_ndcg_agrees_with_its_libraries)
+{
+    double score[] = {1, 2, 3}, label[] = {0, 0, 2}, short_score[] = {1, 3}, short_label[] = {0, 2};
+    double rax_score[] = {1, 3, 2}, rax_label[] = {0, 0, 1};
+    struct eval e;
+    open_eval(&e, "approx_ndcg", "rax");
+    e.args.score = align_2d(score, ALIGN_F64, 1, 3);
+    e.args.label = align_2d(label, ALIGN_F64, 1, 3);
+    run(&e);
+    near(e.value, -.796248, 1e-6, "TF-Ranking");
+    e.args.score = align_2d(short_score, ALIGN_F64, 1, 2);
+    e.args.label = align_2d(short_label, ALIGN_F64, 1, 2);
+    run(&e);
+    near(e.value, -.922917, 1e-6, "TF-Ranking, ragged");
+    e.args.score = align_2d(rax_score, ALIGN_F64, 1, 3);
+    e.args.label = align_2d(rax_label, ALIGN_F64, 1, 3);
+    run(&e);
+    near(e.value, -.63092977, 1e-7, "RAX");
+    near(e.d[0], .03763788, 1e-7, "RAX");
+    near(e.d[1], .03763788, 1e-7, "RAX");
+    near(e.d[2], -.07527576, 1e-7, "RAX");
 }
 END_TEST
 
@@ -177,6 +304,11 @@ int main(void)
     TCase *tcase = tcase_create("golden loss");
     tcase_add_loop_test(tcase, lists_agree_with_v1_and_v2, 0, sizeof vectors / sizeof vectors[0]);
     tcase_add_test(tcase, lipo_as_run_is_a_multiple_of_lipo);
+    tcase_add_test(tcase, orders_with_ties);
+    tcase_add_test(tcase, wide_lists_do_not_overflow);
+    tcase_add_test(tcase, lists_agree_with_allrank);
+    tcase_add_test(tcase, lists_agree_with_tf_ranking);
+    tcase_add_test(tcase, approx_ndcg_agrees_with_its_libraries);
     tcase_add_test(tcase, bradley_terry_agrees_with_trl);
     tcase_add_test(tcase, bradley_terry_agrees_with_the_table);
     suite_add_tcase(suite, tcase);

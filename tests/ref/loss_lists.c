@@ -42,8 +42,10 @@ static real discount(const struct ref_group *g, int rank)
 static real max_dcg(const struct ref_group *g)
 {
     real sum = 0;
-    for (int i = 0; i < g->n; i++)
-        sum += gain(g, i) * discount(g, rank_of(i, g->n, label_of, g));
+    for (int i = 0; i < g->n; i++) {
+        int place = rank_of(i, g->n, label_of, g);
+        sum += g->p->top_n == 0 || place <= g->p->top_n ? gain(g, i) * discount(g, place) : 0;
+    }
     return sum;
 }
 
@@ -75,6 +77,7 @@ static real normalised(const struct ref_group *g, real value)
     default:
         break;
     }
+    by *= g->p->unit == ALIGN_UNIT_BIT ? r_log(2) : 1;
     return by > 0 ? value / by : 0;
 }
 
@@ -96,11 +99,60 @@ static real one(const struct ref_group *g, int i, int j)
     return 1;
 }
 
+/* Discount at a place, which top_n may cut off. */
+static real cut_discount(const struct ref_group *g, int place)
+{
+    bool cut = g->p->top == ALIGN_TOP_CUT && g->p->top_n > 0 && place > g->p->top_n;
+    return cut ? 0 : discount(g, place);
+}
+
+static bool inside(const struct ref_group *g, int place, int other)
+{
+    int n = g->p->top_n;
+    if (n == 0 || g->p->top == ALIGN_TOP_CUT)
+        return true;
+    return g->p->top == ALIGN_TOP_BOTH ? place <= n && other <= n : place <= n || other <= n;
+}
+
+/* Over all orders of equal scores: each item stands at each place of its block equally often. */
+static real expected_swap(const struct ref_group *g, int i, int j)
+{
+    real sum = 0, orders = 0;
+    int place[2] = {0, 0}, equals[2] = {0, 0}, item[2] = {i, j};
+    for (int k = 0; k < 2; k++)
+        for (int m = 0; m < g->n; m++) {
+            place[k] += s_of(g->still, m) > s_of(g->still, item[k]);
+            equals[k] += s_of(g->still, m) == s_of(g->still, item[k]);
+        }
+    for (int a = place[0] + 1; a <= place[0] + equals[0]; a++)
+        for (int b = place[1] + 1; b <= place[1] + equals[1]; b++)
+            if (a != b) {
+                sum += r_abs(cut_discount(g, a) - cut_discount(g, b));
+                orders += 1;
+            }
+    return sum / orders;
+}
+
 static real swap_in_dcg(const struct ref_group *g, int i, int j)
 {
-    real di = discount(g, rank_of(i, g->n, s_of, g->still));
-    real dj = discount(g, rank_of(j, g->n, s_of, g->still));
-    return r_abs(gain(g, i) - gain(g, j)) * r_abs(di - dj);
+    if (g->p->score_ties == ALIGN_SCORE_TIES_EXPECTED)
+        return r_abs(gain(g, i) - gain(g, j)) * expected_swap(g, i, j);
+    int a = rank_of(i, g->n, s_of, g->still), b = rank_of(j, g->n, s_of, g->still);
+    real change = r_abs(cut_discount(g, a) - cut_discount(g, b));
+    return inside(g, a, b) ? r_abs(gain(g, i) - gain(g, j)) * change : 0;
+}
+
+static real gap_in_dcg(const struct ref_group *g, int i, int j)
+{
+    int a = rank_of(i, g->n, s_of, g->still), b = rank_of(j, g->n, s_of, g->still);
+    int q = a > b ? a - b : b - a;
+    real change = r_abs(discount(g, q) - discount(g, q + 1));
+    return inside(g, a, b) ? r_abs(gain(g, i) - gain(g, j)) * change : 0;
+}
+
+static real both_in_dcg(const struct ref_group *g, int i, int j)
+{
+    return swap_in_dcg(g, i, j) + g->p->mu * gap_in_dcg(g, i, j);
 }
 
 static real pairs(struct ref_group *g, real (*phi)(const struct ref_group *, real),
@@ -129,33 +181,231 @@ static real lipo_lambda(struct ref_group *g)
     return pairs(g, logistic, swap_in_dcg);
 }
 
-static real list_mle(struct ref_group *g)
+static real ndcg_loss2(struct ref_group *g)
 {
-    real sum = 0;
-    for (int i = 0; i < g->n; i++) {
-        real behind = 0;
-        int rank = rank_of(i, g->n, label_of, g);
-        for (int j = 0; j < g->n; j++)
-            if (rank_of(j, g->n, label_of, g) > rank)
-                behind += r_exp(s_of(g, j) - s_of(g, i));
-        sum += ref_note(g, ref_log1p(behind));
-    }
+    return pairs(g, logistic, gap_in_dcg);
+}
+
+static real ndcg_loss2pp(struct ref_group *g)
+{
+    return pairs(g, logistic, both_in_dcg);
+}
+
+static real pair_mse(struct ref_group *g)
+{
+    real sum = 0, n = g->n;
+    for (int i = 0; i < g->n; i++)
+        for (int j = 0; j < g->n; j++) {
+            real e = s_of(g, i) - s_of(g, j) - (g->label[i] - g->label[j]);
+            sum += ref_note(g, e * e);
+        }
+    if (g->p->normalise == ALIGN_NORMALISE_PAIRS)
+        return n > 1 ? sum / (n * (n - 1)) : 0;
     return normalised(g, sum);
 }
 
-static real softmax(struct ref_group *g)
+/* The order by key, best first: ties as the parameters say, place weights, the first top_n places. */
+static real order_loss(struct ref_group *g, real (*key)(const struct ref_group *, int), int ties,
+                       real factor)
 {
-    real sum = 0, all = 0;
-    for (int i = 0; i < g->n; i++)
-        all += g->label[i];
-    if (g->p->targets == ALIGN_TARGETS_RAW)
-        all = 1;
-    for (int i = 0; i < g->n && all > 0; i++) {
+    real sum = 0;
+    for (int i = 0; i < g->n; i++) {
+        bool behind[REF_ITEMS], with[REF_ITEMS];
+        int place = rank_of(i, g->n, key, g), equals = 0, before = 0;
+        for (int j = 0; j < g->n; j++) {
+            bool equal = key(g, j) == key(g, i);
+            equals += equal;
+            before += equal && j < i;
+            behind[j] = key(g, j) < key(g, i) || j == i ||
+                        (equal && ties == ALIGN_LABEL_TIES_INDEX && j > i);
+            with[j] = equal && (ties == ALIGN_LABEL_TIES_BRESLOW || ties == ALIGN_LABEL_TIES_EFRON);
+        }
+        real share = ties == ALIGN_LABEL_TIES_EFRON ? 1 - (real)before / equals : 1;
+        /* In Efron's form the item itself counts by its share too. */
+        behind[i] = ties != ALIGN_LABEL_TIES_EFRON;
+        with[i] = ties == ALIGN_LABEL_TIES_EFRON;
+        real w = 1;
+        if (g->p->places == ALIGN_PLACES_POWER)
+            w = r_pow(2, g->n - place) - 1;
+        if (g->p->places == ALIGN_PLACES_DISCOUNT)
+            w = discount(g, place);
+        if (g->p->top_n > 0 && place > g->p->top_n)
+            w = 0;
+        real total = 0;
+        for (int j = 0; j < g->n; j++) {
+            real part = behind[j] ? 1 : with[j] ? share : 0;
+            if (part != 0 && j != i)
+                total += part * r_exp(s_of(g, j) - s_of(g, i));
+        }
+        real own = behind[i] ? 1 : share;
+        sum += ref_note(g, factor * w * (own == 1 ? ref_log1p(total) : r_log(own + total)));
+    }
+    return sum;
+}
+
+static real list_mle(struct ref_group *g)
+{
+    return normalised(g, order_loss(g, label_of, g->p->label_ties, 1));
+}
+
+static real rising(const struct ref_group *g, int i)
+{
+    return rank_of(i, g->n, s_of, g->still);
+}
+
+static real robust_pl(struct ref_group *g)
+{
+    real rho = g->p->rho;
+    return normalised(g, order_loss(g, label_of, g->p->label_ties, 1 - rho) +
+                             order_loss(g, rising, ALIGN_LABEL_TIES_INDEX, rho));
+}
+
+static real s_dpo(struct ref_group *g)
+{
+    int best = 0;
+    real others = 0;
+    for (int i = 1; i < g->n; i++)
+        best = g->label[i] > g->label[best] ? i : best;
+    for (int j = 0; j < g->n; j++)
+        others += j == best ? 0 : r_exp(s_of(g, j) - s_of(g, best));
+    return ref_note(g, ref_log1p(others));
+}
+
+static real cross_entropy(struct ref_group *g, const real *target)
+{
+    real sum = 0;
+    for (int i = 0; i < g->n; i++) {
         real others = 0;
         for (int j = 0; j < g->n; j++)
             if (j != i)
                 others += r_exp(s_of(g, j) - s_of(g, i));
-        sum += ref_note(g, g->label[i] / all * ref_log1p(others));
+        sum += ref_note(g, target[i] * ref_log1p(others));
+    }
+    return sum;
+}
+
+static real softmax(struct ref_group *g)
+{
+    real target[REF_ITEMS], all = 0;
+    for (int i = 0; i < g->n; i++)
+        all += g->label[i];
+    for (int i = 0; i < g->n; i++)
+        target[i] = g->p->targets == ALIGN_TARGETS_RAW ? g->label[i]
+                    : all > 0                          ? g->label[i] / all
+                                                       : 0;
+    return cross_entropy(g, target);
+}
+
+static void soft_labels(const struct ref_group *g, real *target)
+{
+    for (int i = 0; i < g->n; i++) {
+        real sum = 0;
+        for (int j = 0; j < g->n; j++)
+            sum += r_exp((g->label[j] - g->label[i]) / g->p->temperature);
+        target[i] = 1 / sum;
+    }
+}
+
+static real soft_cross_entropy(struct ref_group *g)
+{
+    real target[REF_ITEMS];
+    soft_labels(g, target);
+    return cross_entropy(g, target);
+}
+
+static real nca(struct ref_group *g)
+{
+    real target[REF_ITEMS], sum = 0;
+    soft_labels(g, target);
+    for (int i = 0; i < g->n; i++)
+        sum += ref_note(g, target[i] * ref_nls(s_of(g, i))) +
+               ref_note(g, ref_nls(-s_of(g, i)) / g->n);
+    return sum;
+}
+
+static real lire(struct ref_group *g)
+{
+    real sum = 0;
+    for (int i = 0; i < g->n; i++) {
+        real q = 0, r = 0;
+        for (int j = 0; j < g->n; j++) {
+            q += r_exp((g->score[j] - g->score[i]) / g->p->temperature);
+            r += r_exp(g->label[j] - g->label[i]);
+        }
+        sum += ref_note(g, -1 / (q * r));
+    }
+    g->steepest = 1 / (real)g->p->temperature;
+    return sum;
+}
+
+static real pro(struct ref_group *g)
+{
+    real sum = 0, top = g->n - 1;
+    for (int i = 0; i < g->n; i++) {
+        int place = rank_of(i, g->n, label_of, g);
+        real own = 0, others = 0;
+        for (int j = 0; j < g->n; j++)
+            own = ref_max(own, g->label[i] - g->label[j]);
+        real mine = g->count[i] > 0 ? own * g->score[i] / g->count[i] : 0;
+        for (int j = 0; j < g->n; j++) {
+            real mean = g->count[j] > 0 ? g->score[j] / g->count[j] : 0;
+            if (rank_of(j, g->n, label_of, g) > place)
+                others += r_exp((g->label[i] - g->label[j]) * mean - mine);
+        }
+        if (place < g->n)
+            sum += ref_note(g, ref_log1p(others));
+        if (place == 1)
+            sum += ref_note(g, -g->p->lambda * top * top * g->score[i]);
+    }
+    return sum;
+}
+
+static real approx_ndcg(struct ref_group *g)
+{
+    real sum = 0, best = max_dcg(g);
+    g->steepest = 1 / (real)g->p->temperature;
+    for (int i = 0; i < g->n && best > 0; i++) {
+        real place = 1, d = 0;
+        for (int j = 0; j < g->n; j++)
+            place += j == i ? 0 : ref_sigmoid((s_of(g, j) - s_of(g, i)) / g->p->temperature);
+        d = g->p->discount == ALIGN_DISCOUNT_RECIPROCAL ? 1 / place : 1 / r_log(1 + place);
+        d *= g->p->discount == ALIGN_DISCOUNT_LOG2 ? r_log(2) : 1;
+        sum += ref_note(g, -gain(g, i) * d / best);
+        ref_note(g, gain(g, i) / best);
+        g->steepest = ref_max(g->steepest, r_abs(gain(g, i) / best) / g->p->temperature);
+    }
+    return sum;
+}
+
+static real neural_ndcg(struct ref_group *g)
+{
+    real sum = 0, best = max_dcg(g), logit[REF_ITEMS];
+    for (int i = 0; i < g->n && best > 0; i++) {
+        real most = 0, all = 0, mean = 0;
+        for (int j = 0; j < g->n; j++) {
+            logit[j] = (g->n - 1 - 2 * i) * s_of(g, j);
+            for (int k = 0; k < g->n; k++)
+                logit[j] -= r_abs(s_of(g, j) - s_of(g, k));
+            logit[j] /= g->p->temperature;
+            most = j == 0 ? logit[j] : ref_max(most, logit[j]);
+        }
+        for (int j = 0; j < g->n; j++) {
+            all += r_exp(logit[j] - most);
+            mean += r_exp(logit[j] - most) * gain(g, j);
+            ref_note(g, gain(g, j) / best);
+            g->steepest = ref_max(g->steepest, g->n * r_abs(gain(g, j) / best) / g->p->temperature);
+        }
+        sum += ref_note(g, -discount(g, i + 1) * mean / all / best);
+    }
+    return sum;
+}
+
+static real sppo_list(struct ref_group *g)
+{
+    real sum = 0;
+    for (int i = 0; i < g->n; i++) {
+        real e = ref_ratio(g, i) - (g->label[i] - (real)0.5) / g->p->beta;
+        sum += ref_note(g, e * e);
     }
     return sum;
 }
@@ -177,9 +427,30 @@ static real point_sigmoid(struct ref_group *g)
     return normalised(g, sum);
 }
 
+#define ROW(name)                                                                                  \
+    {                                                                                              \
+#        name, name                                                                                \
+    }
 const struct ref_row ref_lists[] = {
-    {"pair_logistic", pair_logistic}, {"pair_hinge", pair_hinge},
-    {"list_mle", list_mle},           {"softmax", softmax},
-    {"point_mse", point_mse},         {"point_sigmoid", point_sigmoid},
-    {"lipo_lambda", lipo_lambda},     {0},
+    ROW(pair_logistic),
+    ROW(pair_hinge),
+    ROW(pair_mse),
+    ROW(list_mle),
+    ROW(softmax),
+    ROW(point_mse),
+    ROW(point_sigmoid),
+    ROW(lipo_lambda),
+    ROW(ndcg_loss2),
+    ROW(ndcg_loss2pp),
+    {"listnet", soft_cross_entropy},
+    {"info_nca", soft_cross_entropy},
+    ROW(nca),
+    ROW(lire),
+    ROW(pro),
+    ROW(approx_ndcg),
+    ROW(neural_ndcg),
+    ROW(sppo_list),
+    ROW(robust_pl),
+    ROW(s_dpo),
+    {0},
 };

@@ -1,0 +1,66 @@
+/* Places of items by score, and what they are worth. */
+#include "list.h"
+
+double align__gain(double label, int32_t kind)
+{
+    return kind == ALIGN_GAIN_LINEAR ? label : exp2(label) - 1;
+}
+
+double align__discount(double place, int32_t kind)
+{
+    switch (kind) {
+    case ALIGN_DISCOUNT_LOG2:
+        return 0x1.62e42fefa39efp-1 / log1p(place);
+    case ALIGN_DISCOUNT_RECIPROCAL:
+        return 1 / place;
+    default:
+        return 1 / log1p(place);
+    }
+}
+
+double align__max_dcg(struct align__list *list, const double *gain)
+{
+    const int64_t top = list->params->top_n > 0 ? list->params->top_n : list->n;
+    struct align__total sum = {0};
+    align__sort_down(list->n, list->label, list->order, list->spare);
+    for (int64_t r = 0; r < list->n && r < top; r++)
+        align__add(&sum,
+                   gain[list->order[r]] * align__discount((double)(r + 1), list->params->discount));
+    return align__total(sum);
+}
+
+/* 53 bits from a counter (splitmix64). */
+static double draw(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((x ^ x >> 31) >> 11);
+}
+
+/* Sorts by score over items that were put in a drawn order first, so that ties keep that order. */
+static void sort_seeded(struct align__list *list)
+{
+    double *drawn = list->work[ALIGN__LIST_WORK - 2], *score = list->work[ALIGN__LIST_WORK - 1];
+    const uint64_t stream = (uint64_t)(uint32_t)list->params->seed << 32 ^ (uint64_t)list->group;
+    for (int64_t i = 0; i < list->n; i++)
+        drawn[i] = draw((uint64_t)draw(stream) * UINT64_C(0x2545f4914f6cdd1d) + (uint64_t)i);
+    align__sort_down(list->n, drawn, list->rank, list->spare);
+    for (int64_t k = 0; k < list->n; k++)
+        score[k] = list->ratio[list->rank[k]];
+    align__sort_down(list->n, score, list->order, list->spare);
+    for (int64_t k = 0; k < list->n; k++)
+        list->order[k] = list->rank[list->order[k]];
+}
+
+void align__list_places(struct align__list *list)
+{
+    if (list->placed)
+        return;
+    if (list->params->score_ties == ALIGN_SCORE_TIES_SEEDED)
+        sort_seeded(list);
+    else
+        align__sort_down(list->n, list->ratio, list->order, list->spare);
+    for (int64_t k = 0; k < list->n; k++)
+        list->place[list->order[k]] = (double)(k + 1);
+}
