@@ -50,8 +50,9 @@ bool preference_open(preference *f, const char *loss, int vocab, pool *threads, 
         !check(f, align_loss_params_init(&f->params, sizeof f->params, id, NULL), why))
         return false;
     if (f->info.needs & (ALIGN_LOSS_READS_OLD | ALIGN_LOSS_READS_AUX))
-        return refuse(why, "loss \"%s\" needs numbers that preference data alone does not have",
-                      loss);
+        return refuse(why, "loss \"%s\" needs %s, which preference data alone does not have", loss,
+                      f->info.needs & ALIGN_LOSS_READS_AUX ? "align_loss_args.aux"
+                                                           : "align_loss_args.old");
     if (!check(f, align_loss_params_init(&f->yardstick, sizeof f->yardstick, ALIGN_LOSS_DPO, NULL),
                why))
         return false;
