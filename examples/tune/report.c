@@ -162,23 +162,31 @@ static void write_quoted(FILE *to, const char *text)
     fputc('\'', to);
 }
 
-/* One figure over the steps; a loss that has none of it gets an empty panel. */
-static void draw_panel(FILE *gnuplot, const char *figure, int column, const char *settings)
+/* One figure over the steps. */
+static void draw_panel(const report *r, FILE *gnuplot, const char *figure, int column,
+                       const char *settings)
 {
-    fprintf(gnuplot,
-            "%s\nset ylabel '%s'\n"
-            "plot $train using 1:%d with lines lc rgb '#b0b0b0' title 'batch',"
-            " $held using 1:%d with linespoints lw 2 pt 7 lc rgb '#1f5fa8' title 'held out'\n",
-            settings, figure, column, column);
+    fprintf(gnuplot, "%s\nset ylabel '%s'\nplot ", settings, figure);
+    if (r->trained > 0)
+        fprintf(gnuplot, "$train using 1:%d with lines lc rgb '#b0b0b0' title 'batch'", column);
+    if (r->evaluated > 0)
+        fprintf(gnuplot,
+                "%s$held using 1:%d with linespoints lw 2 pt 7 lc rgb '#1f5fa8' title 'held out'",
+                r->trained > 0 ? ", " : "", column);
+    fputc('\n', gnuplot);
 }
 
 bool report_plot(const report *r, const char *path, problem *why)
 {
-    FILE *gnuplot = popen("gnuplot", "w");
+    FILE *gnuplot;
 
+    if (r->trained + r->evaluated == 0)
+        return refuse(why, "%s: nothing to draw, as no step was taken and no row held out", path);
+    gnuplot = popen("gnuplot", "w");
     if (!gnuplot)
         return refuse(why, "%s: cannot start gnuplot: %s", path, strerror(errno));
-    fputs("set terminal svg size 800,840 dynamic background 'white'\nset output ", gnuplot);
+    fputs("set terminal svg size 800,840 noenhanced dynamic background 'white'\nset output ",
+          gnuplot);
     write_quoted(gnuplot, path);
     fputc('\n', gnuplot);
     write_data(gnuplot, "train", r->train, r->trained);
@@ -187,9 +195,9 @@ bool report_plot(const report *r, const char *path, problem *why)
             "set multiplot layout 3,1 title 'loss %s'\n"
             "set grid\nset datafile missing 'nan'\nset xrange [0:%d]\n",
             r->loss, r->steps > 0 ? r->steps : 1);
-    draw_panel(gnuplot, "loss", 2, "set key top right");
-    draw_panel(gnuplot, "accuracy", 3, "set key bottom right; set yrange [0:1]");
-    draw_panel(gnuplot, "margin", 4, "set autoscale y; set xlabel 'step'");
+    draw_panel(r, gnuplot, "loss", 2, "set key top right");
+    draw_panel(r, gnuplot, "accuracy", 3, "set key bottom right; set yrange [0:1]");
+    draw_panel(r, gnuplot, "margin", 4, "set autoscale y; set xlabel 'step'");
     fputs("unset multiplot\n", gnuplot);
     if (pclose(gnuplot) != 0)
         return refuse(why,
