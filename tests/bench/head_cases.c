@@ -1,4 +1,4 @@
-/* Dense heads: one sequence a 64 rows, F32 results. */
+/* Heads: a sequence of 64 rows each, F32 results. */
 #include "bench.h"
 
 struct head_state {
@@ -6,10 +6,10 @@ struct head_state {
     align_tokens tokens;
 };
 
-static struct head_state *make_state(struct bench *bench)
+/* A head without a source of logits. */
+static struct head_state *make_tokens(struct bench *bench, int64_t n, int64_t v)
 {
     struct head_state *state = bench_alloc(1, sizeof *state);
-    int64_t n = bench_number(bench->line, "n", 1024), v = bench_number(bench->line, "v", 32000);
     int64_t sequences = (n + 63) / 64;
     align_tokens_init(&state->tokens, sizeof state->tokens);
     state->tokens.target = bench_tensor(ALIGN_I32, n, 0);
@@ -20,17 +20,29 @@ static struct head_state *make_state(struct bench *bench)
     align_head *head = &state->head;
     align_head_init(head, sizeof *head);
     head->tokens = &state->tokens;
-    head->logits = bench_tensor(bench_dtype(bench->line), n, v);
-    bench_fill(head->logits, -8, 8);
     head->logp = bench_tensor(ALIGN_F32, sequences, 0);
     head->token_logp = bench_tensor(ALIGN_F64, n, 0);
     head->lse = bench_tensor(ALIGN_F64, n, 0);
     head->dlogp = bench_tensor(ALIGN_F32, sequences, 0);
     bench_fill(head->dlogp, 0.5, 1);
     bench->state = state;
+    return state;
+}
+
+static void finish_head(struct bench *bench, struct head_state *state)
+{
     size_t least, best;
-    bench_must(bench, align_head_scratch(&bench->exec, head, &least, &best));
+    bench_must(bench, align_head_scratch(&bench->exec, &state->head, &least, &best));
     bench_scratch(bench, best);
+}
+
+static struct head_state *make_state(struct bench *bench)
+{
+    int64_t n = bench_number(bench->line, "n", 1024), v = bench_number(bench->line, "v", 32000);
+    struct head_state *state = make_tokens(bench, n, v);
+    state->head.logits = bench_tensor(bench_dtype(bench->line), n, v);
+    bench_fill(state->head.logits, -8, 8);
+    finish_head(bench, state);
     return state;
 }
 
@@ -94,10 +106,33 @@ static void setup_both(struct bench *bench)
     bench->run = run_both;
 }
 
+/* A linear head: plan=2 (two passes, with dweight) or plan=1 (one pass, for weights without gradient). */
+static void setup_linear(struct bench *bench)
+{
+    const char *line = bench->line;
+    int64_t n = bench_number(line, "n", 1024), v = bench_number(line, "v", 32000);
+    int64_t d = bench_number(line, "d", 1024), plan = bench_number(line, "plan", 2);
+    struct head_state *state = make_tokens(bench, n, v);
+    align_head *head = &state->head;
+    head->hidden = bench_tensor(bench_dtype(line), n, d);
+    head->weight = bench_tensor(bench_dtype(line), v, d);
+    bench_fill(head->hidden, -1, 1);
+    bench_fill(head->weight, -0.1, 0.1);
+    head->dhidden = bench_tensor(ALIGN_F32, n, d);
+    if (plan == 1)
+        head->jhidden = head->dhidden;
+    else
+        head->dweight = bench_tensor(ALIGN_F32, v, d);
+    finish_head(bench, state);
+    bench->work = (plan == 1 ? 4.0 : 8.0) * (double)n * (double)d * (double)v;
+    bench->run = run_both;
+}
+
 const struct bench_kind bench_head_kinds[] = {
     {"dense_forward", "GB/s", "limit.read", setup_forward},
     {"dense_backward", "GB/s", "limit.copy", setup_backward},
     {"dense_backward_in_place", "GB/s", "limit.update", setup_backward_in_place},
     {"dense_both", "GB/s", "limit.copy", setup_both},
+    {"linear_both", "GFLOP/s", "limit.gemm", setup_linear},
     {NULL, NULL, NULL, NULL},
 };

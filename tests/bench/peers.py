@@ -55,6 +55,20 @@ def torch_dense_both(torch, case):
     return run
 
 
+def torch_linear_both(torch, case):
+    torch.manual_seed(1)
+    dtype = torch_dtype(torch, case)
+    hidden = torch.empty(case["n"], case["d"]).uniform_(-1, 1).to(dtype).requires_grad_()
+    weight = torch.empty(case["v"], case["d"]).uniform_(-0.1, 0.1).to(dtype)
+    weight.requires_grad_(case["plan"] == 2)
+    target = torch.randint(0, case["v"], (case["n"], 1))
+
+    def run():
+        hidden.grad = weight.grad = None
+        torch_sum_logp(torch, (hidden @ weight.T).float(), target).backward()
+    return run
+
+
 def selective_dense_forward(torch, case):
     """Trainers' memory-saving form: a log-sum-exp a row, for bf16 a log-softmax a row."""
     logits, target = torch_logits(torch, case)
@@ -165,6 +179,7 @@ def numpy_bt_fit(numpy, case):
 CASES = {
     ("torch", "dense_forward"): torch_dense_forward,
     ("torch", "dense_both"): torch_dense_both,
+    ("torch", "linear_both"): torch_linear_both,
     ("torch_selective", "dense_forward"): selective_dense_forward,
     ("torch", "dpo"): torch_pair_dpo,
     ("torch", "lipo_lambda"): torch_lipo_lambda,

@@ -65,9 +65,9 @@ align_dtype bench_dtype(const char *line)
 
 void *bench_alloc(size_t count, size_t bytes)
 {
-    void *memory = NULL;
     size_t size = (count * bytes + 63) / 64 * 64 + 64;
-    if (posix_memalign(&memory, 64, size) != 0) {
+    void *memory = aligned_alloc(64, size);
+    if (memory == NULL) {
         fprintf(stderr, "align-bench: no memory for %zu bytes\n", size);
         exit(EXIT_FAILURE);
     }

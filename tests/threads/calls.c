@@ -203,6 +203,38 @@ static align_status run_head(const align_exec *exec, struct memory *memory, int 
     return status == ALIGN_E_NONE ? align_head_backward(exec, &head) : status;
 }
 
+/* Variants: two passes, one pass, and two passes of BF16 with F64 sums. */
+static align_status run_linear_head(const align_exec *exec, struct memory *memory, int variant)
+{
+    enum { WIDTH = 48 };
+    const align_dtype dtype = variant == 2 ? ALIGN_BF16 : ALIGN_F32;
+    align_tokens tokens;
+    align_tokens_init(&tokens, sizeof tokens);
+    tokens.target = filled(take_1d(memory, ALIGN_I32, TOKENS), 0, VOCABULARY);
+    tokens.offsets = sequence_offsets(memory);
+    align_head head;
+    align_head_init(&head, sizeof head);
+    head.tokens = &tokens;
+    head.hidden = filled(take_2d(memory, dtype, TOKENS, WIDTH), -1, 1);
+    head.weight = filled(take_2d(memory, dtype, VOCABULARY, WIDTH), -1, 1);
+    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
+    head.token_logp = take_1d(memory, ALIGN_F64, TOKENS);
+    head.lse = take_1d(memory, ALIGN_F64, TOKENS);
+    head.dlogp = filled(take_1d(memory, ALIGN_F32, SEQUENCES), -1, 1);
+    head.dhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
+    if (variant == 1)
+        head.jhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
+    else
+        head.dweight = take_2d(memory, variant == 2 ? ALIGN_F64 : ALIGN_F32, VOCABULARY, WIDTH);
+    size_t least, best;
+    align_status status = align_head_scratch(exec, &head, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_exec local = with_scratch(exec, memory, best);
+    status = align_head_forward(&local, &head);
+    return status == ALIGN_E_NONE ? align_head_backward(&local, &head) : status;
+}
+
 static align_status run_step(const align_exec *exec, struct memory *memory, int variant)
 {
     static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16};
@@ -252,17 +284,64 @@ static align_status run_norm_batch(const align_exec *exec, struct memory *memory
     return align_norm_apply(exec, NULL, &args);
 }
 
-/* ---- Bradley-Terry ---- */
-
-static align_status run_bt_fit(const align_exec *exec, struct memory *memory, int variant)
+static align_status run_norm_groups(const align_exec *exec, struct memory *memory, int variant)
 {
     (void)variant;
+    enum { GROUPS = 9001, ANSWERS = 8 };
+    align_norm_groups_args args;
+    align_norm_groups_args_init(&args, sizeof args);
+    args.reward = filled(take_2d(memory, ALIGN_F32, GROUPS, ANSWERS), -5, 9);
+    args.out = take_2d(memory, ALIGN_F32, GROUPS, ANSWERS);
+    return align_norm_groups(exec, &args);
+}
+
+/* ---- advantages ---- */
+
+enum { BATCH = 300, STEPS = 301 };
+
+static align_status run_advantage(const align_exec *exec, struct memory *memory, int variant)
+{
+    (void)variant;
+    align_advantage_args args;
+    align_advantage_args_init(&args, sizeof args);
+    args.gamma = 0.99;
+    args.reward = filled(take_2d(memory, ALIGN_F32, BATCH, STEPS), -1, 1);
+    args.value = filled(take_2d(memory, ALIGN_F32, BATCH, STEPS), -1, 1);
+    args.advantage = take_2d(memory, ALIGN_F32, BATCH, STEPS);
+    args.target = take_2d(memory, ALIGN_F32, BATCH, STEPS);
+    return align_advantage_eval(exec, &args);
+}
+
+static align_status run_dense(const align_exec *exec, struct memory *memory, int variant)
+{
+    (void)variant;
+    align_dense_source source;
+    align_dense_source_init(&source, sizeof source);
+    source.value = filled(take_1d(memory, ALIGN_F32, BATCH), -3, 3);
+    align_dense_args args;
+    align_dense_args_init(&args, sizeof args);
+    args.sources = &source;
+    args.n_sources = 1;
+    args.kl_kind = ALIGN_DENSE_KL_K3;
+    args.beta = 0.1;
+    args.logp = filled(take_2d(memory, ALIGN_F32, BATCH, STEPS), -9, 0);
+    args.ref = filled(take_2d(memory, ALIGN_F32, BATCH, STEPS), -9, 0);
+    args.reward = take_2d(memory, ALIGN_F32, BATCH, STEPS);
+    args.sequence_kl = take_1d(memory, ALIGN_F64, BATCH);
+    return align_dense_eval(exec, &args);
+}
+
+/* ---- Bradley-Terry ---- */
+
+static align_status fit_bt(const align_exec *exec, struct memory *memory, int64_t draws)
+{
     enum { ITEMS = 40, ROWS = 20000 };
     align_bt_rows rows;
     align_bt_rows_init(&rows, sizeof rows);
     rows.first = take_1d(memory, ALIGN_I32, ROWS);
     rows.second = take_1d(memory, ALIGN_I32, ROWS);
-    rows.outcome = filled(take_1d(memory, ALIGN_F32, ROWS), 0, 1);
+    if (draws == 0)
+        rows.outcome = filled(take_1d(memory, ALIGN_F32, ROWS), 0, 1);
     uint32_t state = 5;
     for (int64_t i = 0; i < ROWS; i++) {
         int64_t first = (int64_t)(ITEMS * next(&state));
@@ -274,6 +353,10 @@ static align_status run_bt_fit(const align_exec *exec, struct memory *memory, in
     args.n_items = ITEMS;
     args.rows = &rows;
     args.strength = take_1d(memory, ALIGN_F64, ITEMS);
+    if (draws > 0) {
+        args.draws = take_2d(memory, ALIGN_F64, draws, ITEMS);
+        args.seed = 3;
+    }
     size_t least, best;
     align_status status = align_bt_scratch(exec, &args, &least, &best);
     if (status != ALIGN_E_NONE)
@@ -282,13 +365,30 @@ static align_status run_bt_fit(const align_exec *exec, struct memory *memory, in
     return align_bt_fit(&local, &args);
 }
 
+static align_status run_bt_fit(const align_exec *exec, struct memory *memory, int variant)
+{
+    (void)variant;
+    return fit_bt(exec, memory, 0);
+}
+
+static align_status run_bt_draws(const align_exec *exec, struct memory *memory, int variant)
+{
+    (void)variant;
+    return fit_bt(exec, memory, 12);
+}
+
 const struct call calls[] = {
     {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4, 0},
     {"align_loss_eval, lists", run_loss_lists, 3, 0},
     {"align_head_forward and _backward", run_head, 3, 0},
+    {"align_head_forward and _backward, linear", run_linear_head, 3, 0},
     {"align_step_run", run_step, 2, 0},
     {"align_norm_update and _apply", run_norm_state, 3, 0},
     {"align_norm_apply of a batch", run_norm_batch, 4, 0},
+    {"align_norm_groups", run_norm_groups, 1, 0},
+    {"align_advantage_eval", run_advantage, 1, 0},
+    {"align_dense_eval", run_dense, 1, 0},
     {"align_bt_fit", run_bt_fit, 1, 1},
+    {"align_bt_fit with draws", run_bt_draws, 1, 0},
     {NULL, NULL, 0, 0},
 };
