@@ -119,7 +119,7 @@ static double deviation_of_others(const struct buffers *b, int64_t n, int64_t i,
 }
 
 static double center_by_length(const struct work *work, const struct buffers *b, int64_t first,
-                               int64_t n, double origin)
+                               int64_t n, const struct set *s)
 {
     double tokens = 0, sum = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -128,9 +128,9 @@ static double center_by_length(const struct work *work, const struct buffers *b,
             continue;
         align__run_read(&work->g.length, first + i, 1, &length);
         tokens += length;
-        sum += length * (b->x[i] - origin);
+        sum += length * (b->x[i] - s->origin);
     }
-    return tokens > 0 ? sum / tokens : 0;
+    return tokens > 0 ? sum / tokens : s->mean;
 }
 
 static bool is_few(const align_norm_params *p, const struct set *s, const struct set *batch)
@@ -193,7 +193,7 @@ static struct formula make_formula(const struct work *work, const struct buffers
     if (p->kind == ALIGN_NORM_MINMAX)
         f.center = s->least - s->origin;
     if (p->kind == ALIGN_NORM_LENGTH_CENTER)
-        f.center = center_by_length(work, b, first, n, s->origin);
+        f.center = center_by_length(work, b, first, n, s);
     if (p->kind == ALIGN_NORM_MEAN_RATIO && s->origin + s->mean < 0)
         f.divisor = -f.divisor;
     if (p->kind == ALIGN_NORM_LEAVE_OUT || p->kind == ALIGN_NORM_LEAVE_OUT_ZSCORE)

@@ -49,7 +49,7 @@ enum {
     ALIGN_NORM_LEAVE_OUT_ZSCORE = 15, /* the same over D of others; equal: others have no spread */
     ALIGN_NORM_BATCH_SCALE = 16,      /* (x - mu) / D of all rewards of the call about their mean */
     ALIGN_NORM_MEAN_RATIO = 17,       /* (x - mu) / D of |mu|, with the sign of mu; equal: mu = 0 */
-    ALIGN_NORM_LENGTH_CENTER = 18,    /* x - sum(length x) / sum(length): OPO */
+    ALIGN_NORM_LENGTH_CENTER = 18, /* x - sum(length x) / sum(length), or mu without lengths: OPO */
     ALIGN_NORM_NONZERO = 19, /* (x - mu) * rewards of the call / those not 0: GPG; few: 1 value */
     ALIGN_NORM_BEST = 20,    /* the first greatest: (x - next) / D of s; the others 0: pass@k */
 

@@ -211,6 +211,14 @@ START_TEST(degenerate_groups_have_stated_answers)
     ck_assert_double_eq(y[0][0], 0);
     ck_assert_double_eq(y[1][0], 0);
     ck_assert(isnan(y[1][1]));
+    double tokens[3][4] = {{0}};
+    p = params_of(ALIGN_NORM_LENGTH_CENTER);
+    args.length = align_2d(tokens, ALIGN_F64, 3, 4);
+    x[0][0] = .5;
+    run(&args);
+    close_to(y[0][0], .3, 1e-15);
+    p = params_of(ALIGN_NORM_LEAVE_OUT_ZSCORE);
+    args.length.ndim = 0;
     /* The others are equal, so nothing is divided: the fault of a residue of 1e-7 is not ours. */
     double hard[1][8] = {{0, .95, .95, .95, .95, .95, .95, .95}}, z[1][8];
     args.reward = align_2d(hard, ALIGN_F64, 1, 8);
