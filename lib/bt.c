@@ -81,6 +81,15 @@ struct work {
     bool pinned, has_errors;
 };
 
+static align_status check_items(const struct bt_call *call)
+{
+    int64_t items = align__bt_table_items(&call->table);
+    if (items <= call->args.n_items)
+        return ALIGN_E_NONE;
+    return ALIGN__FAIL(&call->exec, BT_ITEMS, .owner = BT_ARGS, .field = "n_items",
+                       .value = (double)call->args.n_items, .high = (double)(items - 1));
+}
+
 static align_status list_edges(struct bt_call *call, struct work *work)
 {
     align_status status = ALIGN_E_NONE;
@@ -90,9 +99,12 @@ static align_status list_edges(struct bt_call *call, struct work *work)
                             call->weighted, true);
         status = align__bt_check_and_add(&call->exec, &call->table, &call->rows);
     }
+    if (status == ALIGN_E_NONE && call->args.n_items < call->table.n_items)
+        status = check_items(call);
     if (status != ALIGN_E_NONE)
         return status;
     struct align__bt_edge_list *list = &work->list;
+    list->n_items = call->args.n_items;
     list->ordered = (call->args.flags & ALIGN_BT_HOME) != 0;
     list->edges = align__arena_take(&work->arena, work->plan.edges);
     if (call->squares)

@@ -49,6 +49,9 @@ align_status align__bt_check_and_add(const align_exec *exec, struct align__bt_ta
 /* Adds all of another weighted table. False when there is no room: what the table says is the same. */
 bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_table *other);
 
+/* 1 more than the largest item that the table has met. */
+int64_t align__bt_table_items(const struct align__bt_table *table);
+
 /* What a cell holds, by outcome; without squares for NULL. */
 void align__bt_read_cell(const struct align__bt_table *table, int64_t cell, double *sum,
                          double *square);
@@ -64,7 +67,8 @@ struct align__bt_edge {
 /* What align__bt_edges works with: `order` holds two numbers for each pair and `begin` n_items + 1,
  * both unused by a dense table. */
 struct align__bt_edge_list {
-    bool ordered; /* (i, j) and (j, i) are two edges; else i < j */
+    int64_t n_items; /* those of the fit, of which the table may know more */
+    bool ordered;    /* (i, j) and (j, i) are two edges; else i < j */
     struct align__bt_edge *edges;
     double (*squares)[ALIGN__BT_SQUARES]; /* of each edge, like sum; or NULL */
     uint32_t *order;

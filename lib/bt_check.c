@@ -116,9 +116,8 @@ static align_status check_source(struct bt_call *call)
         call->weighted = align__present(&call->rows.outcome) || align__present(&call->rows.weight);
     } else {
         status = align__bt_import_counts(exec, &call->table, args->counts);
-        if (status == ALIGN_E_NONE && call->table.n_items != n)
-            return fail_bounds(exec, "n_items", (double)n, (double)call->table.n_items,
-                               (double)call->table.n_items);
+        if (status == ALIGN_E_NONE && call->table.n_items < n)
+            return fail_bounds(exec, "n_items", (double)n, 2, (double)call->table.n_items);
         call->pairs = call->table.used;
     }
     bool ordered = (args->flags & ALIGN_BT_HOME) != 0;

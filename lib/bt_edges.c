@@ -32,9 +32,9 @@ static void close_edge(struct align__bt_edge_list *list)
 
 static void list_dense(struct align__bt_edge_list *list, const struct align__bt_table *table)
 {
-    int64_t n = table->n_items;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = list->ordered ? 0 : i + 1; j < n; j++) {
+    int64_t n = table->n_items, items = list->n_items;
+    for (int64_t i = 0; i < items; i++)
+        for (int64_t j = list->ordered ? 0 : i + 1; j < items; j++) {
             if (i == j)
                 continue;
             open_edge(list, i, j);
@@ -65,12 +65,12 @@ static void sort_by(const struct align__bt_edge_list *list, const struct align__
                     bool by_high, const uint32_t *in, uint32_t *out)
 {
     int64_t count = table->used, *begin = list->begin;
-    memset(begin, 0, sizeof *begin * (size_t)(table->n_items + 1));
+    memset(begin, 0, sizeof *begin * (size_t)(list->n_items + 1));
     for (int64_t k = 0; k < count; k++) {
         struct ends ends = ends_of(table, list->ordered, in[k]);
         begin[(by_high ? ends.high : ends.low) + 1]++;
     }
-    for (int64_t i = 0; i < table->n_items; i++)
+    for (int64_t i = 0; i < list->n_items; i++)
         begin[i + 1] += begin[i];
     for (int64_t k = 0; k < count; k++) {
         struct ends ends = ends_of(table, list->ordered, in[k]);

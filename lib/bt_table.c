@@ -374,6 +374,20 @@ bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_t
     return true;
 }
 
+int64_t align__bt_table_items(const struct align__bt_table *table)
+{
+    int64_t items = 0;
+    for (int64_t cell = 0; cell < table->cells; cell++) {
+        if (!holds(table, cell))
+            continue;
+        int64_t place = (int64_t)place_of(table, cell);
+        int64_t first = place / table->n_items, second = place % table->n_items;
+        items = first >= items ? first + 1 : items;
+        items = second >= items ? second + 1 : items;
+    }
+    return items;
+}
+
 void align__bt_read_cell(const struct align__bt_table *table, int64_t cell, double *sum,
                          double *square)
 {

@@ -59,7 +59,8 @@ typedef struct align_bt_counts {
 /* Bytes of memory for `pairs` different ordered pairs among n_items items. */
 ALIGN_API size_t align_bt_counts_get_bytes(int64_t n_items, int64_t pairs);
 
-/* Empty counts in this memory, of any alignment. Never fails: memory that is NULL or too small is
+/* Empty counts in this memory, of any alignment. n_items may be a bound: where the number of items is not
+ * known yet, 2^20 or more costs nothing, and the fit says how many there are. Never fails: memory that is NULL or too small is
  * counts with no room, and a wrong n_items is found by the first update. */
 ALIGN_API void align_bt_counts_init(align_bt_counts *counts, void *memory, size_t bytes,
                                     int64_t n_items);
@@ -170,7 +171,8 @@ enum {
  * 400 / ln 10 = 173.717792761. All other numbers are in natural units. */
 typedef struct align_bt_args {
     size_t size;
-    int64_t n_items;               /* 2..2^31-1 */
+    int64_t
+        n_items; /* 2..2^31-1, no more than counts are for, and more than any item that they hold */
     const align_bt_rows *rows;     /* the comparisons; or: */
     const align_bt_counts *counts; /* what they add up to */
 

@@ -296,9 +296,17 @@ static void both_sources(struct bed *bed)
 {
     bed->args.counts = &counts;
 }
-static void counts_of_others(struct bed *bed)
+static void counts_of_more(struct bed *bed)
 {
     align_bt_counts_init(&counts, counts_memory, sizeof counts_memory, N + 1);
+    bed->first[3] = N;
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &bed->rows), 0);
+    bed->args.rows = NULL;
+    bed->args.counts = &counts;
+}
+static void counts_of_others(struct bed *bed)
+{
+    align_bt_counts_init(&counts, counts_memory, sizeof counts_memory, N - 1);
     bed->args.rows = NULL;
     bed->args.counts = &counts;
 }
@@ -376,6 +384,7 @@ static const struct {
     {errors_by_cg, {SITE_OF(FIELD_UNREAD), ARGS "se", -1, 0, false}},
     {sandwich_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "variance", -1, 0, false}},
     {both_sources, {SITE_OF(FIELD_UNREAD), ARGS "counts", -1, 0, false}},
+    {counts_of_more, {SITE_OF(BT_ITEMS), ARGS "n_items", -1, N, false}},
     {counts_of_others, {SITE_OF(FIELD_BOUNDS), ARGS "n_items", -1, N, false}},
     {counts_unmade, {SITE_OF(BT_COUNTS_BROKEN), "align_bt_counts.room", -1, -1, false}},
     {seed_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "seed", -1, 0, false}},

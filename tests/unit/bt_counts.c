@@ -129,6 +129,25 @@ START_TEST(shards_add_up_exactly)
 }
 END_TEST
 
+/* Counts for a million items that met 30 of them, in either kind of table. */
+START_TEST(a_bound_on_items_is_enough)
+{
+    draw(30, 2000);
+    games_begin(&second);
+    second.args.variance = ALIGN_BT_SANDWICH;
+    games_finish(&games, &second);
+    const int64_t bounds[] = {30, 37, 1000000};
+    for (int k = 0; k < 3; k++) {
+        align_bt_counts counts = make_counts(bounds[k], k == 1 ? 37 * 37 : 900);
+        align_bt_rows rows = games_rows(&games);
+        ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+        fit_counts(&counts, &answer, ALIGN_BT_TIES_HALF);
+        expect_same_bits();
+        free(counts.memory);
+    }
+}
+END_TEST
+
 /* From a table of a few pairs up, growing whenever it is full and going on where it stopped. */
 START_TEST(full_counts_say_how_many_rows_they_took)
 {
@@ -189,5 +208,5 @@ START_TEST(squares_are_kept)
 }
 END_TEST
 
-SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly,
+SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly, a_bound_on_items_is_enough,
            full_counts_say_how_many_rows_they_took, squares_are_kept)
