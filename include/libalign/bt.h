@@ -171,8 +171,8 @@ enum {
  * 400 / ln 10 = 173.717792761. All other numbers are in natural units. */
 typedef struct align_bt_args {
     size_t size;
-    int64_t
-        n_items; /* 2..2^31-1, no more than counts are for, and more than any item that they hold */
+    /* 2..2^31-1, no more than the counts are for, and more than any item that they hold */
+    int64_t n_items;
     const align_bt_rows *rows;     /* the comparisons; or: */
     const align_bt_counts *counts; /* what they add up to */
 
