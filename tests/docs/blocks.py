@@ -2,7 +2,7 @@
 """Compiles every C block of README and docs.
 
 A block with an #include is a whole file. Any other is the body of a function, after fragment.h. The
-first block of README.md is examples/embed/embed.c, letter by letter.
+first block of README.md is examples/embed/embed.c, letter by letter, and README.md names every loss.
 usage: blocks.py SOURCE_ROOT CC...
 """
 import glob
@@ -52,6 +52,10 @@ def main(root, *compiler):
     if compiles(compiler, f"{root}/include", complete("undeclared = 1;"))[0]:
         failed += 1
         print("a broken block compiles")
+    for row in re.findall(r"^ROW\(\w+, (\w+)\)", read(f"{root}/lib/loss/rows.def"), re.MULTILINE):
+        if f"`{row}`" not in read(pages[0]):
+            failed += 1
+            print(f"README.md does not name the loss {row}")
     print(f"{count} blocks, {failed} failures")
     return failed > 0 or count == 0
 
