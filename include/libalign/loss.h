@@ -266,10 +266,10 @@ enum {
 typedef struct align_loss_info {
     size_t size;
     align_loss_id id;
-    int32_t arity;      /* ALIGN_LOSS_SINGLE, _PAIR or _LIST */
-    const char *name;   /* "dpo" */
-    const char *brief;  /* one line */
-    const char *source; /* paper and equation */
+    int32_t arity;       /* ALIGN_LOSS_SINGLE, _PAIR or _LIST */
+    const char *name;    /* "dpo" */
+    const char *brief;   /* one line */
+    const char *source;  /* paper and equation */
     const char *formula; /* u, v: log-ratios of chosen and rejected; z: margin; s_i: list scores */
     const char *gradient;
     uint32_t needs, reads; /* ALIGN_LOSS_READS_ and _WRITES_; needs is part of reads */
