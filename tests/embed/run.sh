@@ -36,6 +36,11 @@ strict='-Wall -Wextra -Werror'
     prints_expected "$work/shared-cpp" 'shared, C++'
     readelf -d "$work/shared" | grep -q 'NEEDED.*libalign\.so\.' || { echo 'libalign.so is not needed' && exit 1; }
 
+    printf '%s\n' '#include <libalign/threads.h>' 'int main(void) {' \
+        'align_pool_args a; align_pool_args_init(&a, sizeof a); return a.size != sizeof a; }' |
+        cc $strict -x c - -o "$work/pool" $(pkg-config --cflags --libs libalign-threads)
+    "$work/pool" && echo 'ok: libalign-threads'
+
     mkdir "$work/apart"
     mv "$pc"/../libalign.so* "$work/apart"
     cc $strict "$work/host/embed.c" -o "$work/half" $(pkg-config --static --cflags --libs libalign)
