@@ -3,10 +3,14 @@
 
 usage: tools/generate.py --write
 """
+import atexit
+import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -71,17 +75,70 @@ def layout_record():
     return "\n".join(lines) + "\n"
 
 
-GENERATED = {"docs/errors.md": errors_page, "tests/abi/layout.txt": layout_record}
+# ---- docs/losses.md and its pictures -----------------------------------------------------------
+
+PLOT = """set terminal svg size 320,180 font "sans,10" background "white"
+set key off
+set xzeroaxis lc rgb "#888888"
+plot "-" using 1:2 with lines lw 2 lc rgb "#1f5fa8", "-" using 1:3 with lines lw 2 dt 2 lc rgb "#b3541e"
+"""
+
+
+@functools.lru_cache(maxsize=None)
+def losses(*arguments):
+    """What tools/losses.c says of the table."""
+    program = losses_program()
+    return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+@functools.lru_cache(maxsize=None)
+def losses_program():
+    """The program over the static library of build/, which ./dev docs and ./dev check build first."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    program = os.path.join(folder, "losses")
+    subprocess.run(["cc", "-std=c11", "-Iinclude", "-Ilib", "-o", program, "tools/losses.c",
+                    "build/lib/libalign.a", "-lm"], cwd=ROOT, check=True)
+    return program
+
+
+def losses_page():
+    return between(read("docs/losses.md"), "loss table", losses("page").strip())
+
+
+def loss_picture(name):
+    """Value and gradient of a row over the margin, drawn by gnuplot."""
+    points = losses("plot", name) + "e\n"
+    drawn = subprocess.run(["gnuplot"], input=PLOT + points + points, check=True,
+                           capture_output=True, text=True).stdout
+    # Markers that no picture uses, and groups without anything in them.
+    drawn = re.sub(r"<defs>.*?</defs>", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r"<g [^>]*>\s*</g>", "", drawn)
+    return "\n".join(line.rstrip() for line in drawn.splitlines() if line.strip()) + "\n"
+
+
+def loss_pictures():
+    return {f"docs/losses/{name}.svg": functools.partial(loss_picture, name)
+            for name in losses("names").split()}
+
+
+GENERATED = {"docs/errors.md": errors_page, "tests/abi/layout.txt": layout_record,
+             "docs/losses.md": losses_page}
+
+
+def everything():
+    return {**GENERATED, **loss_pictures()}
 
 
 def stale(pages=None):
     """Complaints about files that are not what their sources make."""
     return [f"{path} is not up to date: run ./dev docs"
-            for path, make in (pages or GENERATED).items() if read(path) != make()]
+            for path, make in (pages or everything()).items() if read(path) != make()]
 
 
 def main():
-    for path, make in GENERATED.items():
+    os.makedirs(os.path.join(ROOT, "docs/losses"), exist_ok=True)
+    for path, make in everything().items():
         text = make()
         if text != read(path):
             with open(os.path.join(ROOT, path), "w", encoding="utf-8") as file:

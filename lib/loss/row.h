@@ -97,6 +97,7 @@ struct align__list {
 
 struct align__loss_row {
     const char *name, *brief, *source, *formula, *gradient;
+    const char *golden; /* whose number tests/golden/loss*.c compares with; NULL: our own reading */
     int32_t arity;
     uint32_t needs, reads;
     double label_least, label_most;
