@@ -2,6 +2,7 @@
  *
  * Groups are cut into chunks by shapes alone, and every chunk keeps its own sums, which are added in the
  * order of the chunks: so the bits do not depend on who ran what. */
+#include "../cpu.h"
 #include "couple.h"
 #include "metrics.h"
 #include "plan.h"
@@ -49,19 +50,6 @@ static void keep_metrics(struct partial *partial, align__metric_sums sums, uint3
 
 /* ---- singles and pairs ---- */
 
-static void add_values(struct align__total *total, const struct align__f64 *f64, const double *x,
-                       int n)
-{
-    if (f64->tame(x, n)) {
-        const struct align__sum sum = f64->sum(x, n);
-        align__add(total, sum.sum);
-        align__add(total, sum.lost);
-        return;
-    }
-    for (int i = 0; i < n; i++)
-        align__add(total, x[i]);
-}
-
 static void finish_block(const struct align__plan *plan, struct align__block *b,
                          struct align__batch *batch, struct partial *partial)
 {
@@ -73,7 +61,7 @@ static void finish_block(const struct align__plan *plan, struct align__block *b,
     for (int i = 0; i < b->n; i++)
         scaled[i] = plan->factor * batch->weight[i];
     b->f64->times(weighed, batch->weight, b->value, b->n);
-    add_values(&partial->value, b->f64, weighed, b->n);
+    align__add_all(&partial->value, b->f64, weighed, b->n);
     align__batch_put_group(plan, batch, b->value);
     for (int k = 0; k < plan->row->arity; k++) {
         align__batch_put(plan, batch, k, &a->dscore, scaled, b->side[k].d);
@@ -141,6 +129,7 @@ static void run_lists(const struct align__plan *plan, int64_t first, int64_t end
         memset(sums, 0, sizeof sums);
     int64_t *at = align__list_lay(&list, slot, plan->width);
     list.params = &plan->params;
+    list.f64 = align__f64(align__cpu_allowed(&plan->exec));
     for (int64_t g = first; g < end; g++)
         if (align__is_live(plan, g))
             run_list(plan, g, &list, at, metrics ? sums : NULL, partial);

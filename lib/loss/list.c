@@ -76,43 +76,79 @@ double align__normaliser(struct align__list *list, double max_dcg)
     }
 }
 
-struct align__list_phi align__list_logistic(double d, const align_loss_params *p)
+void align__list_logistic(struct align__list_phi *out, const struct align__list *list,
+                          const double *d, int n)
 {
-    const double eps = p->label_smoothing;
-    const struct align__logistic l = align__logistic(d);
-    return (struct align__list_phi){align__times(1 - eps, l.minus) + align__times(eps, l.plus),
-                                    eps * l.s - (1 - eps) * l.c, l.s * l.c};
+    const double eps = list->params->label_smoothing;
+    double sure[ALIGN__BLOCK], unused[2][ALIGN__BLOCK];
+    for (int i = 0; i < n; i++)
+        sure[i] = 1;
+    const struct align__mixture mixture = {
+        d, sure, 1, 1 - eps, eps, out->value, {out->slope, unused[0]}, {out->curve, unused[1]}};
+    list->f64->mixture(&mixture, n);
 }
 
-struct align__list_phi align__list_hinge(double d, const align_loss_params *p)
+void align__list_hinge(struct align__list_phi *out, const struct align__list *list, const double *d,
+                       int n)
 {
-    const double eps = p->label_smoothing, right = d < p->margin, wrong = -d < p->margin;
-    return (struct align__list_phi){align__times((1 - eps) * right, p->margin - d) +
-                                        align__times(eps * wrong, p->margin + d),
-                                    eps * wrong - (1 - eps) * right, 0};
+    const double eps = list->params->label_smoothing, margin = list->params->margin;
+    for (int i = 0; i < n; i++) {
+        const double right = d[i] < margin, wrong = -d[i] < margin;
+        out->value[i] = align__times((1 - eps) * right, margin - d[i]) +
+                        align__times(eps * wrong, margin + d[i]);
+        out->slope[i] = eps * wrong - (1 - eps) * right;
+        out->curve[i] = 0;
+    }
+}
+
+/* Pairs that wait for their phi, which is computed for many at once. */
+struct waiting {
+    int n;
+    int64_t better[ALIGN__BLOCK], worse[ALIGN__BLOCK];
+    double weight[ALIGN__BLOCK], d[ALIGN__BLOCK];
+};
+
+static void settle(struct waiting *pairs, struct align__list *list, align__list_phi_fn phi,
+                   struct align__total *value)
+{
+    struct align__list_phi f;
+    phi(&f, list, pairs->d, pairs->n);
+    for (int k = 0; k < pairs->n; k++) {
+        const int64_t better = pairs->better[k], worse = pairs->worse[k];
+        const double w = pairs->weight[k], slope = w * f.slope[k], curve = w * f.curve[k];
+        f.value[k] *= w;
+        list->d[better] += slope;
+        list->d[worse] -= slope;
+        list->h[better] += curve;
+        list->h[worse] += curve;
+    }
+    align__add_all(value, list->f64, f.value, pairs->n);
+    pairs->n = 0;
 }
 
 double align__sum_pairs(struct align__list *list, align__list_phi_fn phi,
                         align__pair_weight_fn weight, const void *context)
 {
-    const double *s = list->ratio;
+    const double *s = list->ratio, *label = list->label;
     struct align__total value = {0};
+    struct waiting pairs = {.n = 0};
     for (int64_t i = 0; i < list->n; i++)
         for (int64_t j = 0; j < i; j++) {
-            if (list->label[i] == list->label[j])
+            if (label[i] == label[j])
                 continue;
-            const bool ahead = list->label[i] > list->label[j];
+            const bool ahead = label[i] > label[j];
             const int64_t better = ahead ? i : j, worse = ahead ? j : i;
             const double w = weight == NULL ? 1 : weight(context, better, worse);
             if (w == 0)
                 continue;
-            const struct align__list_phi f = phi(align__minus(s[better], s[worse]), list->params);
-            align__add(&value, w * f.value);
-            list->d[better] += w * f.slope;
-            list->d[worse] -= w * f.slope;
-            list->h[better] += w * f.curve;
-            list->h[worse] += w * f.curve;
+            pairs.better[pairs.n] = better;
+            pairs.worse[pairs.n] = worse;
+            pairs.weight[pairs.n] = w;
+            pairs.d[pairs.n++] = align__minus(s[better], s[worse]);
+            if (pairs.n == ALIGN__BLOCK)
+                settle(&pairs, list, phi, &value);
         }
+    settle(&pairs, list, phi, &value);
     return align__total(value);
 }
 

@@ -25,13 +25,16 @@ double align__label_pairs(struct align__list *list);
 /* What params.normalise divides by: 0 where that is nothing. max_dcg is used where it is asked for. */
 double align__normaliser(struct align__list *list, double max_dcg);
 
-/* phi(d) of a pair whose better item is d ahead: value, slope, curve. */
+/* phi(d) of n <= ALIGN__BLOCK pairs whose better item is d ahead: value, slope, curve. */
 struct align__list_phi {
-    double value, slope, curve;
+    double value[ALIGN__BLOCK], slope[ALIGN__BLOCK], curve[ALIGN__BLOCK];
 };
-typedef struct align__list_phi (*align__list_phi_fn)(double d, const align_loss_params *params);
-struct align__list_phi align__list_logistic(double d, const align_loss_params *params);
-struct align__list_phi align__list_hinge(double d, const align_loss_params *params);
+typedef void (*align__list_phi_fn)(struct align__list_phi *out, const struct align__list *list,
+                                   const double *d, int n);
+void align__list_logistic(struct align__list_phi *out, const struct align__list *list,
+                          const double *d, int n);
+void align__list_hinge(struct align__list_phi *out, const struct align__list *list, const double *d,
+                       int n);
 
 /* Sum over pairs of unequal label of weight phi(s_better - s_worse), s in ratio; derivatives to d and h.
  * A NULL weight is 1. */

@@ -2,6 +2,8 @@
 #ifndef ALIGN__LOSS_MATH_H
 #define ALIGN__LOSS_MATH_H
 
+#include "../kernels/f64.h"
+
 #include <math.h>
 #include <stdint.h>
 
@@ -82,6 +84,20 @@ static inline void align__add(struct align__total *total, double x)
 static inline double align__total(struct align__total total)
 {
     return total.sum + total.lost;
+}
+
+/* Adds n numbers, few enough that their sum does not overflow where none is huge. */
+static inline void align__add_all(struct align__total *total, const struct align__f64 *f64,
+                                  const double *x, int n)
+{
+    if (f64->tame(x, n)) {
+        const struct align__sum sum = f64->sum(x, n);
+        align__add(total, sum.sum);
+        align__add(total, sum.lost);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        align__add(total, x[i]);
 }
 
 #endif
