@@ -73,6 +73,11 @@ double align__norm_divisor(const align_norm_params *p, double s, double *slope);
 /* gain, bias and clip; *dy, the derivative so far, follows. */
 double align__norm_finish(const align_norm_params *p, double y, double *dy);
 
+/* Checks the values of a batch and says what is wrong; with `moments`, computes them in f64. */
+align_status align__norm_survey(const align_exec *exec, const align_norm_params *p,
+                                const align_norm_args *args, bool moments, struct align__moments *m,
+                                bool *all_finite);
+
 /* A tensor as one run of elements in row-major order, with axes that allow it joined. */
 struct align__run {
     align_tensor view;

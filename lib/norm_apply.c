@@ -24,6 +24,7 @@ struct work {
     struct align__run reward, mask, out, dout, dreward;
     struct map map;
     struct batch batch;
+    bool all_finite;
     bool through; /* the gradient goes through the statistics */
     struct sums {
         double g, gz;
@@ -205,6 +206,19 @@ static double through_statistics(const struct work *work, double x, double w)
     return back / work->map.divisor * work->map.gain;
 }
 
+/* What most calls ask for: the formula alone, of finite rewards, without a gradient. */
+static void map_plainly(const struct map *map, const struct chunk *c, int64_t n, double *y)
+{
+    double low = map->clips ? map->clip_low : -INFINITY;
+    double high = map->clips ? map->clip_high : INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        double v = (centred(map, c->x[i]) / map->divisor + map->back) * map->gain + map->bias;
+        v = v < low ? low : v;
+        v = v > high ? high : v;
+        y[i] = c->w[i] != 0 ? v : 0;
+    }
+}
+
 static void map_piece(void *ctx, int64_t task)
 {
     struct work *work = ctx;
@@ -212,8 +226,12 @@ static void map_piece(void *ctx, int64_t task)
     double y[ALIGN__NORM_CHUNK];
     int64_t first, last, n;
     align__piece(work->reward.length, task, &first, &last);
+    bool plain = work->all_finite && work->dreward.length == 0 &&
+                 work->map.answer == ALIGN_NORM_AS_FORMULA;
     for (; (n = read_chunk(work, &c, first, last)) > 0; first += n) {
-        for (int64_t i = 0; i < n; i++) {
+        if (plain)
+            map_plainly(&work->map, &c, n, y);
+        for (int64_t i = 0; i < n && !plain; i++) {
             double dy = 0;
             bool live = c.w[i] != 0;
             y[i] = live ? map_clipped(&work->map, c.x[i], &dy) : 0;
@@ -303,7 +321,7 @@ align_status align_norm_apply(const align_exec *user_exec, const align_norm *sta
                               const align_norm_args *user_args)
 {
     align_exec exec;
-    align_norm local, seen;
+    align_norm local;
     align_norm_args args;
     align_norm_params params;
     struct align__moments moments;
@@ -324,13 +342,15 @@ align_status align_norm_apply(const align_exec *user_exec, const align_norm *sta
     status = align__norm_check_reference(&exec, &params, &args);
     if (status != ALIGN_E_NONE)
         return status;
-    align__norm_start(&seen, &params);
-    status = align__norm_collect(&exec, &seen, &args);
+    bool curve = params.kind >= ALIGN_NORM_AFFINE && params.kind <= ALIGN_NORM_QUANTILE;
+    bool batch = state == NULL && !curve;
+    status = align__norm_survey(&exec, &params, &args, batch, &moments, &work.all_finite);
     if (status != ALIGN_E_NONE)
         return status;
-    if (params.kind >= ALIGN_NORM_AFFINE && params.kind <= ALIGN_NORM_QUANTILE)
+    if (curve)
         return align__norm_curve(&exec, &params, &args);
-    align__norm_moments(state != NULL ? &local : &seen, &moments);
+    if (state != NULL)
+        align__norm_moments(&local, &moments);
     status = make_map(&exec, &params, &moments, &work.map, &work.batch);
     if (status != ALIGN_E_NONE)
         return status;
