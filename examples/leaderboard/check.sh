@@ -2,7 +2,7 @@
 # Runs libalign-leaderboard on small votes and compares with answers known from elsewhere.
 # usage: check.sh PROGRAM
 set -eu
-program=$1
+program=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
