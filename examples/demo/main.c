@@ -37,16 +37,16 @@ static void set_standard(settings *s)
                      .steps = 2600,
                      .batch = 16,
                      .rate = 0.008,
-                     .limit = 75},
+                     .limit = 70},
         .tune = {{.what = "tune with slic", .loss = "slic"},
                  {.what = "tune with dpo", .loss = "dpo", .set = {{"beta", 0.1}}},
                  {.what = "tune with lipo_lambda", .loss = "lipo_lambda", .set = {{"beta", 0.1}}}},
-        .practice = 960,
+        .practice = 640,
         .held_out = 400,
     };
     for (int i = 0; i < LOSSES; i++) {
-        s->tune[i].steps = 60;
-        s->tune[i].batch = 16;
+        s->tune[i].steps = 80;
+        s->tune[i].batch = 8;
         s->tune[i].rate = 0.001;
         s->tune[i].limit = 15;
     }
@@ -66,10 +66,8 @@ static void set_quick(settings *s)
     s->pretrain.steps = 300;
     s->practice = 120;
     s->held_out = 200;
-    for (int i = 0; i < LOSSES; i++) {
+    for (int i = 0; i < LOSSES; i++)
         s->tune[i].steps = 30;
-        s->tune[i].batch = 8;
-    }
 }
 
 static void help(void)
