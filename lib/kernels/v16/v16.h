@@ -5,6 +5,7 @@
  *     v16_max(a, b)                       a > b ? a : b, so NaN in b passes
  *     v16_any_equal                       is some lane of a equal to that of b
  *     v16_to_power(t)                     the low 8 bits of t as an exponent: 2^(bits - 127), 0 for 0
+ *     v16_prefetch                        asks for a line; any address will do
  *     v16_load_bf16, _f16, v16_store_bf16, _f16
  *
  * and half of them in f64, with the same words: d8_all, d8_load, d8_load_f32, d8_store, d8_add, d8_sub,
@@ -23,6 +24,12 @@
 #else
 #    include "c.h"
 #endif
+
+/* An address that may lie outside of what it points into, to prefetch. */
+static inline const void *v16_ahead(const void *at, int64_t bytes)
+{
+    return (const void *)((uintptr_t)at + (uintptr_t)bytes);
+}
 
 /* The first n < 16 lanes from memory, the rest from `rest`; and back. */
 static inline v16 v16_load_part(const float *at, int64_t n, float rest)
