@@ -112,9 +112,35 @@ static bool search_sum(struct search *s, int64_t low, int64_t high)
     return reaches(s, 0, low, high);
 }
 
+/* The bytes low..high-1 that hold all of a view. */
+struct extent {
+    int64_t low, high;
+};
+
+static struct extent extent_of(const align_tensor *t, int64_t bytes)
+{
+    struct extent e = {(int64_t)(intptr_t)t->data, (int64_t)(intptr_t)t->data + bytes};
+    for (int32_t k = 0; k < t->ndim; k++) {
+        int64_t length = t->stride[k] * bytes * (t->shape[k] - 1);
+        e.low += length < 0 ? length : 0;
+        e.high += length > 0 ? length : 0;
+    }
+    return e;
+}
+
+/* Most pairs of views are told apart by where they begin and end. */
+static bool are_apart(const align_tensor *a, const align_tensor *b)
+{
+    struct extent x = extent_of(a, align_dtype_bytes(a->dtype));
+    struct extent y = extent_of(b, align_dtype_bytes(b->dtype));
+    return x.high <= y.low || y.high <= x.low;
+}
+
 bool align__shares(const align_tensor *a, const align_tensor *b)
 {
     struct lattice x, y;
+    if (!align__present(a) || !align__present(b) || are_apart(a, b))
+        return false;
     if (!make_lattice(a, &x) || !make_lattice(b, &y))
         return false;
     /* x.base + X + [0, x.block) meets y.base + Y + [0, y.block); Y = its reach - Y' turns minus into plus. */

@@ -42,9 +42,10 @@ void align__clear_outputs(const struct align__plan *plan)
 
 /* ---- singles and pairs ---- */
 
-static void fill(double *x, double value)
+static void fill(const struct align__plan *plan, double *x, double value)
 {
-    for (int i = 0; i < ALIGN__BLOCK; i++)
+    const int64_t most = plan->groups < ALIGN__BLOCK ? plan->groups : ALIGN__BLOCK;
+    for (int64_t i = 0; i < most; i++)
         x[i] = value;
 }
 
@@ -57,19 +58,19 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
                    (align__present(&plan->args.aux) ? (uint32_t)ALIGN_LOSS_READS_AUX : 0U);
     if (align__present(&plan->args.dparam))
         for (int p = 0; p < ALIGN__MAX_LEARN; p++)
-            fill(block->learn[p], 0);
+            fill(plan, block->learn[p], 0);
     batch->dense = !plan->may_miss;
     batch->f64 = block->f64;
     for (int k = 0; k < plan->row->arity; k++) {
         struct align__side *side = &block->side[k];
-        fill(side->count, 0);
-        fill(side->aux, 0);
-        fill(side->label, 0);
-        fill(side->old, 0);
+        fill(plan, side->count, 0);
+        fill(plan, side->aux, 0);
+        fill(plan, side->label, 0);
+        fill(plan, side->old, 0);
     }
-    fill(block->prob, 1);
-    fill(block->offset, 0);
-    fill(batch->weight, 1);
+    fill(plan, block->prob, 1);
+    fill(plan, block->offset, 0);
+    fill(plan, batch->weight, 1);
 }
 
 /* Chooses the groups of the next block. */
