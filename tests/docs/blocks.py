@@ -28,7 +28,7 @@ def complete(block):
 
 def compiles(compiler, include, text):
     command = [*compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-but-set-variable",
-               "-Wno-unused-local-typedefs",
+               "-Wno-unused-local-typedefs", "-Wno-unused-variable",
                f"-I{include}", f"-I{HERE}", "-fsyntax-only", "-x", "c", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     return done.returncode == 0, done.stderr

@@ -308,7 +308,7 @@ START_TEST(kl_agrees_with_reference)
     struct rows r;
     float others[KL_V];
     align_head other;
-    double kl, dkl = 1;
+    double kl = 0, dkl = 1;
     rows_make(&r, 1, KL_V);
     align_head_init(&other, sizeof other);
     other.logits = align_2d(others, ALIGN_F32, 1, KL_V);
@@ -365,7 +365,7 @@ START_TEST(kl_corners)
         struct rows r;
         float others[3];
         align_head other;
-        double kl, dkl = 1;
+        double kl = 0, dkl = 1;
         rows_make(&r, 1, 3);
         memcpy(r.logits, corners[i].p, sizeof others);
         memcpy(others, corners[i].q, sizeof others);
