@@ -6,7 +6,8 @@
  * The forward reduces them (and, for jhidden, multiplies their weights by `weight` again); the
  * backward turns them into gradients g in place and adds
  *     dhidden += g weight,   dweight += g' hidden,   dbias += sum of g over tokens.
- * Work on a tile is split by tokens for the first two products and by vocabulary for the third. */
+ * Products are split along the columns of what they make (vocabulary, width) or, for dweight, along its
+ * rows, so that each part keeps the long side of the tile; what is done to a row of logits, by tokens. */
 #ifndef ALIGN__HEAD_LINEAR_H
 #define ALIGN__HEAD_LINEAR_H
 
@@ -56,23 +57,24 @@ align_status align__linear_turn(struct align__linear *linear, int64_t first);
 /* Gathers the rows of linear->live and starts their sums. */
 align_status align__linear_gather(struct align__linear *linear);
 
-/* Runs fn over tasks of `share` out of `count` tokens or of the stretch's vocabulary. */
+/* Runs fn over shares of the live rows, of the stretch's vocabulary, or of D. */
 struct align__share {
     struct align__linear *linear;
-    int64_t first, n; /* of live rows, or within the stretch */
+    int64_t first, n; /* of live rows, within the stretch, or of columns */
 };
 typedef void (*align__share_fn)(const struct align__share *share);
 align_status align__linear_by_tokens(struct align__linear *linear, align__share_fn fn);
 align_status align__linear_by_vocab(struct align__linear *linear, align__share_fn fn);
+align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn);
 
 /* Whether dweight is the c of a product itself, is added to by hand, or has sums of its own. */
 enum align__way { ALIGN__WAY_NONE, ALIGN__WAY_DIRECT, ALIGN__WAY_ADD, ALIGN__WAY_SUMS };
 enum align__way align__linear_way(const struct align__linear *linear);
 
-/* The logits of a share of the tokens. */
+/* The logits of all live rows for a share of the vocabulary. */
 void align__linear_logits(const struct align__share *share);
 
-/* dhidden += tile * weight for a share of the tokens. */
+/* dhidden += tile * weight for a share of the columns. */
 void align__linear_back(const struct align__share *share);
 
 /* c (of `stride`) = beta c + tile' * hidden for a share of the vocabulary. */

@@ -58,7 +58,6 @@ static void forward_share(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
     bool one_pass = align__present(&linear->head->args.jhidden);
-    align__linear_logits(share);
     for (int64_t i = share->first; i < share->first + share->n; i++) {
         struct align__head_row *row = &linear->rows[linear->live[i]];
         struct align__part part = part_of(linear, i);
@@ -67,8 +66,6 @@ static void forward_share(const struct align__share *share)
         if (one_pass)
             weigh(linear, i, &part, before);
     }
-    if (one_pass)
-        align__linear_back(share);
 }
 
 /* d log p_t / d hidden = slope_t (1 - p_t) W_t - sum over v != t of p_v slope_v W_v. */
@@ -120,7 +117,11 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
          v += linear->wide) {
         status = align__linear_turn(linear, v);
         if (status == ALIGN_E_NONE)
+            status = align__linear_by_vocab(linear, align__linear_logits);
+        if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, forward_share);
+        if (status == ALIGN_E_NONE && align__present(&head->args.jhidden))
+            status = align__linear_by_width(linear, align__linear_back);
     }
     return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_share) : status;
 }
@@ -130,7 +131,6 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
 static void backward_share(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
-    align__linear_logits(share);
     for (int64_t i = share->first; i < share->first + share->n; i++) {
         const struct align__head_row *row = &linear->rows[linear->live[i]];
         struct align__part part = part_of(linear, i);
@@ -139,14 +139,12 @@ static void backward_share(const struct align__share *share)
         else
             align__head_gradient(linear->head, row, &part, &part, false);
     }
-    if (align__present(&linear->head->args.dhidden))
-        align__linear_back(share);
 }
 
 static void add_bias_gradients(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
-    double *sums = linear->dbias + linear->first + share->first, g[512];
+    double *sums = linear->dbias + linear->first + share->first, g[1024];
     int64_t bytes = align_dtype_bytes(linear->dtype);
     for (int64_t i = 0; i < linear->count; i++) {
         const char *tile = align__linear_tile(linear, i) + share->first * bytes;
@@ -220,7 +218,11 @@ align_status align__linear_backward(struct align__linear *linear, int64_t count)
     for (int64_t v = 0; v < linear->head->vocab && status == ALIGN_E_NONE; v += linear->wide) {
         status = align__linear_turn(linear, v);
         if (status == ALIGN_E_NONE)
+            status = align__linear_by_vocab(linear, align__linear_logits);
+        if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);
+        if (status == ALIGN_E_NONE && align__present(&args->dhidden))
+            status = align__linear_by_width(linear, align__linear_back);
         if (status == ALIGN_E_NONE && by_vocab)
             status = align__linear_by_vocab(linear, weight_share);
     }

@@ -35,35 +35,36 @@ void align__linear_logits(const struct align__share *share)
     struct product product = {
         .turn_a = CblasNoTrans,
         .turn_b = CblasTrans,
-        .m = share->n,
-        .n = linear->n,
+        .m = linear->count,
+        .n = share->n,
         .k = width,
-        .a = linear->hidden + share->first * width * bytes,
-        .b = linear->operand,
-        .c = align__linear_tile(linear, share->first),
+        .a = linear->hidden,
+        .b = linear->operand + share->first * linear->stride * bytes,
+        .c = linear->logits + share->first * bytes,
         .stride_a = width,
         .stride_b = linear->stride,
         .stride_c = linear->wide,
         .beta = linear->bias != NULL,
     };
-    for (int64_t i = 0; i < share->n && linear->bias != NULL; i++)
-        memcpy(align__linear_tile(linear, share->first + i), linear->bias,
-               (size_t)(linear->n * bytes));
+    for (int64_t i = 0; i < linear->count && linear->bias != NULL; i++)
+        memcpy(align__linear_tile(linear, i) + share->first * bytes,
+               linear->bias + share->first * bytes, (size_t)(share->n * bytes));
     multiply(linear->dtype, &product);
 }
 
 void align__linear_back(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
+    int64_t skip = share->first * align_dtype_bytes(linear->dtype);
     struct product product = {
         .turn_a = CblasNoTrans,
         .turn_b = CblasNoTrans,
-        .m = share->n,
-        .n = linear->head->width,
+        .m = linear->count,
+        .n = share->n,
         .k = linear->n,
-        .a = align__linear_tile(linear, share->first),
-        .b = linear->operand,
-        .c = align__linear_sum(linear, share->first),
+        .a = linear->logits,
+        .b = linear->operand + skip,
+        .c = linear->dhidden + skip,
         .stride_a = linear->wide,
         .stride_b = linear->stride,
         .stride_c = linear->head->width,
