@@ -195,6 +195,7 @@ static const struct align__preset mle_presets[] = {
 };
 
 const struct align__loss_row align__loss_list_mle = {
+    .golden = "V1 and V2 of the list reference; allRank listMLE; TF-Ranking doctests",
     ORDER_ROW(list_mle, 0),
     .brief =
         "Plackett-Luce likelihood of the order of the labels (DPO-PL), of all places or the first "
@@ -270,6 +271,7 @@ static void s_dpo(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_s_dpo = {
+    .golden = "PyTorch cross_entropy",
     ORDER_ROW(s_dpo, 0),
     .brief = "softmax DPO: the item with the highest label (the first of them) against all others",
     .source = "Chen et al. 2024 (S-DPO), arXiv 2406.09215, Eq. 8",

@@ -143,6 +143,7 @@ static const struct align__preset lipo_presets[] = {
 };
 
 const struct align__loss_row align__loss_lipo_lambda = {
+    .golden = "V1 and V2 of the list reference, which RAX and allRank confirm",
     LAMBDA_ROW(lipo_lambda),
     .brief =
         "LiPO-lambda: logistic pairs weighted by what exchanging them would change in DCG, places "
@@ -171,6 +172,7 @@ static const struct align__preset loss2_presets[] = {
 };
 
 const struct align__loss_row align__loss_ndcg_loss2 = {
+    .golden = "V1 and V2: allRank ndcgLoss2PP less lambdaRank, by mu",
     LAMBDA_ROW(ndcg_loss2),
     .brief = "LambdaLoss NDCG-Loss2: pairs weighted by what their distance in places is worth; "
              "preset tfr "
@@ -191,6 +193,7 @@ static const struct align__preset loss2pp_presets[] = {
 };
 
 const struct align__loss_row align__loss_ndcg_loss2pp = {
+    .golden = "V1 and V2 of the list reference; allRank ndcgLoss2PP",
     LAMBDA_ROW(ndcg_loss2pp),
     .brief = "LambdaLoss NDCG-Loss2++: mu times the weight of ndcg_loss2, and that of lipo_lambda",
     .source = "Wang et al. 2018 (LambdaLoss), CIKM, doi 10.1145/3269206.3271784, Eq. 17; mu as in "

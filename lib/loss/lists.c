@@ -30,6 +30,7 @@ static const struct align__preset pair_presets[] = {
 };
 
 const struct align__loss_row align__loss_pair_logistic = {
+    .golden = "V1 and V2 of the list reference; allRank rankNet; TF-Ranking doctests",
     .name = "pair_logistic",
     .brief = "logistic loss over all pairs of unequal label; preset rax is the mean over them",
     .source = "Liu et al. 2024 (LiPO), arXiv 2402.01878, Eq. 5; RankNet, Burges et al. 2005",
@@ -52,6 +53,7 @@ static void pair_hinge(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_pair_hinge = {
+    .golden = "V1 and V2 of the list reference; TF-Ranking losses_impl_test",
     .name = "pair_hinge",
     .brief = "hinge loss over all pairs of unequal label; preset rax is the mean over them",
     .source = "Liu et al. 2024 (LiPO), arXiv 2402.01878, Eq. 6",
@@ -92,6 +94,7 @@ static void pair_mse(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_pair_mse = {
+    .golden = "TF-Ranking doctest",
     .name = "pair_mse",
     .brief =
         "squared distance of score gaps from label gaps, over all ordered pairs; with an infinite "
@@ -122,6 +125,7 @@ static void sppo_list(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_sppo_list = {
+    .golden = "PyTorch mse_loss",
     .name = "sppo_list",
     .brief =
         "self-play preference optimisation of K samples; label is each one's mean probability of "

@@ -44,6 +44,7 @@ static void slic(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_slic = {
+    .golden = "turbo-alignment 72e737d, SLIC_HF",
     .name = "slic",
     .brief = "SLiC-HF's rank calibration on log-probabilities; add the row sft on the target's "
              "sequences for its regulariser",
@@ -72,6 +73,7 @@ static void slic_margin(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_slic_margin = {
+    .golden = "PyTorch margin_ranking_loss",
     .name = "slic_margin",
     .brief =
         "SLiC's margin calibration: a margin as wide as the labels (similarities to the target) "
@@ -104,6 +106,7 @@ static void simpo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_simpo = {
+    .golden = "TRL f2cd5771, CPOTrainer simpo",
     .name = "simpo",
     .brief = "simple preference optimisation: log-probability a token, with a target margin",
     .source = "Meng et al. 2024 (SimPO), arXiv 2405.14734, Eq. 6, margin = gamma",
@@ -137,6 +140,7 @@ static void alpha_po(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_alpha_po = {
+    .golden = "TRL f2cd5771, CPOTrainer simpo with alpha",
     .name = "alpha_po",
     .brief = "AlphaPO: SimPO with rewards (1 - p^-alpha) / alpha; alpha 0 is SimPO",
     .source = "Gupta et al. 2025 (AlphaPO), arXiv 2501.03884, Eq. 10",
@@ -176,6 +180,7 @@ static void cpo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_cpo = {
+    .golden = "TRL f2cd5771, CPOTrainer sigmoid",
     .name = "cpo",
     .brief = "contrastive preference optimisation: dpo without a reference, and the chosen item's "
              "likelihood",
@@ -243,6 +248,7 @@ static void rrhf(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_rrhf = {
+    .golden = "PyTorch margin_ranking_loss (without its likelihood)",
     .name = "rrhf",
     .brief =
         "rank responses by mean log-probability, and likelihood of the best; the authors' code "
@@ -281,6 +287,7 @@ static const struct align__preset tpo_presets[] = {
 };
 
 const struct align__loss_row align__loss_tpo = {
+    .golden = "TRL f2cd5771, TPOTrainer sigmoid",
     .name = "tpo",
     .brief = "triple preference optimisation: a pair, and the likelihood of a gold response, whose "
              "log-probability is aux of the first item (that of the second has no effect)",

@@ -59,6 +59,7 @@ static void orpo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_orpo = {
+    .golden = "turbo-alignment 72e737d, ORPO",
     .name = "orpo",
     .brief =
         "odds ratio preference optimisation. aux of the first item is the negative log-likelihood "
@@ -96,6 +97,7 @@ static void asft(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_asft = {
+    .golden = "turbo-alignment 72e737d, ASFT",
     .name = "asft",
     .brief = "aligned supervised fine-tuning: the chosen item's odds up, the rejected one's down. "
              "Scores "

@@ -39,6 +39,7 @@ static void nca_pair(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_nca_pair = {
+    .golden = "TRL f2cd5771, DPOTrainer nca_pair; turbo-alignment 72e737d, NCA_PAIR",
     .name = "nca_pair",
     .brief = "noise contrastive alignment of pairs: keeps the chosen item's likelihood up",
     .source = "Chen et al. 2024 (NCA), arXiv 2402.05369, Eq. 12 at K = 2",
@@ -63,6 +64,7 @@ static void bco_pair(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_bco_pair = {
+    .golden = "TRL f2cd5771, DPOTrainer bco_pair",
     .name = "bco_pair",
     .brief = "binary classifier optimisation of pairs; offset is the reward shift delta, which "
              "align_loss_state keeps",
@@ -95,6 +97,7 @@ static void sppo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_sppo = {
+    .golden = "TRL f2cd5771, DPOTrainer sppo_hard",
     .name = "sppo",
     .brief = "self-play preference optimisation; labels are each item's probability P of winning, "
              "1 and 0 "
@@ -136,6 +139,7 @@ static void apo_zero(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_apo_zero = {
+    .golden = "TRL f2cd5771, DPOTrainer apo_zero",
     .name = "apo_zero",
     .brief = "anchored preference optimisation: chosen up, rejected down",
     .source = "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, Eq. 7",
@@ -165,6 +169,7 @@ static void apo_down(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_apo_down = {
+    .golden = "TRL f2cd5771, DPOTrainer apo_down",
     .name = "apo_down",
     .brief = "anchored preference optimisation: both down, rejected more",
     .source = "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, Eq. 8",
@@ -193,6 +198,7 @@ static void cal_dpo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_cal_dpo = {
+    .golden = "turbo-alignment 72e737d, CAL_DPO",
     .name = "cal_dpo",
     .brief =
         "calibrated DPO: log-ratios regressed on +-1 / (2 beta) beside dpo with beta 1 inside, as "

@@ -34,6 +34,7 @@ static void exo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_exo = {
+    .golden = "TRL f2cd5771, DPOTrainer exo_pair",
     .name = "exo",
     .brief =
         "efficient exact optimisation for pairs: KL from the policy's preference to the smoothed "
@@ -102,17 +103,20 @@ static void rpo_sq(struct align__block *b)
     .params = {BETA(0.1), {ALIGN__PARAM_ETA, 1, 0, ALIGN__ANY}, DIVERGENCE}, .block = id
 
 const struct align__loss_row align__loss_rpo_bwd = {
+    .golden = "PyTorch kl_div",
     RPO(rpo_bwd,
         "reward-aware preferences, backward KL: dpo with the rewards' probability as label",
         "KL(s(x) || s(z))", "beta (s(-x) s(z) - s(x) s(-z))"),
 };
 
 const struct align__loss_row align__loss_rpo_fwd = {
+    .golden = "PyTorch kl_div",
     RPO(rpo_fwd, "reward-aware preferences, forward KL: exo with the rewards' probability as label",
         "KL(s(z) || s(x))", "beta s(z) s(-z) (z - x)"),
 };
 
 const struct align__loss_row align__loss_rpo_sq = {
+    .golden = "PyTorch mse_loss",
     RPO(rpo_sq, "reward-aware preferences, squared distance of margins", "(z - x)^2",
         "2 beta (z - x)"),
 };

@@ -42,6 +42,7 @@ static void dpo(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_dpo = {
+    .golden = "TRL f2cd5771, DPOTrainer sigmoid with three divergences",
     .name = "dpo",
     .brief = "direct preference optimisation; with label_smoothing cDPO, with prob soft labels",
     .source =
@@ -58,6 +59,7 @@ const struct align__loss_row align__loss_dpo = {
 };
 
 const struct align__loss_row align__loss_beta_dpo = {
+    .golden = "TRL f2cd5771, DPOTrainer sigmoid, which it is once beta is made",
     .name = "beta_dpo",
     .brief =
         "dpo whose beta is that of the batch: align_loss_state keeps the averages that it is made "
@@ -81,6 +83,7 @@ static void robust(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_robust = {
+    .golden = "TRL f2cd5771, DPOTrainer robust",
     .name = "robust",
     .brief = "robust DPO: unbiased under labels flipped with probability noise; unbounded below",
     .source = "Chowdhury et al. 2024 (rDPO), arXiv 2403.00409, Eq. 12",
@@ -110,6 +113,7 @@ static void hinge(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_hinge = {
+    .golden = "TRL f2cd5771, DPOTrainer hinge",
     .name = "hinge",
     .brief = "hinge on the scaled margin: RSO's hinge-norm, the SLiC-norm of LiPO",
     .source =
@@ -148,6 +152,7 @@ static void discopop(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_discopop = {
+    .golden = "TRL f2cd5771, DPOTrainer discopop",
     .name = "discopop",
     .brief = "the log-ratio modulated loss that a search found",
     .source = "Lu et al. 2024 (DiscoPOP), arXiv 2406.08414, Eq. 5",
@@ -188,6 +193,7 @@ static const struct align__preset ipo_presets[] = {
 };
 
 const struct align__loss_row align__loss_ipo = {
+    .golden = "TRL f2cd5771, DPOTrainer ipo (length mean)",
     .name = "ipo",
     .brief =
         "identity preference optimisation: the margin of log-ratios regressed on 1 / (2 beta); "
@@ -219,6 +225,7 @@ static void sigmoid_norm(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_sigmoid_norm = {
+    .golden = "TRL f2cd5771, DPOTrainer sigmoid_norm",
     .name = "sigmoid_norm",
     .brief = "dpo on log-ratios a token",
     .source = "Lambert et al. 2024 (Tulu 3), arXiv 2411.15124, Sec. 5.1.2 (length-normalized DPO)",
@@ -276,6 +283,7 @@ static void dpop(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_dpop = {
+    .golden = "turbo-alignment 72e737d, DPOP",
     .name = "dpop",
     .brief = "DPO-Positive: a chosen item that falls below the reference costs",
     .source = "Pal et al. 2024 (Smaug), arXiv 2402.13228, Eq. 3",
@@ -312,6 +320,7 @@ static const struct align__preset tdpo_presets[] = {
 };
 
 const struct align__loss_row align__loss_tdpo = {
+    .golden = "tdpo_loss of the authors' code d6d9dc1, both forms",
     .name = "tdpo",
     .brief = "token-level DPO; aux is each sequence's sum of KL(ref || policy) over its tokens. As "
              "TDPO2; preset tdpo1 is TDPO1",

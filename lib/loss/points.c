@@ -24,6 +24,7 @@ static void point_mse(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_point_mse = {
+    .golden = "V1 and V2 of the list reference",
     .name = "point_mse",
     .brief = "squared distance of scores from labels",
     .source = "Liu et al. 2024 (LiPO), arXiv 2402.01878, Eq. 9",
@@ -54,6 +55,7 @@ static void point_sigmoid(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_point_sigmoid = {
+    .golden = "V1 and V2 of the list reference",
     .name = "point_sigmoid",
     .brief = "binary cross-entropy of scores against labels in 0..1",
     .source = "Liu et al. 2024 (LiPO), arXiv 2402.01878, Eq. 10",

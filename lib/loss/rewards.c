@@ -45,6 +45,7 @@ static void bradley_terry(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_bradley_terry = {
+    .golden = "TRL's RewardTrainer with margin and centring",
     .name = "bradley_terry",
     .brief = "reward-model loss, with margin (offset for one a pair), soft or noisy labels, "
              "centring and a penalty on the size of rewards; a scaled margin is weight",
@@ -104,6 +105,7 @@ static void mse_pair(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_mse_pair = {
+    .golden = "PyTorch mse_loss",
     .name = "mse_pair",
     .brief = "difference of rewards regressed on a margin",
     .source = "least squares; on log-ratios this is IPO, arXiv 2310.12036, Eq. 17",

@@ -35,6 +35,7 @@ static void sft(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_sft = {
+    .golden = "PyTorch nll_loss",
     .name = "sft",
     .brief = "negative log-likelihood of a sequence, summed or a token",
     .source = "maximum likelihood; as SLiC-HF's regulariser arXiv 2305.10425, Eq. 1, second term",
@@ -70,6 +71,7 @@ static void kto(struct align__block *b)
 #define REF ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE
 
 const struct align__loss_row align__loss_kto = {
+    .golden = "TRL f2cd5771, KTOTrainer kto",
     .name = "kto",
     .brief = "Kahneman-Tversky optimisation; label 1 desirable, 0 not. offset is beta z0, which "
              "align_loss_state makes from the log-ratios of mismatched pairs",
@@ -93,6 +95,7 @@ static void apo_zero_single(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_apo_zero_single = {
+    .golden = "TRL f2cd5771, KTOTrainer apo_zero_unpaired",
     .name = "apo_zero_single",
     .brief = "APO-zero of one item: kto with z0 = 0 (TRL's apo_zero_unpaired)",
     .source = "D'Oosterlinck et al. 2024 (APO), arXiv 2408.06266, Eq. 7, one item at a time",
@@ -116,6 +119,7 @@ static void bco(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_bco = {
+    .golden = "TRL f2cd5771, BCOTrainer.bco_loss",
     .name = "bco",
     .brief = "binary classifier optimisation of one item; offset is the reward shift delta, which "
              "align_loss_state keeps, and weight its density ratio (UDM)",
@@ -163,6 +167,7 @@ static void bce(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_bce = {
+    .golden = "PyTorch binary_cross_entropy_with_logits with pos_weight",
     .name = "bce",
     .brief =
         "binary cross-entropy of a reward with class weights: P[Love]; offset shifts the prior",
@@ -185,6 +190,7 @@ static void mse(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_mse = {
+    .golden = "PyTorch mse_loss",
     .name = "mse",
     .brief = "squared distance of a reward from its label",
     .source = "least squares, as HelpSteer2 trains attributes, arXiv 2406.08673, Sec. 4",
@@ -210,6 +216,7 @@ static void w2s_confidence(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_w2s_confidence = {
+    .golden = "openai/weak-to-strong 15a0fab, logconf_loss_fn",
     .name = "w2s_confidence",
     .brief =
         "weak-to-strong with the strong model's own hardened answer, held constant; score is its "
@@ -237,6 +244,7 @@ static void w2s_product(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_w2s_product = {
+    .golden = "openai/weak-to-strong 15a0fab, product_loss_fn",
     .name = "w2s_product",
     .brief =
         "weak-to-strong against the product of both models' answers, held constant; score is the "

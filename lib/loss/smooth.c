@@ -69,6 +69,7 @@ static const struct align__preset approx_presets[] = {
 };
 
 const struct align__loss_row align__loss_approx_ndcg = {
+    .golden = "V1 and V2 of the list reference; TF-Ranking and RAX tests",
     NDCG_ROW(approx_ndcg),
     .brief = "ApproxNDCG: places as sums of sigmoids; 0 where no label has a gain",
     .source = "Qin et al. 2010, Inf. Retrieval 13(4), Eq. 9 and 10; temperature of TF-Ranking",
@@ -132,6 +133,7 @@ static void neural_ndcg(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_neural_ndcg = {
+    .golden = "V1 and V2 of the list reference",
     NDCG_ROW(neural_ndcg),
     .brief = "NDCG of NeuralSort's relaxed permutation, without Sinkhorn scaling; 0 where no label "
              "has a gain",

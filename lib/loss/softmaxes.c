@@ -56,6 +56,7 @@ static const struct align__preset softmax_presets[] = {
 };
 
 const struct align__loss_row align__loss_softmax = {
+    .golden = "V1 and V2 of the list reference; TF-Ranking losses_impl_test",
     ROW_OF(softmax),
     .brief =
         "cross-entropy of softmax scores against labels; a list whose labels are all 0 has loss 0",
@@ -89,6 +90,7 @@ static void listnet(struct align__list *list)
     .unless = {[ALIGN__PROP_PAIR] = "targets are soft"}
 
 const struct align__loss_row align__loss_listnet = {
+    .golden = "PyTorch cross_entropy with soft targets",
     ROW_OF(listnet),
     .brief = "ListNet: cross-entropy between softmax labels and softmax scores",
     .source = "Cao et al. 2007 (ListNet), ICML, Eq. 2 with top one probabilities",
@@ -103,6 +105,7 @@ static void info_nca(struct align__list *list)
 }
 
 const struct align__loss_row align__loss_info_nca = {
+    .golden = "PyTorch cross_entropy with soft targets",
     ROW_OF(info_nca),
     .brief = "InfoNCA: rewards to soft targets, compared with the policy's choice among K answers",
     .source = "Chen et al. 2024 (NCA), arXiv 2402.05369, Eq. 6",

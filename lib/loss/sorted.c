@@ -21,6 +21,7 @@ static void aot(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_aot = {
+    .golden = "TRL f2cd5771, DPOTrainer aot",
     .name = "aot",
     .brief = "alignment by optimal transport, paired: margins of the policy against those of the "
              "reference, each sorted over the batch (equal ones in the order given)",
@@ -56,6 +57,7 @@ static void aot_unpaired(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_aot_unpaired = {
+    .golden = "TRL f2cd5771, DPOTrainer aot_unpaired",
     .name = "aot_unpaired",
     .brief =
         "alignment by optimal transport, unpaired: log-ratios of chosen items against those of "

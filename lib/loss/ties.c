@@ -55,6 +55,7 @@ static void bt_ties_rk(struct align__block *b)
 }
 
 const struct align__loss_row align__loss_bt_ties_rk = {
+    .golden = "R, ordinal::clm's model at a point",
     .name = "bt_ties_rk",
     .brief = "Bradley-Terry with ties by a threshold; eta is learnable (dparam)",
     .source = "Rao and Kupper 1967; for rewards (BTT) arXiv 2410.05328, Eq. 5",
@@ -142,6 +143,7 @@ static const char *check_thresholds(const align_loss_params *p)
 }
 
 const struct align__loss_row align__loss_ordinal = {
+    .golden = "R, ordinal::clm's model at a point (one level)",
     .name = "ordinal",
     .brief = "degrees of preference by a cumulative logit with symmetric thresholds, all learnable "
              "(dparam); the degree is label_w - label_l, cut to whole numbers of at most `levels`",

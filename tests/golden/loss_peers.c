@@ -9,6 +9,7 @@
 #include <libalign/align.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { PAIRS = 3 };
@@ -30,6 +31,13 @@ struct peer {
 
 static const struct peer peers[] = {
     {"dpo", "TRL sigmoid", 2.03774037069637, -0.0468790626626244, 0.0468790626626244, {{0}}, 0},
+    {"beta_dpo",
+     "TRL sigmoid",
+     2.03774037069637,
+     -0.0468790626626244,
+     0.0468790626626244,
+     {{0}},
+     0},
     {"dpo",
      "TRL sigmoid, forward_kl",
      2.12512004287199,
@@ -90,7 +98,13 @@ static const struct peer peers[] = {
      0.0249648766827394,
      {{0}},
      0},
-    {"apo_down", "TRL apo_down", 3.0122551506225, 8.17840067498972e-05, 0.0249025975013617, {{0}}, 0},
+    {"apo_down",
+     "TRL apo_down",
+     3.0122551506225,
+     8.17840067498972e-05,
+     0.0249025975013617,
+     {{0}},
+     0},
     {"discopop",
      "TRL discopop",
      2.52182594328234,
@@ -112,6 +126,13 @@ static const struct peer peers[] = {
      0.0337823499114202,
      {{"lambda", 0}, {"label_smoothing", 0.1}},
      0},
+    {"tpo",
+     "TRL TPOTrainer sigmoid, without its likelihood",
+     2.04136949855518,
+     -0.0337823499114202,
+     0.0337823499114202,
+     {{"beta", 0.1}, {"lambda", 0}, {"label_smoothing", 0.1}},
+     0},
     {"simpo", "TRL CPO simpo", 3.03925708184834, -0.124491866240371, 0.103743221866976, {{0}}, 0},
     {"alpha_po",
      "TRL CPO simpo, alpha .25",
@@ -131,7 +152,13 @@ static const struct peer peers[] = {
      8.72270013882531,
      {{"beta", 0.1}, {"lambda", 1}},
      0},
-    {"kto", "TRL kto, z0 .75", 2.96877716763075, -0.024996094156865, 0.0248599006677543, {{0}}, 0.075},
+    {"kto",
+     "TRL kto, z0 .75",
+     2.96877716763075,
+     -0.024996094156865,
+     0.0248599006677543,
+     {{0}},
+     0.075},
     {"apo_zero_single",
      "TRL apo_zero_unpaired",
      2.96897443096945,
@@ -139,7 +166,13 @@ static const struct peer peers[] = {
      0.0249648766827394,
      {{0}},
      0},
-    {"bco", "TRL bco, delta .25", 4.14266924582273, -0.0549833997312478, 0.041945769517934, {{0}}, 0.25},
+    {"bco",
+     "TRL bco, delta .25",
+     4.14266924582273,
+     -0.0549833997312478,
+     0.041945769517934,
+     {{0}},
+     0.25},
 };
 
 static void set_param(align_loss_params *params, const char *name, double value)
@@ -184,6 +217,8 @@ START_TEST(rows_agree_with_their_peers)
         a.label = align_2d(kind, ALIGN_F64, g, k);
     if ((info.needs & ALIGN_LOSS_READS_COUNT) != 0 || params.length == ALIGN_LENGTH_MEAN)
         a.count = align_2d(count, ALIGN_F64, g, k);
+    if ((info.needs & ALIGN_LOSS_READS_AUX) != 0)
+        a.aux = align_2d(count, ALIGN_F64, g, k);
     for (int i = 0; i < 2 * PAIRS; i++)
         offset[i] = p->offset;
     if (p->offset != 0)
@@ -196,11 +231,209 @@ START_TEST(rows_agree_with_their_peers)
 }
 END_TEST
 
+/* Losses that are known functions of PyTorch, TDPO's tdpo_loss (Vance0124/Token-level-Direct-Preference-
+ * Optimization d6d9dc1), the two losses of openai/weak-to-strong 15a0fab (their class 0 is our yes), and one
+ * point of the cumulative-logit model of R's ordinal::clm: thresholds -1, 1 and z = .6. */
+struct call {
+    const char *loss, *source;
+    int items; /* of a group; 4 numbers in all */
+    double total, first, second;
+    struct {
+        const char *name;
+        double value;
+    } set[4];
+    double scale, offset;
+};
+
+static double x[] = {1.2, -.4, .1, 2.5}, y[] = {.9, .3, .6, .2}, ones[] = {1, 1, 1, 1};
+static double logits[] = {1.5, -1.3, -.1, 3}, strengths[] = {.6, 0, .6, 0};
+
+static const struct call calls[] = {
+    {"bce",
+     "binary_cross_entropy_with_logits, pos_weight 3",
+     1,
+     5.606133592557837,
+     -0.5481306062027507,
+     -0.2579002561799232,
+     {{"desirable", 3}},
+     1,
+     0},
+    {"sft", "nll_loss of one class", 1, -3.4, -1, -1, {{0}}, 1, 0},
+    {"mse", "mse_loss", 1, 6.12, .6, -1.4, {{0}}, 1, 0},
+    {"listnet",
+     "cross_entropy with softmax targets",
+     4,
+     2.0253756173164597,
+     -0.16675232267060558,
+     -0.15817795817807226,
+     {{0}},
+     1,
+     0},
+    {"info_nca",
+     "cross_entropy with softmax targets",
+     4,
+     1.5540869884512785,
+     -0.11163605820790962,
+     -0.014833985973389523,
+     {{"beta", .5}, {"temperature", .5}},
+     1,
+     0},
+    {"s_dpo",
+     "cross_entropy with a class",
+     4,
+     1.6494399105570845,
+     -0.8078424961242441,
+     0.03879593093905965,
+     {{0}},
+     1,
+     0},
+    {"sppo_list", "mse_loss", 4, 41.46, -5.6, 3.2, {{"beta", .1}}, 1, 0},
+    {"mse_pair", "mse_loss", 2, 11.92, 1.2, -1.2, {{0}}, 1, 0},
+    {"rpo_sq", "mse_loss", 2, 4.16, -.4, .4, {{"beta", .5}, {"eta", 2}}, 1, 0},
+    {"rpo_bwd",
+     "kl_div",
+     2,
+     0.48735887565483177,
+     -0.039275151185702614,
+     0.039275151185702614,
+     {{"beta", .5}, {"eta", 2}},
+     1,
+     0},
+    {"rpo_fwd",
+     "kl_div",
+     2,
+     0.46105977454699026,
+     -0.042781939304058866,
+     0.042781939304058866,
+     {{"beta", .5}, {"eta", 2}},
+     1,
+     0},
+    {"slic_margin", "margin_ranking_loss", 2, 3.2, 0, 0, {{"beta", 2}}, 1, 0},
+    {"rrhf", "margin_ranking_loss", 2, 2.4, 0, 0, {{"lambda", 0}}, 1, 0},
+    {"w2s_product",
+     "product_loss_fn, alpha .7, beta 1.3",
+     1,
+     0.3765363600435496,
+     -0.03819289187735191,
+     0.030408353514610315,
+     {{"alpha", .7}, {"beta", 1.3}},
+     .25,
+     0},
+    {"w2s_confidence",
+     "logconf_loss_fn behind its warm-up",
+     1,
+     0.6588514358657644,
+     -0.033106380951589076,
+     0.01604125423936035,
+     {{0}},
+     .25,
+     0.6028043912581079},
+    {"bt_ties_rk",
+     "ordinal::clm, P = .401312339888",
+     2,
+     0.9130152523988,
+     -.598687660112,
+     .598687660112,
+     {{0}},
+     .5,
+     0},
+    {"ordinal",
+     "ordinal::clm, P = .401312339888",
+     2,
+     0.9130152523988,
+     -.598687660112,
+     .598687660112,
+     {{"levels", 1}, {"threshold1", 1}},
+     .5,
+     0},
+};
+
+static void open_call(const struct call *c, align_loss_args *a, align_loss_params *params)
+{
+    align_loss_info info = {0};
+    align_loss_id id = align_loss_find(c->loss);
+    const int64_t k = c->items, g = 4 / k;
+    const bool weak = strncmp(c->loss, "w2s", 3) == 0, ties = strstr(c->source, "clm") != NULL;
+    ck_assert_int_eq(align_loss_get_info(id, &info), 0);
+    ck_assert_int_eq(align_loss_params_init(params, sizeof *params, id, NULL), 0);
+    for (int i = 0; c->set[i].name != NULL; i++)
+        set_param(params, c->set[i].name, c->set[i].value);
+    align_loss_args_init(a, sizeof *a);
+    a->loss = id;
+    a->params = params;
+    a->denom = 1;
+    a->scale = c->scale;
+    a->score = align_2d(weak ? logits : ties ? strengths : x, ALIGN_F64, g, k);
+    if ((info.needs & ALIGN_LOSS_READS_LABEL) != 0)
+        a->label = align_2d(ties ? kind : y, ALIGN_F64, g, k);
+    if ((info.needs & ALIGN_LOSS_READS_COUNT) != 0)
+        a->count = align_2d(ones, ALIGN_F64, g, k);
+}
+
+START_TEST(rows_agree_with_known_functions)
+{
+    const struct call *c = &calls[_i];
+    align_loss_args a;
+    align_loss_params params;
+    double value, d[4], offset[] = {c->offset, c->offset, c->offset, c->offset};
+    open_call(c, &a, &params);
+    a.value = align_1d(&value, ALIGN_F64, 1);
+    a.dscore = a.score;
+    a.dscore.data = d;
+    if (c->offset != 0)
+        a.offset = align_1d(offset, ALIGN_F64, 4 / c->items);
+    ck_assert_int_eq(align_loss_eval(NULL, &a), 0);
+    /* The model's point is given to 12 digits. */
+    const double within = strstr(c->source, "clm") != NULL ? 2e-12 : 4e-14;
+    const double share = strstr(c->source, "clm") != NULL ? 2 : 1;
+    ck_assert_msg(fabs(value - c->total) <= within * fmax(1, c->total), "%s: %.15g", c->loss,
+                  value);
+    ck_assert_msg(fabs(share * d[0] - c->first) <= within, "%s: %.15g", c->loss, d[0]);
+    ck_assert_msg(fabs(share * d[1] - c->second) <= within, "%s: %.15g", c->loss, d[1]);
+}
+END_TEST
+
+/* chosen and rejected KL of the three pairs: .3 .6, .8 .2, .05 .4. */
+START_TEST(tdpo_agrees_with_its_authors)
+{
+    const double wanted[2][5] = {
+        {2.0354531972964836, -0.04725276956554063, 0.04725276956554063, 0, 0.023626384782770314},
+        {2.033519059045596, -0.047626784587343894, 0.047626784587343894, -0.047626784587343894,
+         0.047626784587343894}};
+    double aux[] = {.3, .6, .8, .2, .05, .4};
+    for (int form = 0; form < 2; form++) {
+        double value, d[2 * PAIRS], daux[2 * PAIRS];
+        align_loss_args a;
+        align_loss_params params;
+        ck_assert_int_eq(align_loss_params_init(&params, sizeof params, ALIGN_LOSS_TDPO,
+                                                form == 0 ? NULL : "tdpo1"),
+                         0);
+        align_loss_args_init(&a, sizeof a);
+        a.loss = ALIGN_LOSS_TDPO;
+        a.params = &params;
+        a.denom = 1;
+        a.score = align_2d(score, ALIGN_F64, PAIRS, 2);
+        a.ref = align_2d(ref, ALIGN_F64, PAIRS, 2);
+        a.aux = align_2d(aux, ALIGN_F64, PAIRS, 2);
+        a.value = align_1d(&value, ALIGN_F64, 1);
+        a.dscore = align_2d(d, ALIGN_F64, PAIRS, 2);
+        a.daux = align_2d(daux, ALIGN_F64, PAIRS, 2);
+        ck_assert_int_eq(align_loss_eval(NULL, &a), 0);
+        const double got[] = {value, d[0], d[1], daux[0], daux[1]};
+        for (int i = 0; i < 5; i++)
+            ck_assert_msg(fabs(got[i] - wanted[form][i]) <= 2e-15, "%d, %d: %.17g", form, i,
+                          got[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("golden loss peers");
     TCase *tcase = tcase_create("golden loss peers");
     tcase_add_loop_test(tcase, rows_agree_with_their_peers, 0, sizeof peers / sizeof peers[0]);
+    tcase_add_loop_test(tcase, rows_agree_with_known_functions, 0, sizeof calls / sizeof calls[0]);
+    tcase_add_test(tcase, tdpo_agrees_with_its_authors);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
