@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,7 +71,7 @@ static void set_quick(settings *s)
         s->tune[i].steps = 30;
 }
 
-static void help(void)
+static noreturn void help(void)
 {
     puts("usage: libalign-demo --text FILE [option...]\n"
          "  --text FILE    what to learn from, a passage a line\n"
@@ -81,6 +82,7 @@ static void help(void)
          "  --seed N       [1]\n"
          "  --patient      take every step, however slow the machine is\n"
          "  --quick        a small run that shows that all parts work");
+    exit(EXIT_SUCCESS);
 }
 
 static bool read_count(const char *name, const char *text, long least, long most, long *value,
@@ -125,7 +127,7 @@ static bool read_options(settings *s, int argc, char **argv, problem *why)
         else if (option == 's' && read_count("seed", optarg, 0, 1000000, &number, why))
             s->seed = (uint64_t)number;
         else if (option == 'h')
-            help(), exit(EXIT_SUCCESS);
+            help();
         else
             return why->text[0] ? false : refuse(why, "see --help");
     }
