@@ -13,6 +13,9 @@ void dpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, c
 
 enum { HALVINGS = 40 };
 
+/* No step moves a parameter by more: where all is saturated, curvature says nothing of distance. */
+static const double FARTHEST = 8;
+
 /* Up to this part of the value, two values differ by rounding alone. */
 static const double NOISE = 1e-13;
 
@@ -328,7 +331,8 @@ static bool solve(struct align__bt_fit *fit)
  * value are rounding alone, a full step is safe. Score and curvature are then those of the new point. */
 static bool move(struct align__bt_fit *fit)
 {
-    double noise = NOISE * fabs(fit->value), fall = 2 * fit->decrement, length = 1;
+    double noise = NOISE * fabs(fit->value), fall = 2 * fit->decrement;
+    double whole = largest(fit->step, fit->size), length = whole > FARTHEST ? FARTHEST / whole : 1;
     for (int k = 0; k < HALVINGS; k++, length /= 2) {
         for (int64_t i = 0; i < fit->size; i++)
             fit->trial[i] = fit->x[i] - length * fit->step[i];
@@ -338,7 +342,7 @@ static bool move(struct align__bt_fit *fit)
             fit->x = fit->trial;
             fit->trial = swap;
             fit->value = value;
-            fit->last_step = length * largest(fit->step, fit->size);
+            fit->last_step = length * whole;
             return true;
         }
     }
@@ -359,7 +363,7 @@ void align__bt_start(struct align__bt_fit *fit)
         all += sum[ALIGN__BT_WIN] + sum[ALIGN__BT_TIE] + sum[ALIGN__BT_LOSS];
     }
     if (fit->tie >= 0)
-        fit->x[fit->tie] = align__bt_models[fit->ties].start(ties / all);
+        fit->x[fit->tie] = align__bt_models[fit->ties].start(ties < 0.99 * all ? ties / all : 0.99);
 }
 
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit)
@@ -377,7 +381,10 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
             break;
         fit->iterations++;
         fit->converged = fit->last_step <= fit->tolerance;
-        stuck = fit->decrement <= NOISE * fabs(fit->value) && fit->last_step >= before / 2;
+        /* Far out on the way to a distant maximum steps are near 1 and the value hardly changes: only small
+         * steps that no longer shrink are rounding. */
+        stuck = fit->decrement <= NOISE * fabs(fit->value) && fit->last_step < 1e-3 &&
+                fit->last_step >= before / 2;
     }
     if (fit->iterations == 0)
         fit->last_step = 0;

@@ -92,7 +92,7 @@ static void find_meat(struct align__bt_variance *variance, struct align__bt_fit 
 {
     double *total = fit->trial, rows = (double)variance->rows;
     fill_meat(variance, fit, total);
-    for (int64_t i = 0; i < fit->size; i++)
+    for (int64_t i = 0; rows > 0 && i < fit->size; i++)
         for (int64_t j = 0; j < fit->size; j++)
             variance->meat[i * fit->size + j] -= total[i] * total[j] / rows;
 }
@@ -107,6 +107,18 @@ static void anchor(const struct align__bt_fit *fit, double *v, int64_t k, double
     for (int64_t i = 0; i < fit->n; i++)
         for (int64_t j = 0; j < fit->n; j++)
             v[i * size + j] = i == k || j == k ? 0 : v[i * size + j] - column[i] - column[j] + own;
+}
+
+/* A variance of 0 that rounding made negative. What is further below 0 stays, and its root is NaN. */
+static void mend_diagonal(const struct align__bt_fit *fit, double *v, int64_t anchored)
+{
+    int64_t size = fit->size;
+    double own = anchored < 0 ? 0 : fit->matrix[anchored * size + anchored];
+    for (int64_t i = 0; i < size; i++) {
+        double *variance = &v[i * size + i];
+        if (*variance < 0 && -*variance <= 1e-10 * (fit->matrix[i * size + i] + own))
+            *variance = 0;
+    }
 }
 
 bool align__bt_variance_find(struct align__bt_variance *variance, struct align__bt_fit *fit)
@@ -129,5 +141,6 @@ bool align__bt_variance_find(struct align__bt_variance *variance, struct align__
     }
     if (variance->anchor >= 0)
         anchor(fit, variance->covariance, variance->anchor, fit->trial);
+    mend_diagonal(fit, variance->covariance, variance->anchor);
     return true;
 }

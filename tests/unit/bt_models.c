@@ -520,8 +520,39 @@ START_TEST(errors_of_islands_stay_apart)
 }
 END_TEST
 
+/* A prior alone, one row, and ties alone under a prior: errors are numbers, and 0 where nothing varies. */
+START_TEST(little_data_has_errors_too)
+{
+    for (int rows = 0; rows <= 1; rows++)
+        for (int ties = 0; ties <= ALIGN_BT_TIES_RAO_KUPPER; ties++) {
+            games_read(&games, 3, rows == 0 ? "" : "01");
+            games_begin(&answer);
+            answer.args.ties = ties;
+            answer.args.prior = ALIGN_BT_PRIOR_GAUSSIAN;
+            answer.args.prior_precision = 4;
+            answer.args.variance = ALIGN_BT_SANDWICH;
+            games_finish(&games, &answer);
+            ck_assert_int_eq(answer.status, ALIGN_E_NONE);
+            for (int i = 0; i < 3; i++)
+                games_near(answer.se[i], 0, 1e-8, "se", i);
+        }
+    games.n = 2;
+    games.rows = 0;
+    games_add(&games, 0, 1, 0.5, 1);
+    for (int ties = ALIGN_BT_TIES_DAVIDSON; ties <= ALIGN_BT_TIES_RAO_KUPPER; ties++) {
+        games_begin(&answer);
+        answer.args.ties = ties;
+        answer.args.prior = ALIGN_BT_PRIOR_EDGE;
+        answer.args.prior_games = 0.5;
+        finish_finite(&answer);
+        /* Half a game of wins and a tie: the share of ties is 2/3, between equals. */
+        games_near(answer.args.tie, ties == ALIGN_BT_TIES_DAVIDSON ? 4 : 5, 1e-9, "tie", ties);
+    }
+}
+END_TEST
+
 SUITE_MAIN("bt models", every_model_is_at_its_maximum, solvers_agree,
            swapping_turns_signs_of_strengths_and_home, existence_of_shared_parameters,
            existence_agrees_with_the_likelihood, priors_of_items_balance_the_data,
            edge_prior_is_virtual_wins, errors_are_those_of_the_definition,
-           errors_of_islands_stay_apart)
+           errors_of_islands_stay_apart, little_data_has_errors_too)
