@@ -22,6 +22,8 @@ static uint64_t look(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         word |= ALIGN_CPU_AVX512;
+#elif defined(__aarch64__)
+    word |= ALIGN_CPU_NEON;
 #endif
     return word;
 }

@@ -14,6 +14,9 @@ static const struct level levels[] = {
 #ifdef ALIGN__HAVE_AVX2
     {ALIGN_CPU_AVX2, &align__kernels_avx2},
 #endif
+#ifdef ALIGN__HAVE_NEON
+    {ALIGN_CPU_NEON, &align__kernels_neon},
+#endif
     {0, &align__kernels_c},
 };
 

@@ -51,5 +51,6 @@ const struct align__kernels *align__kernels(uint64_t cpu);
 extern const struct align__kernels align__kernels_c;
 extern const struct align__kernels align__kernels_avx2;
 extern const struct align__kernels align__kernels_avx512;
+extern const struct align__kernels align__kernels_neon;
 
 #endif

@@ -17,7 +17,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(ALIGN__V16_NEON)
+#    include "neon.h"
+#elif defined(__AVX512F__)
 #    include "avx512.h"
 #elif defined(__AVX2__)
 #    include "avx2.h"

@@ -1,0 +1,83 @@
+/* Prints a checksum of what the kernels of each instruction set make of the same numbers: one line, as all
+ * of them make the same, also those of another machine. NaN is left out, whose bits differ by machine. */
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { N = 2048 };
+
+static uint64_t hash, seed;
+
+static void mix(const void *data, size_t bytes)
+{
+    const unsigned char *at = data;
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ at[i]) * UINT64_C(1099511628211);
+}
+
+static uint32_t random_bits(void)
+{
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(seed >> 32);
+}
+
+static void mix_size(const struct align__kernels *kernels, int64_t n)
+{
+    static float z[N], out[N], bits[N];
+    static double z64[N];
+    static uint16_t half[N];
+    struct align__sums sums;
+    for (int64_t i = 0; i < n; i++) {
+        z[i] = (float)(random_bits() * 0x1p-32 * 80 - 60);
+        z64[i] = (double)z[i] * 1.25;
+        uint32_t any = random_bits();
+        memcpy(&bits[i], &any, sizeof any);
+        if (isnan(bits[i]))
+            bits[i] = -INFINITY;
+    }
+    float top = kernels->top(z, n);
+    int64_t at = kernels->find(z, n, top);
+    mix(&top, sizeof top);
+    mix(&at, sizeof at);
+    for (int wide = 0; wide < 2; wide++) {
+        kernels->sums_f32(&sums, z, n, 20, wide);
+        mix(&sums, sizeof sums);
+        kernels->sums_f64(&sums, z64, n, 25, wide);
+        mix(&sums, sizeof sums);
+    }
+    kernels->terms(out, z, n, align__origin_make(0, 29, 20), -0.3f);
+    mix(out, (size_t)n * sizeof *out);
+    kernels->to_bf16(half, bits, n);
+    mix(half, (size_t)n * sizeof *half);
+    kernels->from_bf16(out, half, n);
+    mix(out, (size_t)n * sizeof *out);
+    kernels->to_f16(half, bits, n);
+    mix(half, (size_t)n * sizeof *half);
+    kernels->from_f16(out, half, n);
+    mix(out, (size_t)n * sizeof *out);
+}
+
+int main(void)
+{
+    static const uint64_t levels[] = {0, ALIGN_CPU_AVX2, ALIGN_CPU_AVX512, ALIGN_CPU_NEON};
+    uint64_t first = 0;
+    int seen = 0;
+    for (int l = 0; l < 4; l++) {
+        if ((align_cpu() & levels[l]) != levels[l])
+            continue;
+        hash = UINT64_C(14695981039346656037);
+        seed = 11;
+        for (int64_t n = 1; n <= N; n += n < 70 ? 1 : 97)
+            mix_size(align__kernels(levels[l]), n);
+        first = seen++ == 0 ? hash : first;
+        if (hash != first) {
+            printf("instruction set %d: %016llx\n", l, (unsigned long long)hash);
+            return 1;
+        }
+    }
+    fprintf(stderr, "%d instruction sets\n", seen);
+    printf("%016llx\n", (unsigned long long)first);
+    return 0;
+}
