@@ -124,7 +124,7 @@ static align_status check_shapes(const align_exec *exec, const align_norm_args *
     } tensors[] = {
         {"reward", &args->reward, ALIGN__SET_REAL},   {"mask", &args->mask, ALIGN__SET_MASK},
         {"out", &args->out, ALIGN__SET_REAL},         {"dout", &args->dout, ALIGN__SET_REAL},
-        {"dreward", &args->dreward, ALIGN__SET_REAL},
+        {"dreward", &args->dreward, ALIGN__SET_REAL}, {"key", &args->key, ALIGN__SET_INDEX},
     };
     if (!align__present(&args->reward))
         return ALIGN__FAIL(exec, FIELD_MISSING, .owner = "align_norm_args", .field = "reward",
@@ -137,6 +137,9 @@ static align_status check_shapes(const align_exec *exec, const align_norm_args *
         if (status != ALIGN_E_NONE)
             return status;
     }
+    if (align__present(&args->key) ? args->n_states < 1 : args->n_states != 0)
+        return ALIGN__FAIL(exec, FIELD_VALUE, .owner = "align_norm_args", .field = "n_states",
+                           .value = (double)args->n_states, .word = "1 or more with key, else 0");
     return ALIGN_E_NONE;
 }
 
@@ -170,13 +173,16 @@ align_status align_norm_update(const align_exec *user_exec, align_norm *state,
     if (unread != NULL)
         return ALIGN__FAIL(&exec, FIELD_UNREAD, .owner = "align_norm_args", .field = unread,
                            .word = "align_norm_update");
+    if (align__present(&args.key))
+        return align__norm_update_keys(&exec, state, &args);
     status = align__norm_collect(&exec, &local, &args);
     if (status == ALIGN_E_NONE)
         give_back(state, &local);
     return status;
 }
 
-static align_status check_same(const align_exec *exec, const align_norm *a, const align_norm *b)
+align_status align__norm_check_same(const align_exec *exec, const char *owner, const align_norm *a,
+                                    const align_norm *b)
 {
     const struct {
         const char *field;
@@ -196,7 +202,7 @@ static align_status check_same(const align_exec *exec, const align_norm *a, cons
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         if (pairs[i].mine != pairs[i].other)
-            return ALIGN__FAIL(exec, NORM_OTHER, .owner = "other", .field = pairs[i].field,
+            return ALIGN__FAIL(exec, NORM_OTHER, .owner = owner, .field = pairs[i].field,
                                .value = pairs[i].other, .low = pairs[i].mine);
     return ALIGN_E_NONE;
 }
@@ -212,7 +218,7 @@ align_status align_norm_merge(const align_exec *user_exec, align_norm *state,
     if (status == ALIGN_E_NONE)
         status = align__norm_state(&exec, "other", &from, other);
     if (status == ALIGN_E_NONE)
-        status = check_same(&exec, &into, &from);
+        status = align__norm_check_same(&exec, "other", &into, &from);
     if (status != ALIGN_E_NONE)
         return status;
     align__norm_add(&into, &from);

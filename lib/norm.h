@@ -44,6 +44,19 @@ void align__norm_start(align_norm *state, const align_norm_params *params);
 /* The sums of `other` into those of `state`. */
 void align__norm_add(align_norm *state, const align_norm *other);
 
+/* One finite value below 2^128 with a weight above 0. */
+void align__norm_add_one(align_norm *state, double x, double w);
+
+/* Both have the same parameters, or NORM_OTHER. */
+align_status align__norm_check_same(const align_exec *exec, const char *owner, const align_norm *a,
+                                    const align_norm *b);
+
+/* Update and apply with a state for each key; args are checked but for the keys and the states. */
+align_status align__norm_update_keys(const align_exec *exec, align_norm *states,
+                                     const align_norm_args *args);
+align_status align__norm_apply_keys(const align_exec *exec, const align_norm *states,
+                                    const align_norm_params *params, const align_norm_args *args);
+
 /* Adds all values of a checked batch to *state, or leaves it and says which value is wrong. */
 align_status align__norm_collect(const align_exec *exec, align_norm *state,
                                  const align_norm_args *args);

@@ -86,6 +86,20 @@ static bool add_binned(struct bins *bins, double x)
     return true;
 }
 
+static void count_value(align_norm *s, double x)
+{
+    x += 0.0; /* -0 becomes 0, so that least and most do not depend on order */
+    s->least = s->count == 0 || x < s->least ? x : s->least;
+    s->most = s->count == 0 || x > s->most ? x : s->most;
+    s->count++;
+}
+
+void align__norm_add_one(align_norm *state, double x, double w)
+{
+    count_value(state, x);
+    add_exactly(state, x, w);
+}
+
 static void add_value(struct piece *p, struct bins *bins, double x, double w, int64_t where)
 {
     if (!(fabs(x) < 0x1p128)) {
@@ -93,10 +107,7 @@ static void add_value(struct piece *p, struct bins *bins, double x, double w, in
         return;
     }
     align_norm *s = &p->seen;
-    x += 0.0; /* -0 becomes 0, so that least and most do not depend on order */
-    s->least = s->count == 0 || x < s->least ? x : s->least;
-    s->most = s->count == 0 || x > s->most ? x : s->most;
-    s->count++;
+    count_value(s, x);
     if (w == 1 && add_binned(bins, x))
         bins->ones++;
     else

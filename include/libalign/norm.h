@@ -157,13 +157,18 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_norm_init(align_norm *state, size_
  * mask: BOOL or U8, where 0 is masked, or F32 weights, finite and 0 or more, where 0 is masked; absent:
  * all 1. A masked reward is not read, and gets an output and a gradient of 0.
  * reference: for REFERENCE to TANH like reward, or with one more axis of M references whose results are
- * averaged; absent (not for REFERENCE): 0. For QUANTILE [M] ascending samples. Else absent. */
+ * averaged; absent (not for REFERENCE): 0. For QUANTILE [M] ascending samples. Else absent.
+ * key: like reward, I32 or I64, 0..n_states-1: which state a reward belongs to (per rater, per reward model,
+ * per length). `state` is then the first of an array of n_states, all with the same parameters. A key whose
+ * reward is masked is not looked at. AS_REFUSE refuses when any state of the array has no answer. */
 typedef struct align_norm_args {
     size_t size;
     const align_norm_params *params; /* batch (no state): its parameters; NULL: those of ZSCORE */
     align_tensor reward;             /* F32, F64, F16 or BF16; |x| below 2^128, or RANGE */
     align_tensor mask;
     align_tensor reference;
+    align_tensor key;
+    int64_t n_states;     /* with key: how many states, 1 or more; else 0 */
     align_tensor out;     /* apply: y, and may be reward itself */
     align_tensor dout;    /* apply: gradient of y */
     align_tensor dreward; /* apply: gradient of the reward, may be dout itself */
