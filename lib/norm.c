@@ -28,6 +28,7 @@ align_norm_params align__norm_params_of(const align_norm *s)
         .few = s->few,
         .equal = s->equal,
         .reserved = s->reserved,
+        .rate = s->rate,
     };
 }
 
@@ -46,6 +47,7 @@ void align__norm_start(align_norm *state, const align_norm_params *p)
     state->nan = p->nan;
     state->few = p->few;
     state->equal = p->equal;
+    state->rate = p->rate;
 }
 
 align_status align_norm_init(align_norm *state, size_t size, const align_norm_params *params)
@@ -90,6 +92,14 @@ void align__norm_moments(const align_norm *state, struct align__moments *m)
 {
     memset(m, 0, sizeof *m);
     m->count = state->count;
+    if (state->rate != 0) {
+        m->weight = state->recent_weight;
+        m->mean = state->recent_mean;
+        m->variance = state->recent_variance;
+        m->least = state->least;
+        m->most = state->most;
+        return;
+    }
     m->weight = align__wide_value(state->sum_w, ALIGN__NORM_W, -ALIGN__GRID);
     if (m->count == 0)
         return;
@@ -151,6 +161,33 @@ align_status align__norm_args(const align_exec *exec, align_norm_args *local,
     return status == ALIGN_E_NONE ? check_shapes(exec, local) : status;
 }
 
+/* One step of a state that forgets; norm.h has the formula. */
+static align_status step_recent(const align_exec *exec, align_norm *state,
+                                const align_norm_args *args)
+{
+    align_norm_params plain = align__norm_params_of(state);
+    align_norm batch;
+    struct align__moments m;
+    plain.rate = 0;
+    align__norm_start(&batch, &plain);
+    align_status status = align__norm_collect(exec, &batch, args);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align__norm_moments(&batch, &m);
+    if (m.count > 0) {
+        state->recent_weight = (1 - state->rate) * state->recent_weight + state->rate;
+        double a = state->rate / state->recent_weight;
+        double d = m.mean - state->recent_mean + m.mean_rest;
+        state->recent_variance = (1 - a) * (state->recent_variance + a * d * d) + a * m.variance;
+        state->recent_mean += a * d;
+    }
+    memset(batch.sum_w, 0, sizeof batch.sum_w);
+    memset(batch.sum_wx, 0, sizeof batch.sum_wx);
+    memset(batch.sum_wxx, 0, sizeof batch.sum_wxx);
+    align__norm_add(state, &batch);
+    return ALIGN_E_NONE;
+}
+
 align_status align_norm_update(const align_exec *user_exec, align_norm *state,
                                const align_norm_args *user_args)
 {
@@ -173,9 +210,13 @@ align_status align_norm_update(const align_exec *user_exec, align_norm *state,
     if (unread != NULL)
         return ALIGN__FAIL(&exec, FIELD_UNREAD, .owner = "align_norm_args", .field = unread,
                            .word = "align_norm_update");
+    if (local.rate != 0 && align__present(&args.key))
+        return ALIGN__FAIL(&exec, FIELD_UNREAD, .owner = "align_norm_args", .field = "key",
+                           .word = "a state with a rate");
     if (align__present(&args.key))
         return align__norm_update_keys(&exec, state, &args);
-    status = align__norm_collect(&exec, &local, &args);
+    status = local.rate != 0 ? step_recent(&exec, &local, &args)
+                             : align__norm_collect(&exec, &local, &args);
     if (status == ALIGN_E_NONE)
         give_back(state, &local);
     return status;
@@ -199,6 +240,7 @@ align_status align__norm_check_same(const align_exec *exec, const char *owner, c
         {"nan", a->nan, b->nan},
         {"few", a->few, b->few},
         {"equal", a->equal, b->equal},
+        {"rate", a->rate, b->rate},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         if (pairs[i].mine != pairs[i].other)
@@ -219,6 +261,9 @@ align_status align_norm_merge(const align_exec *user_exec, align_norm *state,
         status = align__norm_state(&exec, "other", &from, other);
     if (status == ALIGN_E_NONE)
         status = align__norm_check_same(&exec, "other", &into, &from);
+    if (status == ALIGN_E_NONE && into.rate != 0)
+        status = ALIGN__FAIL(&exec, NORM_RATE, .owner = "align_norm", .field = "rate",
+                             .value = into.rate);
     if (status != ALIGN_E_NONE)
         return status;
     align__norm_add(&into, &from);

@@ -4,7 +4,7 @@
 
 /* Format 1, little-endian:
  *     0  "ALNORM", two zero bytes      8  u32 format, u32 length of the whole
- *    16  fields of the table below, in its order, then the limbs of the three sums
+ *    16  fields of the table below, in its order
  *   end  u64 FNV-1a over all that stands before */
 enum { FORMAT = 1, HEAD = 16, CHECK = 8 };
 
@@ -22,11 +22,29 @@ struct field {
     }
 
 static const struct field fields[] = {
-    FIELD(kind, 4, 1),     FIELD(eps_form, 4, 1),  FIELD(nan, 4, 1),      FIELD(few, 4, 1),
-    FIELD(equal, 4, 1),    FIELD(reserved, 4, 1),  FIELD(eps, 8, 1),      FIELD(ddof, 8, 1),
-    FIELD(clip_low, 8, 1), FIELD(clip_high, 8, 1), FIELD(gain, 8, 1),     FIELD(bias, 8, 1),
-    FIELD(count, 8, 1),    FIELD(skipped, 8, 1),   FIELD(least, 8, 1),    FIELD(most, 8, 1),
-    FIELD(sum_w, 4, 12),   FIELD(sum_wx, 4, 20),   FIELD(sum_wxx, 4, 28),
+    FIELD(kind, 4, 1),
+    FIELD(eps_form, 4, 1),
+    FIELD(nan, 4, 1),
+    FIELD(few, 4, 1),
+    FIELD(equal, 4, 1),
+    FIELD(reserved, 4, 1),
+    FIELD(eps, 8, 1),
+    FIELD(ddof, 8, 1),
+    FIELD(clip_low, 8, 1),
+    FIELD(clip_high, 8, 1),
+    FIELD(gain, 8, 1),
+    FIELD(bias, 8, 1),
+    FIELD(count, 8, 1),
+    FIELD(skipped, 8, 1),
+    FIELD(least, 8, 1),
+    FIELD(most, 8, 1),
+    FIELD(sum_w, 4, 12),
+    FIELD(sum_wx, 4, 20),
+    FIELD(sum_wxx, 4, 28),
+    FIELD(rate, 8, 1),
+    FIELD(recent_weight, 8, 1),
+    FIELD(recent_mean, 8, 1),
+    FIELD(recent_variance, 8, 1),
 };
 
 static void put(unsigned char *at, uint64_t bits, int bytes)
@@ -118,7 +136,14 @@ static align_status check_content(const align_exec *exec, const align_norm *s)
             .value = (double)(s->count < 0 ? s->count : s->skipped), .word = "0 or more");
     bool weighs = !align__wide_is_zero(s->sum_w, ALIGN__NORM_W);
     bool below = (s->sum_w[ALIGN__NORM_W - 1] | s->sum_wxx[ALIGN__NORM_WXX - 1]) >> 31 != 0;
-    if (weighs != (s->count > 0) || below || !(s->least <= s->most))
+    bool recent = s->rate != 0;
+    bool forgets = s->recent_weight > 0 && s->recent_weight <= 1 && s->recent_variance >= 0 &&
+                   s->recent_variance - s->recent_variance == 0 &&
+                   s->recent_mean - s->recent_mean == 0;
+    bool empty = s->recent_weight == 0 && s->recent_mean == 0 && s->recent_variance == 0;
+    bool fits = recent ? !weighs && (s->count > 0 ? forgets : empty)
+                       : weighs == (s->count > 0) && empty;
+    if (!fits || below || !(s->least <= s->most))
         return ALIGN__FAIL(exec, NORM_SUMS, .owner = "bytes", .field = "sum_w",
                            .value = (double)s->count);
     return ALIGN_E_NONE;

@@ -133,6 +133,7 @@ static align_status check_numbers(const align_exec *exec, const char *owner,
         {"gain", p->gain, -INFINITY, "a finite number"},
         {"bias", p->bias, -INFINITY, "a finite number"},
         {"steepness", p->steepness, -INFINITY, "a finite number"},
+        {"rate", p->rate, 0, "a number in 0..1"},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (!(fabs(numbers[i].value) < INFINITY) || numbers[i].value < numbers[i].low)
@@ -179,6 +180,11 @@ align_status align__norm_check(const align_exec *exec, const char *owner,
         status = check_numbers(exec, owner, p);
     if (status != ALIGN_E_NONE)
         return status;
+    if (p->rate > 1)
+        return ALIGN__FAIL(exec, FIELD_VALUE, .owner = owner, .field = "rate", .value = p->rate,
+                           .word = "a number in 0..1");
+    if (p->rate != 0 && (where != STATE || p->kind == ALIGN_NORM_MINMAX || p->ddof != 0))
+        return ALIGN__FAIL(exec, NORM_RATE, .owner = owner, .field = "rate", .value = p->rate);
     const struct kind_row *row = find_kind(p->kind);
     if ((row->where & where) == 0)
         return ALIGN__FAIL(exec, NORM_PLACE, .owner = owner, .field = "kind", .value = p->kind,

@@ -109,6 +109,8 @@ typedef struct align_norm_params {
         equal; /* ALIGN_NORM_AS_ZERO; SCALE, RESCALE: AS_KEEP; MINMAX: AS_HALF; LEAVE_OUT_ZSCORE: AS_CENTER */
     int32_t reserved; /* 0 */
     double steepness; /* finite; 1. SIGMOID, LOG_SIGMOID and TANH */
+    double rate; /* a running state that forgets: 0 (never) .. 1 (at once); 0. Not for MINMAX; needs
+                         ddof 0 */
 } align_norm_params;
 
 /* Writes the defaults of a kind. ARG for a kind that does not exist. `size` is that of the caller's
@@ -132,6 +134,8 @@ typedef struct align_norm {
     uint32_t sum_w[12];   /* sum of w     in units of 2^-149 */
     uint32_t sum_wx[20];  /* sum of w x   in units of 2^-298 */
     uint32_t sum_wxx[28]; /* sum of w x^2 in units of 2^-447: two's complement, lowest limb first */
+    double rate;          /* with a rate the sums stay 0, and these count instead: */
+    double recent_weight, recent_mean, recent_variance;
 } align_norm;
 
 /* What a state has seen, as numbers: within 2 units in the last place of the exact value, the variance
@@ -176,7 +180,13 @@ typedef struct align_norm_args {
 
 ALIGN_API void align_norm_args_init(align_norm_args *args, size_t size);
 
-/* Adds the rewards of args to the state. Reads reward and mask; the others must be absent. On an error
+/* With a rate, each call that has a value is one step: w <- (1 - rate) w + rate, a = rate / w, and with the
+ * batch's mean m and variance v (ddof 0)
+ *     variance <- (1 - a) (variance + a (m - mean)^2) + a v,      mean <- mean + a (m - mean).
+ * So the first batch counts in full, and no made-up start is forgotten slowly. Such a state has an order: it
+ * cannot be merged, and takes no keys.
+ *
+ * Adds the rewards of args to the state. Reads reward and mask; the others must be absent. On an error
  * the state is as it was. RANGE: a reward of 2^128 or more, a weight that is negative or not finite, a
  * reward that is not finite where that is refused. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_update(const align_exec *exec, align_norm *state,
@@ -273,10 +283,27 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_norm_preset_get(const char *traine
                                                               align_norm_params *then,
                                                               uint32_t *flags);
 
+/* ---- PopArt ---------------------------------------------------------------------------------- */
+
+/* Keeps what a value head says while the statistics of its normalised targets move from mean and deviation to
+ * the new ones (arXiv 1602.07714, eq. 6): W <- W deviation / new_deviation,
+ * b <- (deviation b + mean - new_mean) / new_deviation. */
+typedef struct align_popart_args {
+    size_t size;
+    double mean, deviation;         /* before: finite, deviation above 0; 0 and 1 */
+    double new_mean, new_deviation; /* after: likewise */
+    align_tensor weight;            /* in and out, [K,D] F32 or F64 */
+    align_tensor bias;              /* in and out, [K] F32 or F64 */
+} align_popart_args;
+
+ALIGN_API void align_popart_args_init(align_popart_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_popart_apply(const align_exec *exec,
+                                                           const align_popart_args *args);
+
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
 /* Length of a saved state: little-endian on every machine, with format number and checksum. */
-#define ALIGN_NORM_BYTES 368
+#define ALIGN_NORM_BYTES 400
 
 /* SCRATCH when `bytes` has fewer than ALIGN_NORM_BYTES; more are left alone. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_save(const align_exec *exec,

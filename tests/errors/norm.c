@@ -22,6 +22,8 @@ struct call {
     float reward[2][N], mask[2][N], dout[2][N], out[2][N], dreward[2][N];
     float length[2][N], weight[N], reference[2];
     int64_t offsets[4];
+    int32_t key[2][N];
+    align_popart_args popart;
     align_exec exec;
     align_error error;
 };
@@ -51,6 +53,9 @@ static void make_good(struct call *c)
     c->groups.reward = c->args.reward;
     c->groups.mask = c->args.mask;
     c->groups.out = align_2d(c->out, ALIGN_F32, 2, N);
+    align_popart_args_init(&c->popart, sizeof c->popart);
+    c->popart.weight = align_2d(c->length, ALIGN_F32, 2, N);
+    c->popart.bias = align_1d(c->reference, ALIGN_F32, 2);
 }
 
 /* The same with everything that apply reads and writes. */
@@ -82,6 +87,11 @@ static align_status call_running(struct call *c)
 static align_status call_apply(struct call *c)
 {
     return align_norm_apply(&c->exec, NULL, &c->args);
+}
+
+static align_status call_popart(struct call *c)
+{
+    return align_popart_apply(&c->exec, &c->popart);
 }
 
 static align_status call_groups(struct call *c)
@@ -157,6 +167,24 @@ SPOIL(bias_inf, c->params.bias = -INFINITY)
 SPOIL(center_eps, c->params.kind = ALIGN_NORM_CENTER)
 SPOIL(state_ddof, c->state.ddof = -2)
 SPOIL(params_size, c->params.size = 8)
+SPOIL(rate_of_batch, c->params.rate = .5; c->params.ddof = 0)
+SPOIL(rate_2, c->params.rate = 2)
+SPOIL(rate_state, c->state.rate = .5)
+SPOIL(rate_merge, c->state.rate = c->other.rate = .5; c->state.ddof = c->other.ddof = 0)
+SPOIL(set_key, c->args.key = align_2d(c->key, ALIGN_I32, 2, N); c->args.n_states = 1)
+SPOIL(rate_key, set_key(c); c->state.rate = .5; c->state.ddof = 0)
+SPOIL(key_beyond, set_key(c); c->key[1][1] = 1)
+SPOIL(key_below, set_key(c); c->key[0][1] = -1)
+SPOIL(key_no_states, set_key(c); c->args.n_states = 0)
+SPOIL(states_no_key, c->args.n_states = 2)
+SPOIL(key_other, set_key(c); c->args.n_states = 2; c->other.eps = 1)
+SPOIL(popart_deviation, c->popart.deviation = 0)
+SPOIL(popart_mean, c->popart.new_mean = NAN)
+SPOIL(popart_no_bias, c->popart.bias.ndim = 0)
+SPOIL(popart_no_weight, c->popart.weight.ndim = 0)
+SPOIL(popart_over, c->popart.bias.data = c->length)
+SPOIL(popart_flat, c->popart.weight.ndim = 1)
+SPOIL(popart_size, c->popart.size = 8)
 SPOIL(args_size, c->args.size = 8)
 SPOIL(args_tail, c->args.size = sizeof c->args + 8)
 SPOIL(state_size, c->state.size = 8)
@@ -287,6 +315,30 @@ static const struct row {
     {"weight", weight_below, call_update, ALIGN_E_RANGE, "align_norm_args.mask", 2, {1, 1}, -1},
     {"weight", weight_below, call_running, ALIGN_E_RANGE, "align_norm_args.mask", 2, {1, 1}, -1},
     {"weight nan", weight_nan, call_batch, ALIGN_E_RANGE, "align_norm_args.mask", 2, {0, 3}, NAN},
+    {"rate", rate_of_batch, call_batch, ALIGN_E_ARG, "align_norm_params.rate", 0, {0}, .5},
+    {"rate", rate_2, call_batch, ALIGN_E_RANGE, "align_norm_params.rate", 0, {0}, 2},
+    {"rate", rate_state, call_update, ALIGN_E_ARG, "align_norm.rate", 0, {0}, .5},
+    {"rate", rate_merge, call_merge, ALIGN_E_ARG, "align_norm.rate", 0, {0}, .5},
+    {"rate", rate_key, call_update, ALIGN_E_ARG, "align_norm_args.key", 0, {0}, 0},
+    {"key", key_beyond, call_update, ALIGN_E_RANGE, "align_norm_args.key", 2, {1, 1}, 1},
+    {"key", key_below, call_running, ALIGN_E_RANGE, "align_norm_args.key", 2, {0, 1}, -1},
+    {"key", key_no_states, call_update, ALIGN_E_RANGE, "align_norm_args.n_states", 0, {0}, 0},
+    {"key", states_no_key, call_running, ALIGN_E_RANGE, "align_norm_args.n_states", 0, {0}, 2},
+    {"key", key_other, call_running, ALIGN_E_ARG, "align_norm.eps", 0, {0}, 1},
+    {"popart",
+     popart_deviation,
+     call_popart,
+     ALIGN_E_RANGE,
+     "align_popart_args.deviation",
+     0,
+     {0},
+     0},
+    {"popart", popart_mean, call_popart, ALIGN_E_RANGE, "align_popart_args.new_mean", 0, {0}, NAN},
+    {"popart", popart_no_bias, call_popart, ALIGN_E_ARG, "align_popart_args.bias", 0, {0}, 0},
+    {"popart", popart_no_weight, call_popart, ALIGN_E_ARG, "align_popart_args.weight", 0, {0}, 0},
+    {"popart", popart_over, call_popart, ALIGN_E_LAYOUT, "align_popart_args.weight", 0, {0}, 0},
+    {"popart", popart_flat, call_popart, ALIGN_E_SHAPE, "align_popart_args.weight", 0, {0}, 1},
+    {"popart", popart_size, call_popart, ALIGN_E_VERSION, "align_popart_args.size", 0, {0}, 8},
     {"place", kind_of_groups, call_batch, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 14},
     {"place", use_kind_affine, call_groups, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 5},
     {"then place", group_then_kind, call_groups, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 14},

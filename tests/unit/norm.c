@@ -452,6 +452,101 @@ START_TEST(every_dtype_counts_the_same)
 }
 END_TEST
 
+/* A state for each key is what a state would be that sees its own rewards alone. */
+START_TEST(keys_choose_states)
+{
+    enum { N = 600, KEYS = 5 };
+    static float x[N], w[N], y[N], g[N], dx[N];
+    static int32_t key[N];
+    align_norm states[KEYS], alone[KEYS];
+    for (int k = 0; k < KEYS; k++)
+        states[k] = alone[k] = state_of(NULL);
+    for (int i = 0; i < N; i++) {
+        x[i] = (float)normal();
+        w[i] = i % 9 == 0 ? 0 : i % 4 == 0 ? .5f : 1;
+        key[i] = w[i] == 0 ? 77 : (int32_t)(uniform() * (KEYS - 1));
+        g[i] = 1;
+        if (w[i] != 0)
+            update(&alone[key[i]], align_1d(&x[i], ALIGN_F32, 1), align_1d(&w[i], ALIGN_F32, 1));
+    }
+    align_norm_args args = args_of(align_1d(x, ALIGN_F32, N));
+    args.mask = align_1d(w, ALIGN_F32, N);
+    args.key = align_1d(key, ALIGN_I32, N);
+    args.n_states = KEYS;
+    ck_assert_int_eq(align_norm_update(NULL, states, &args), ALIGN_E_NONE);
+    ck_assert_mem_eq(states, alone, sizeof states);
+    args.out = align_1d(y, ALIGN_F32, N);
+    args.dout = align_1d(g, ALIGN_F32, N);
+    args.dreward = align_1d(dx, ALIGN_F32, N);
+    ck_assert_int_eq(align_norm_apply(NULL, states, &args), ALIGN_E_NONE);
+    for (int i = 0; i < N; i++) {
+        float one = 0;
+        if (w[i] != 0) {
+            align_norm_args single = args_of(align_1d(&x[i], ALIGN_F32, 1));
+            single.out = align_1d(&one, ALIGN_F32, 1);
+            ck_assert_int_eq(align_norm_apply(NULL, &alone[key[i]], &single), ALIGN_E_NONE);
+        }
+        ck_assert(y[i] == one && (dx[i] > 0) == (w[i] != 0));
+    }
+}
+END_TEST
+
+/* An exponential state against the sum that it stands for: batch j of n has weight rate (1 - rate)^(n - j). */
+START_TEST(a_state_with_a_rate_forgets)
+{
+    enum { BATCHES = 30, N = 7 };
+    double x[BATCHES][N], mean = 0, square = 0, total = 0, rate = .1;
+    align_norm_params p = params_of(ALIGN_NORM_ZSCORE);
+    p.ddof = 0;
+    p.rate = rate;
+    align_norm s = state_of(&p);
+    for (int b = 0; b < BATCHES; b++) {
+        for (int i = 0; i < N; i++)
+            x[b][i] = 1e6 + b + normal();
+        update(&s, align_1d(x[b], ALIGN_F64, N), absent);
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (int b = 0; b < BATCHES; b++)
+            for (int i = 0; i < N; i++) {
+                double w = rate * pow(1 - rate, BATCHES - 1 - b) / N;
+                total += pass == 0 ? w : 0;
+                mean += pass == 0 ? w * (x[b][i] - 1e6) : 0;
+                square += pass == 1 ? w * pow(x[b][i] - 1e6 - mean / total, 2) : 0;
+            }
+    align_norm_moments m = moments_of(&s);
+    close_to(m.mean - 1e6, mean / total, 1e-8);
+    close_to(m.variance, square / total, 1e-9);
+    close_to(m.weight, 1 - pow(1 - rate, BATCHES), 1e-13);
+    ck_assert_int_eq(m.count, BATCHES * N);
+    unsigned char bytes[ALIGN_NORM_BYTES];
+    align_norm t;
+    ck_assert_int_eq(align_norm_save(NULL, &s, bytes, sizeof bytes), ALIGN_E_NONE);
+    ck_assert_int_eq(align_norm_load(NULL, &t, sizeof t, bytes, sizeof bytes), ALIGN_E_NONE);
+    ck_assert_mem_eq(&s, &t, sizeof s);
+}
+END_TEST
+
+/* W = (.5, -1), b = .2, deviation 2 -> 4, mean 1 -> 3: W' = (.25, -.5), b' = -.4, and the same outputs. */
+START_TEST(popart_keeps_outputs)
+{
+    double weight[2][2] = {{.5, -1}, {3, 7}}, bias[2] = {.2, -1}, h[2] = {.3, .9};
+    double before = 2 * (weight[1][0] * h[0] + weight[1][1] * h[1] + bias[1]) + 1;
+    align_popart_args args;
+    align_popart_args_init(&args, sizeof args);
+    args.mean = 1;
+    args.deviation = 2;
+    args.new_mean = 3;
+    args.new_deviation = 4;
+    args.weight = align_2d(weight, ALIGN_F64, 2, 2);
+    args.bias = align_1d(bias, ALIGN_F64, 2);
+    ck_assert_int_eq(align_popart_apply(NULL, &args), ALIGN_E_NONE);
+    ck_assert_double_eq(weight[0][0], .25);
+    ck_assert_double_eq(weight[0][1], -.5);
+    close_to(bias[0], -.4, 1e-15);
+    close_to(4 * (weight[1][0] * h[0] + weight[1][1] * h[1] + bias[1]) + 3, before, 1e-15);
+}
+END_TEST
+
 START_TEST(saved_bytes_come_back)
 {
     unsigned char bytes[ALIGN_NORM_BYTES + 8], again[ALIGN_NORM_BYTES];
@@ -482,7 +577,7 @@ START_TEST(saved_bytes_are_little_endian)
     align_norm s = state_of(NULL);
     update(&s, align_1d(x, ALIGN_F32, 2), absent);
     ck_assert_int_eq(align_norm_save(NULL, &s, bytes, sizeof bytes), ALIGN_E_NONE);
-    const unsigned char head[] = {'A', 'L', 'N', 'O', 'R', 'M', 0, 0, 1, 0, 0, 0, 0x70, 1, 0, 0,
+    const unsigned char head[] = {'A', 'L', 'N', 'O', 'R', 'M', 0, 0, 1, 0, 0, 0, 0x90, 1, 0, 0,
                                   1,   0,   0,   0,   1,   0,   0, 0, 0, 0, 0, 0, 0,    0, 0, 0};
     ck_assert_mem_eq(bytes, head, sizeof head);
     ck_assert_int_eq(bytes[88], 2);            /* count */
@@ -518,5 +613,6 @@ SUITE_MAIN("norm", moments_match_two_passes, small_sums_are_exact, extremes_are_
            any_split_and_any_merge_tree_give_the_same_bits, workers_change_no_bit,
            every_kind_form_and_answer_matches_the_reference, published_group_values,
            published_whitening_in_place, gradients_match_finite_differences, gradients_at_ties,
-           running_state_normalises_new_rewards, every_dtype_counts_the_same, saved_bytes_come_back,
+           running_state_normalises_new_rewards, keys_choose_states, a_state_with_a_rate_forgets,
+           popart_keeps_outputs, every_dtype_counts_the_same, saved_bytes_come_back,
            saved_bytes_are_little_endian, every_damaged_byte_is_found)
