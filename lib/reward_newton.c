@@ -139,9 +139,13 @@ bool align__reward_covariance(struct align__reward_fit *fit)
     if (info != 0)
         return false;
     add_empty(fit, -1 / filled);
-    for (int64_t i = 0; i < width; i++)
+    for (int64_t i = 0; i < width; i++) {
+        double *variance = &fit->matrix[i * width + i];
+        if (*variance < 0 && -*variance <= 1e-10 / filled)
+            *variance = 0; /* what rounding left of an empty direction */
         for (int64_t j = i + 1; j < width; j++)
             fit->matrix[j * width + i] = fit->matrix[i * width + j];
+    }
     return true;
 }
 

@@ -253,6 +253,36 @@ START_TEST(one_feature_an_item_is_bradley_terry)
 }
 END_TEST
 
+/* Features that never differ within a pair, alone or together with others: coefficient and error 0, and
+ * the rest as if they were not there. */
+START_TEST(empty_directions_cost_nothing)
+{
+    enum { D = 6, M = 60 };
+    for (int trial = 0; trial < 50; trial++) {
+        double alone[2], alone_se[2];
+        draw(M, 2);
+        align_reward_args args = make_args(M, 2);
+        args.prob = align_1d(prob, ALIGN_F64, M);
+        ask_errors(&args);
+        must_fit(&args);
+        memcpy(alone, coef, sizeof alone);
+        memcpy(alone_se, se, sizeof alone_se);
+        for (int r = 0; r < M; r++)
+            for (int k = 2; k < D; k++)
+                first[r][k] = second[r][k] = 100 * uniform();
+        args = make_args(M, D);
+        args.prob = align_1d(prob, ALIGN_F64, M);
+        ask_errors(&args);
+        must_fit(&args);
+        ck_assert_int_eq((int)args.null_dimension, D - 2);
+        for (int k = 0; k < D; k++) {
+            near(coef[k], k < 2 ? alone[k] : 0, 1e-12, "coef", k);
+            near(se[k], k < 2 ? alone_se[k] : 0, k < 2 ? 1e-12 : 1e-6, "se", k);
+        }
+    }
+}
+END_TEST
+
 /* Springall's flavour experiment with ties as halves, on flavour and gel concentrations: estimates and
  * deviance by R's BradleyTerry2 1.1-2 (its own example of item covariates, which counts a win for the
  * other side and so prints the opposite signs). */
@@ -469,7 +499,7 @@ START_TEST(predictions_and_their_errors)
 END_TEST
 
 SUITE_MAIN("reward", slopes_are_those_of_the_objective, covariance_inverts_the_information,
-           one_feature_an_item_is_bradley_terry, springall_on_features,
-           storage_and_index_change_nothing, solvers_agree,
+           one_feature_an_item_is_bradley_terry, empty_directions_cost_nothing,
+           springall_on_features, storage_and_index_change_nothing, solvers_agree,
            swapping_sides_changes_nothing_and_swapping_labels_negates,
            separation_is_found_in_every_plane, predictions_and_their_errors)
