@@ -3,7 +3,7 @@
 
 #include "tensor.h"
 
-#include <libalign/head.h>
+#include <libalign/step.h>
 
 #include <math.h>
 #include <string.h>
@@ -407,6 +407,58 @@ START_TEST(scratch_and_runner_change_no_bit)
 }
 END_TEST
 
+/* A step whose policy and reference are linear heads gives the bits of the calls one by one. */
+START_TEST(step_equals_its_parts)
+{
+    static struct numbers dhidden, dweight;
+    static struct results ref_results;
+    struct variant v = variants[0];
+    double logp[2][B], value[2];
+    size_t least, best;
+    for (int whole = 0; whole < 2; whole++) {
+        seed = 21;
+        make(&v);
+        align_head ref = c.head;
+        ref.dhidden.ndim = ref.dweight.ndim = ref.dbias.ndim = 0;
+        set_results(&ref, &v, &ref_results);
+        ref.dlogp.ndim = ref.dtoken_logp.ndim = ref.dlse.ndim = 0;
+        ref.scale = 0.9;
+        align_loss_args loss;
+        align_loss_args_init(&loss, sizeof loss);
+        loss.loss = align_loss_find("dpo");
+        loss.score = align_2d(c.found.logp, ALIGN_F64, B / 2, 2);
+        loss.ref = align_2d(ref_results.logp, ALIGN_F64, B / 2, 2);
+        loss.dscore = align_2d(c.dlogp, ALIGN_F64, B / 2, 2);
+        loss.value = align_1d(&value[whole], ALIGN_F64, 1);
+        align_step_args step;
+        align_step_args_init(&step, sizeof step);
+        step.policy = &c.head;
+        step.ref = &ref;
+        step.losses = &loss;
+        step.n_losses = 1;
+        ck_assert_int_eq(align_step_scratch(&c.exec, &step, &least, &best), ALIGN_E_NONE);
+        ck_assert(least > 0 && best >= least);
+        if (whole) {
+            c.exec.scratch_size = least;
+            align_status status = align_step_run(&c.exec, &step);
+            ck_assert_msg(status == ALIGN_E_NONE, "%s", c.error.text);
+            ck_assert_mem_eq(dhidden.memory, c.dhidden.memory, sizeof dhidden.memory);
+            ck_assert_mem_eq(dweight.memory, c.dweight.memory, sizeof dweight.memory);
+        } else {
+            ck_assert_int_eq(align_head_forward(&c.exec, &ref), ALIGN_E_NONE);
+            ck_assert_int_eq(align_head_forward(&c.exec, &c.head), ALIGN_E_NONE);
+            ck_assert_int_eq(align_loss_eval(&c.exec, &loss), ALIGN_E_NONE);
+            ck_assert_int_eq(align_head_backward(&c.exec, &c.head), ALIGN_E_NONE);
+            memcpy(&dhidden, &c.dhidden, sizeof dhidden);
+            memcpy(&dweight, &c.dweight, sizeof dweight);
+        }
+        memcpy(logp[whole], c.found.logp, sizeof logp[whole]);
+    }
+    ck_assert_mem_eq(logp[0], logp[1], sizeof logp[0]);
+    ck_assert(value[0] == value[1] && value[0] > 0);
+}
+END_TEST
+
 /* Hidden rows of tokens that do not count are never read; with no counted row, gradients are 0. */
 START_TEST(rows_that_do_not_count)
 {
@@ -456,4 +508,5 @@ START_TEST(nan_stays_in_its_row)
 END_TEST
 
 SUITE_MAIN("unit/head_linear", two_passes_agree, one_pass_agrees, tails_survive_the_products,
-           scratch_and_runner_change_no_bit, rows_that_do_not_count, nan_stays_in_its_row)
+           scratch_and_runner_change_no_bit, step_equals_its_parts, rows_that_do_not_count,
+           nan_stays_in_its_row)
