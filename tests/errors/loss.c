@@ -366,14 +366,16 @@ START_TEST(every_parameter_outside_its_range)
 {
     align_param_info info = {0};
     for (uint32_t i = 0; align_loss_get_param(_i, i, &info) == 0; i++) {
-        if (info.dtype == ALIGN_F64) {
+        const bool whole = info.dtype == ALIGN_I32;
+        const double lowest = whole ? INT32_MIN : -1e300, highest = whole ? INT32_MAX : 1e300;
+        if (!whole) {
             spoil_param(_i, &info, NAN);
             spoil_param(_i, &info, -INFINITY);
             spoil_param(_i, &info, INFINITY);
         }
-        if (info.least > -1e300)
+        if (info.least > lowest)
             spoil_param(_i, &info, info.least - 1);
-        if (info.most < 1e300)
+        if (info.most < highest)
             spoil_param(_i, &info, info.most + 1);
     }
 }
