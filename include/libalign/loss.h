@@ -380,4 +380,71 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_loss_scratch(const align_exec *exe
 ALIGN_API ALIGN_MUST_CHECK align_status align_loss_eval(const align_exec *exec,
                                                         const align_loss_args *args);
 
+/* ---- numbers of a batch ------------------------------------------------------------------- */
+
+/* align_loss_state.form of bco and bco_pair, what the shift delta is: the mean of the two class means
+ * (the paper), or the mean of all rewards, each counting once (TRL). */
+enum { ALIGN_SHIFT_CLASSES = 0, ALIGN_SHIFT_ALL = 1 };
+
+/* What some rows take from a whole batch, or from all batches so far, kept apart from the evaluation: update
+ * on every micro-batch and worker, merge what the workers have, apply, then evaluate.
+ *  - kto: z0 = max(0, mean log-ratio) over the items given to update, which are the mismatched prompts and
+ *    answers that estimate KL (labels are not looked at). apply writes beta z0 to offset.
+ *  - bco, bco_pair: delta from the rewards beta u of the two classes (label 1/2 and above; or chosen and
+ *    rejected), over all updates. apply writes delta to offset.
+ *  - beta_dpo: moving averages of mean and standard deviation of the margins u - v (momentum, started at 0 and
+ *    not corrected for it, as the authors do), taken from each batch before use. apply writes
+ *    max(least, beta (1 + alpha (mean of the batch - moving mean))) to params->beta. Which pairs to keep is
+ *    the caller's: draw a mask from gap_mean and gap_spread.
+ * The first update or merge after an apply begins a new batch; until then apply may be repeated, so that all
+ * micro-batches get the same number. Log-ratios that are not finite are left out. Merging adds exact counts;
+ * means and squares are joined to rounding. Fixed size, may be copied with memcpy. */
+typedef struct align_loss_state {
+    size_t size;
+    align_loss_id loss;
+    int32_t form;      /* ALIGN_SHIFT_; may be set after init */
+    int32_t applied;   /* the library's own */
+    int32_t reserved;  /* 0 */
+    double beta;       /* beta_dpo: 0.1; these four may be set after init */
+    double alpha;      /* beta_dpo: 0.6 */
+    double momentum;   /* beta_dpo: 0.9 */
+    double least;      /* beta_dpo: 1e-3 */
+    double count[2];   /* numbers of each class in the batch, or so far */
+    double mean[2];    /* their means */
+    double squares[2]; /* sums of squared distances from them */
+    double gap_mean;   /* beta_dpo: the moving averages */
+    double gap_spread;
+} align_loss_state;
+
+/* RANGE: a row without a state. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_init(align_loss_state *state, size_t size,
+                                                              align_loss_id loss);
+
+/* Takes the live groups of args, whose loss must be the state's, into the state. Reads the inputs as
+ * align_loss_eval does (kto and bco need label); outputs are not looked at. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_update(const align_exec *exec,
+                                                                align_loss_state *state,
+                                                                const align_loss_args *args);
+
+/* Takes the open batch of `other` (kto, beta_dpo) or all it has counted (bco) into the state. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_merge(const align_exec *exec,
+                                                               align_loss_state *state,
+                                                               const align_loss_state *other);
+
+/* Writes every element of args->offset, or the beta of *args->params, which must then be a variable of the
+ * caller's. Before anything was seen the offset is 0 and beta is state->beta. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_apply(const align_exec *exec,
+                                                               align_loss_state *state,
+                                                               const align_loss_args *args);
+
+/* To and from bytes that read the same on every machine; n_bytes is the room at `bytes`. load needs an
+ * initialised state; VERSION: not such bytes, or damaged ones. */
+enum { ALIGN_LOSS_STATE_BYTES = 128 };
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_save(const align_exec *exec,
+                                                              const align_loss_state *state,
+                                                              void *bytes, size_t n_bytes);
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_load(const align_exec *exec,
+                                                              align_loss_state *state,
+                                                              const void *bytes, size_t n_bytes);
+
 #endif

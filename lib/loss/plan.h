@@ -31,6 +31,9 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
 /* Outputs, and every number that is checked before the first write; counts the live groups. */
 align_status align__plan_values(struct align__plan *plan);
 
+/* The part of it that looks at inputs alone. */
+align_status align__plan_inputs(struct align__plan *plan);
+
 /* Where an item is in tensors that are like score. */
 struct align__place {
     int64_t i, j;

@@ -186,17 +186,23 @@ static align_status check_outputs(const struct align__plan *plan)
                        .word = "a call without any other output");
 }
 
+align_status align__plan_inputs(struct align__plan *plan)
+{
+    align_status status = check_index(plan);
+    if (status == ALIGN_E_NONE)
+        status = check_mask(plan);
+    if (status == ALIGN_E_NONE)
+        status = check_numbers(plan);
+    return status;
+}
+
 align_status align__plan_values(struct align__plan *plan)
 {
     align_status status = check_factor(plan);
     if (status == ALIGN_E_NONE)
         status = check_outputs(plan);
     if (status == ALIGN_E_NONE)
-        status = check_index(plan);
-    if (status == ALIGN_E_NONE)
-        status = check_mask(plan);
-    if (status == ALIGN_E_NONE)
-        status = check_numbers(plan);
+        status = align__plan_inputs(plan);
     if (status != ALIGN_E_NONE)
         return status;
     double denom = plan->args.denom != 0 ? plan->args.denom : (double)plan->live;

@@ -251,8 +251,53 @@ static void make_all(const struct mistake *mistakes, size_t n, align_loss_id los
     }
 }
 
+/* ---- states ------------------------------------------------------------------------------- */
+
+static void expect_state(struct call *c, align_status found, align_status status, const char *text)
+{
+    ck_assert_msg(found == status, "status %d, %s", found, c->error.text);
+    ck_assert_str_eq(c->error.text, text);
+    reach_note(&c->error);
+}
+
+static void spoil_states(void)
+{
+    struct call c;
+    align_loss_state state, other, before;
+    unsigned char bytes[ALIGN_LOSS_STATE_BYTES] = {0};
+    make_good(&c, ALIGN_LOSS_DPO);
+    ck_assert_int_eq(align_loss_state_init(&state, sizeof state, ALIGN_LOSS_DPO), ALIGN_E_RANGE);
+    ck_assert_int_eq(align_loss_state_init(NULL, sizeof state, ALIGN_LOSS_KTO), ALIGN_E_ARG);
+    ck_assert_int_eq(align_loss_state_init(&state, sizeof state, ALIGN_LOSS_BETA_DPO), 0);
+    ck_assert_int_eq(align_loss_state_init(&other, sizeof other, ALIGN_LOSS_BCO), 0);
+    before = state;
+    expect_state(&c, align_loss_state_update(&c.exec, &state, &c.args), ALIGN_E_ARG,
+                 "align_loss_args.loss = 1, and the state is of 27");
+    expect_state(&c, align_loss_state_merge(&c.exec, &state, &other), ALIGN_E_ARG,
+                 "other.loss = 49, and the state is of 27");
+    expect_state(&c, align_loss_state_merge(&c.exec, &state, NULL), ALIGN_E_ARG, "other is NULL");
+    expect_state(&c, align_loss_state_save(&c.exec, &state, bytes, 127), ALIGN_E_SCRATCH,
+                 "bytes has room for 127, expected at least 128");
+    expect_state(&c, align_loss_state_load(&c.exec, &state, bytes, sizeof bytes), ALIGN_E_VERSION,
+                 "bytes are not those of a loss state, or damaged");
+    make_good(&c, ALIGN_LOSS_BETA_DPO);
+    c.args.params = NULL;
+    expect_state(&c, align_loss_state_apply(&c.exec, &state, &c.args), ALIGN_E_ARG,
+                 "align_loss_args.params is absent, and align_loss_state_apply needs it");
+    ck_assert_mem_eq(&state, &before, sizeof state);
+    ck_assert_int_eq(align_loss_state_init(&other, sizeof other, ALIGN_LOSS_BCO_PAIR), 0);
+    make_good(&c, ALIGN_LOSS_BCO_PAIR);
+    expect_state(&c, align_loss_state_apply(&c.exec, &other, &c.args), ALIGN_E_ARG,
+                 "align_loss_args.offset is absent, and align_loss_state_apply needs it");
+    other.loss = ALIGN_LOSS_SFT;
+    expect_state(
+        &c, align_loss_state_update(&c.exec, &other, &c.args), ALIGN_E_RANGE,
+        "align_loss_state.loss = 12, a row without a state: call align_loss_state_init first");
+}
+
 START_TEST(one_mistake_each)
 {
+    spoil_states();
     make_all(pair_mistakes, sizeof pair_mistakes / sizeof pair_mistakes[0], ALIGN_LOSS_DPO);
     make_all(list_mistakes, sizeof list_mistakes / sizeof list_mistakes[0], ALIGN_LOSS_LIPO_LAMBDA);
     make_all(clip_mistakes, 1, ALIGN_LOSS_PPO_CLIP);
