@@ -107,7 +107,9 @@ typedef struct align_tensor {
 } align_tensor;
 
 /* Contiguous (C order) views of n0, n0 x n1 and n0 x n1 x n2 elements. To take a column, a causal
- * shift or an interleaved field, change shape, stride and data of what they return. */
+ * shift or an interleaved field, change shape, stride and data of what they return. Some compilers
+ * take the const for a promise that nothing is written there: initialise single numbers that a call
+ * is to write. */
 ALIGN_API ALIGN_NOT_ACCESSED(1) align_tensor
     align_1d(const void *data, align_dtype dtype, int64_t n0);
 ALIGN_API ALIGN_NOT_ACCESSED(1) align_tensor
