@@ -28,9 +28,6 @@ align_status align__check_tokens(const align_exec *exec, const struct align__seq
 align_status align__check_per_sequence(const align_exec *exec, const struct align__sequences *s,
                                        struct align__named named, int set);
 
-/* F32 masks hold 0 or 1. */
-align_status align__check_mask(const align_exec *exec, struct align__named named);
-
 /* NOT_FINITE under ALIGN_FLAG_FINITE for tokens that count; `mask` is absent or like the tokens. */
 align_status align__check_counted(const align_exec *exec, struct align__named named,
                                   const align_tensor *mask);

@@ -57,27 +57,6 @@ align_status align__check_per_sequence(const align_exec *exec, const struct alig
     return check_shaped(exec, named, set, 1, &s->count);
 }
 
-align_status align__check_mask(const align_exec *exec, struct align__named named)
-{
-    struct align__run run = align__run_of(named.tensor);
-    if (named.tensor->dtype != ALIGN_F32)
-        return ALIGN_E_NONE;
-    for (int64_t i = 0; i < run.length; i++) {
-        double x;
-        align__run_read(&run, i, 1, &x);
-        if (x == 0 || x == 1)
-            continue;
-        struct align__fault fault = {.site = ALIGN__SITE_FIELD_VALUE,
-                                     .owner = named.owner,
-                                     .field = named.field,
-                                     .value = x,
-                                     .word = "0 or 1"};
-        align__run_index(named.tensor, i, &fault);
-        return align__fail(exec, &fault);
-    }
-    return ALIGN_E_NONE;
-}
-
 align_status align__check_counted(const align_exec *exec, struct align__named named,
                                   const align_tensor *mask)
 {

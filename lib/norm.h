@@ -47,6 +47,9 @@ void align__norm_add(align_norm *state, const align_norm *other);
 /* One finite value below 2^128 with a weight above 0. */
 void align__norm_add_one(align_norm *state, double x, double w);
 
+/* Takes a value of weight 1 out again; least and most stay. */
+void align__norm_take_one(align_norm *state, double x);
+
 /* Both have the same parameters, or NORM_OTHER. */
 align_status align__norm_check_same(const align_exec *exec, const char *owner, const align_norm *a,
                                     const align_norm *b);
@@ -115,6 +118,9 @@ align_status align__check_finite(const align_exec *exec, struct align__named nam
 /* [count + 1] I64 that rise from 0 to `total`. */
 align_status align__check_offsets(const align_exec *exec, struct align__named named, int64_t total,
                                   int64_t *count, int64_t *largest);
+
+/* F32 masks hold 0 or 1. */
+align_status align__check_mask(const align_exec *exec, struct align__named named);
 
 /* Piece `task` of `length` elements: [*first, *last). */
 int64_t align__pieces(int64_t length);

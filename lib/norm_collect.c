@@ -48,18 +48,18 @@ static void flush(struct bins *bins, align_norm *s)
     bins->left = FLUSH;
 }
 
-static void add_exactly(align_norm *s, double x, double w)
+static void add_exactly(align_norm *s, double x, double w, bool take)
 {
     struct align__grid gx = align__grid_of(x), gw = align__grid_of(w);
     while ((gw.digits & 1) == 0 && gw.digits != 0) {
         gw.digits >>= 1;
         gw.shift++;
     }
-    align__wide_add(s->sum_w, ALIGN__NORM_W, gw.digits, gw.shift, false);
+    align__wide_add(s->sum_w, ALIGN__NORM_W, gw.digits, gw.shift, take);
     align__wide_add_product(s->sum_wx, ALIGN__NORM_WX, gw.digits, gx.digits, gw.shift + gx.shift,
-                            gx.negative);
+                            gx.negative != take);
     align__wide_add_square(s->sum_wxx, ALIGN__NORM_WXX, (uint32_t)gw.digits, gx.digits,
-                           gw.shift + 2 * gx.shift, false);
+                           gw.shift + 2 * gx.shift, take);
 }
 
 static void refuse(struct piece *p, enum wrong wrong, int64_t where, double value)
@@ -97,7 +97,13 @@ static void count_value(align_norm *s, double x)
 void align__norm_add_one(align_norm *state, double x, double w)
 {
     count_value(state, x);
-    add_exactly(state, x, w);
+    add_exactly(state, x, w, false);
+}
+
+void align__norm_take_one(align_norm *state, double x)
+{
+    state->count--;
+    add_exactly(state, x, 1, true);
 }
 
 static void add_value(struct piece *p, struct bins *bins, double x, double w, int64_t where)
@@ -111,7 +117,7 @@ static void add_value(struct piece *p, struct bins *bins, double x, double w, in
     if (w == 1 && add_binned(bins, x))
         bins->ones++;
     else
-        add_exactly(s, x, w);
+        add_exactly(s, x, w, false);
     if (--bins->left == 0)
         flush(bins, s);
 }

@@ -192,6 +192,24 @@ ALIGN_API void align_norm_args_init(align_norm_args *args, size_t size);
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_update(const align_exec *exec, align_norm *state,
                                                           const align_norm_args *args);
 
+/* A window: the last R rewards, kept by the caller. Since the sums are exact, taking a reward out leaves no trace:
+ * the state is the one that has seen these R alone. A checkpoint saves the state and the ring. */
+typedef struct align_norm_ring {
+    size_t size;
+    align_tensor value; /* in and out, [R], R of 1 or more: F64, or the dtype of the rewards */
+    int64_t next;       /* in and out: where the next reward goes; 0 */
+    int64_t filled;     /* in and out: how many are held, as many as the state has seen; 0 */
+} align_norm_ring;
+
+ALIGN_API void align_norm_ring_init(align_norm_ring *ring, size_t size);
+
+/* As align_norm_update, in row-major order, with the oldest rewards taken out. No keys, no rate, and a mask of
+ * 0 and 1. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_norm_ring_update(const align_exec *exec,
+                                                               align_norm *state,
+                                                               align_norm_ring *ring,
+                                                               const align_norm_args *args);
+
 /* Adds what `other` has seen to `state`; exact, so any tree of merges gives the same bits. ARG when the
  * parameters differ. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_merge(const align_exec *exec, align_norm *state,

@@ -24,6 +24,8 @@ struct call {
     int64_t offsets[4];
     int32_t key[2][N];
     align_popart_args popart;
+    align_norm_ring ring;
+    double held[16];
     align_exec exec;
     align_error error;
 };
@@ -53,6 +55,9 @@ static void make_good(struct call *c)
     c->groups.reward = c->args.reward;
     c->groups.mask = c->args.mask;
     c->groups.out = align_2d(c->out, ALIGN_F32, 2, N);
+    align_norm_ring_init(&c->ring, sizeof c->ring);
+    c->ring.value = align_1d(c->held, ALIGN_F64, 16);
+    c->ring.filled = c->ring.next = 2 * N;
     align_popart_args_init(&c->popart, sizeof c->popart);
     c->popart.weight = align_2d(c->length, ALIGN_F32, 2, N);
     c->popart.bias = align_1d(c->reference, ALIGN_F32, 2);
@@ -87,6 +92,11 @@ static align_status call_running(struct call *c)
 static align_status call_apply(struct call *c)
 {
     return align_norm_apply(&c->exec, NULL, &c->args);
+}
+
+static align_status call_ring(struct call *c)
+{
+    return align_norm_ring_update(&c->exec, &c->state, &c->ring, &c->args);
 }
 
 static align_status call_popart(struct call *c)
@@ -178,6 +188,14 @@ SPOIL(key_below, set_key(c); c->key[0][1] = -1)
 SPOIL(key_no_states, set_key(c); c->args.n_states = 0)
 SPOIL(states_no_key, c->args.n_states = 2)
 SPOIL(key_other, set_key(c); c->args.n_states = 2; c->other.eps = 1)
+SPOIL(ring_filled, c->ring.filled = 3)
+SPOIL(ring_next, c->ring.next = 4)
+SPOIL(ring_none, c->ring.value.ndim = 0)
+SPOIL(ring_dtype, c->ring.value.dtype = ALIGN_BF16)
+SPOIL(ring_empty, c->ring.value.shape[0] = 0)
+SPOIL(ring_over, c->ring.next = 0; c->ring.value = align_1d(c->reward, ALIGN_F32, 2 * N))
+SPOIL(ring_size, c->ring.size = 8)
+SPOIL(ring_weight, c->mask[1][0] = .5f)
 SPOIL(popart_deviation, c->popart.deviation = 0)
 SPOIL(popart_mean, c->popart.new_mean = NAN)
 SPOIL(popart_no_bias, c->popart.bias.ndim = 0)
@@ -339,6 +357,15 @@ static const struct row {
     {"popart", popart_over, call_popart, ALIGN_E_LAYOUT, "align_popart_args.weight", 0, {0}, 0},
     {"popart", popart_flat, call_popart, ALIGN_E_SHAPE, "align_popart_args.weight", 0, {0}, 1},
     {"popart", popart_size, call_popart, ALIGN_E_VERSION, "align_popart_args.size", 0, {0}, 8},
+    {"ring", ring_filled, call_ring, ALIGN_E_ARG, "align_norm_ring.filled", 0, {0}, 3},
+    {"ring", ring_next, call_ring, ALIGN_E_ARG, "align_norm_ring.filled", 0, {0}, 8},
+    {"ring", ring_none, call_ring, ALIGN_E_ARG, "align_norm_ring.value", 0, {0}, 0},
+    {"ring", ring_dtype, call_ring, ALIGN_E_DTYPE, "align_norm_ring.value", 0, {0}, ALIGN_BF16},
+    {"ring", ring_empty, call_ring, ALIGN_E_SHAPE, "align_norm_ring.value", 0, {0}, 0},
+    {"ring", ring_over, call_ring, ALIGN_E_LAYOUT, "align_norm_ring.value", 0, {0}, 0},
+    {"ring", ring_size, call_ring, ALIGN_E_VERSION, "align_norm_ring.size", 0, {0}, 8},
+    {"ring", ring_weight, call_ring, ALIGN_E_RANGE, "align_norm_args.mask", 2, {1, 0}, .5},
+    {"ring", set_out, call_ring, ALIGN_E_ARG, "align_norm_args.out", 0, {0}, 0},
     {"place", kind_of_groups, call_batch, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 14},
     {"place", use_kind_affine, call_groups, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 5},
     {"then place", group_then_kind, call_groups, ALIGN_E_ARG, "align_norm_params.kind", 0, {0}, 14},
@@ -528,6 +555,7 @@ static void expect(struct call *c, const struct row *row)
     align_norm_moments moments = c->moments;
     unsigned char bytes[ALIGN_NORM_BYTES];
     static const float zeros[2][N];
+    align_norm_ring ring = c->ring;
     memcpy(bytes, c->bytes, sizeof bytes);
     ck_assert_msg(row->run(c) == row->status, "%s: %s", row->name, c->error.text);
     ck_assert_int_eq(c->error.status, row->status);
@@ -540,6 +568,7 @@ static void expect(struct call *c, const struct row *row)
     ck_assert_mem_eq(&state, &c->state, sizeof state);
     ck_assert_mem_eq(&moments, &c->moments, sizeof moments);
     ck_assert_mem_eq(bytes, c->bytes, sizeof bytes);
+    ck_assert_mem_eq(&ring, &c->ring, sizeof ring);
     ck_assert_mem_eq(c->out, zeros, sizeof zeros);
     ck_assert_mem_eq(c->dreward, zeros, sizeof zeros);
     reach_note(&c->error);

@@ -526,6 +526,33 @@ START_TEST(a_state_with_a_rate_forgets)
 }
 END_TEST
 
+/* A window is the state that has seen the last rewards alone, bit for bit. */
+START_TEST(a_window_leaves_no_trace)
+{
+    enum { N = 500, ROOM = 37 };
+    static float x[N];
+    float held[ROOM];
+    align_norm s = state_of(NULL);
+    align_norm_ring ring;
+    align_norm_ring_init(&ring, sizeof ring);
+    ring.value = align_1d(held, ALIGN_F32, ROOM);
+    for (int i = 0; i < N; i++)
+        x[i] = (float)(normal() * ldexp(1, (int)(uniform() * 60) - 30));
+    for (int i = 0; i < N;) {
+        int n = 1 + (int)(uniform() * 60);
+        n = n < N - i ? n : N - i;
+        align_norm_args args = args_of(align_1d(x + i, ALIGN_F32, n));
+        ck_assert_int_eq(align_norm_ring_update(NULL, &s, &ring, &args), ALIGN_E_NONE);
+        i += n;
+        int first = i > ROOM ? i - ROOM : 0;
+        align_norm fresh = state_of(NULL);
+        update(&fresh, align_1d(x + first, ALIGN_F32, i - first), absent);
+        ck_assert_mem_eq(&s, &fresh, sizeof s);
+        ck_assert_int_eq(ring.filled, i - first);
+    }
+}
+END_TEST
+
 /* W = (.5, -1), b = .2, deviation 2 -> 4, mean 1 -> 3: W' = (.25, -.5), b' = -.4, and the same outputs. */
 START_TEST(popart_keeps_outputs)
 {
@@ -614,5 +641,5 @@ SUITE_MAIN("norm", moments_match_two_passes, small_sums_are_exact, extremes_are_
            every_kind_form_and_answer_matches_the_reference, published_group_values,
            published_whitening_in_place, gradients_match_finite_differences, gradients_at_ties,
            running_state_normalises_new_rewards, keys_choose_states, a_state_with_a_rate_forgets,
-           popart_keeps_outputs, every_dtype_counts_the_same, saved_bytes_come_back,
-           saved_bytes_are_little_endian, every_damaged_byte_is_found)
+           a_window_leaves_no_trace, popart_keeps_outputs, every_dtype_counts_the_same,
+           saved_bytes_come_back, saved_bytes_are_little_endian, every_damaged_byte_is_found)
