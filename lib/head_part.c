@@ -72,6 +72,8 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
 {
     const align_head *args = &head->args;
     bool wide = align__present(&args->entropy) || align__present(&args->collision);
+    bool fast = (head->exec.flags & ALIGN_FLAG_FAST) != 0;
+    enum align__row_how how = wide ? ALIGN__ROW_WIDE : fast ? ALIGN__ROW_FAST : ALIGN__ROW_SUM;
     union {
         double f64[ALIGN__BLOCK_F64];
         float f32[ALIGN__BLOCK];
@@ -87,10 +89,10 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
         }
         if (head->exact) {
             align__part_f64(&block, bend_of(head), spare.f64, NULL);
-            align__row_add_f64(&row->sums, head->kernels, spare.f64, block.n, block.first, wide);
+            align__row_add_f64(&row->sums, head->kernels, spare.f64, block.n, block.first, how);
         } else {
             const float *z = read_f32(head, &block, spare.f32);
-            align__row_add_f32(&row->sums, head->kernels, z, spare.f32, block.n, block.first, wide);
+            align__row_add_f32(&row->sums, head->kernels, z, spare.f32, block.n, block.first, how);
         }
     }
 }

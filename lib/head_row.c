@@ -20,6 +20,15 @@ static void raise_top(struct align__row *row, double top, int64_t at)
     row->at = at;
 }
 
+/* Terms of the top's size are near 2^64, so that none above e^-130 of it is lost. */
+static void measure_from_top(struct align__row *row)
+{
+    enum { BIAS = 40 };
+    float factor;
+    row->origin = align__terms_split(1, row->top, BIAS, &factor);
+    row->unit = ldexp((double)factor, -BIAS);
+}
+
 static void add_sums(struct align__row *row, const struct align__sums *sums)
 {
     row->sum += sums->sum;
@@ -28,7 +37,8 @@ static void add_sums(struct align__row *row, const struct align__sums *sums)
 }
 
 void align__row_add_f32(struct align__row *row, const struct align__kernels *kernels,
-                        const float *z, float *spare, int64_t n, int64_t first, bool wide)
+                        const float *z, float *spare, int64_t n, int64_t first,
+                        enum align__row_how how)
 {
     struct align__sums sums;
     float top = kernels->top(z, n);
@@ -39,17 +49,22 @@ void align__row_add_f32(struct align__row *row, const struct align__kernels *ker
     if ((double)top > row->top) {
         int64_t at = kernels->find(z, n, top);
         raise_top(row, (double)top, first + at);
+        if (how == ALIGN__ROW_FAST)
+            measure_from_top(row);
         if (spare != z)
             memcpy(spare, z, (size_t)n * sizeof *z);
         spare[at] = -INFINITY;
         z = spare;
     }
-    kernels->sums_f32(&sums, z, n, row->at < 0 ? 0 : row->top, wide);
+    if (how == ALIGN__ROW_FAST && row->at >= 0)
+        sums = (struct align__sums){.sum = kernels->sum_terms(z, n, row->origin) * row->unit};
+    else
+        kernels->sums_f32(&sums, z, n, row->at < 0 ? 0 : row->top, how == ALIGN__ROW_WIDE);
     add_sums(row, &sums);
 }
 
 void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,
-                        int64_t n, int64_t first, bool wide)
+                        int64_t n, int64_t first, enum align__row_how how)
 {
     struct align__sums sums;
     int64_t at = -1;
@@ -67,7 +82,7 @@ void align__row_add_f64(struct align__row *row, const struct align__kernels *ker
         raise_top(row, top, first + at);
         z[at] = -INFINITY;
     }
-    kernels->sums_f64(&sums, z, n, row->at < 0 ? 0 : row->top, wide);
+    kernels->sums_f64(&sums, z, n, row->at < 0 ? 0 : row->top, how == ALIGN__ROW_WIDE);
     add_sums(row, &sums);
 }
 

@@ -39,6 +39,9 @@ struct align__kernels {
     void (*sums_f64)(struct align__sums *out, const double *z, int64_t n, double top, int wide);
     /* out[i] = factor * term of z[i]; out may be z. */
     void (*terms)(float *out, const float *z, int64_t n, struct align__origin origin, float factor);
+    /* The sum of the terms, each within a relative 1.1e-7, in half the time of sums_f32. NaN in z makes
+     * it NaN; none may exceed 2^100. */
+    double (*sum_terms)(const float *z, int64_t n, struct align__origin origin);
     /* Round to nearest even; NaN stays NaN. */
     void (*from_bf16)(float *out, const uint16_t *in, int64_t n);
     void (*from_f16)(float *out, const uint16_t *in, int64_t n);

@@ -18,6 +18,7 @@ const struct align__kernels TABLE(ALIGN__LEVEL) = {
     .sums_f32 = sums_f32,
     .sums_f64 = sums_f64,
     .terms = terms,
+    .sum_terms = sum_terms,
     .from_bf16 = from_bf16,
     .from_f16 = from_f16,
     .to_bf16 = to_bf16,

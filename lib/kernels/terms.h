@@ -61,3 +61,30 @@ static void terms(float *out, const float *z, int64_t n, struct align__origin or
         v16_store_part(out + i, n - i,
                        v16_mul(f, term(lift(v16_load_part(z + i, n - i, 0.0f), &k), &k)));
 }
+
+/* The sum of the terms of z, which do not exceed 2^100: four vectors in turn over 256 elements, so that no
+ * f32 sum has more than six steps, then f64. */
+static double sum_terms(const float *z, int64_t n, struct align__origin origin)
+{
+    enum { CHUNK = 256 };
+    const struct constants k = make_constants(origin);
+    d8 low = d8_all(0), high = low;
+    for (int64_t start = 0; start < n; start += CHUNK) {
+        const v16 zero = v16_all(0.0f);
+        v16 part[4] = {zero, zero, zero, zero};
+        int64_t end = n - start < CHUNK ? n : start + CHUNK;
+        for (int64_t i = start; i < end; i += 64)
+            for (int j = 0; j < 4 && i + 16 * j < end; j++) {
+                const float *at = z + i + 16 * j;
+                int64_t left = end - i - 16 * j;
+                v16_prefetch(v16_ahead(at, ALIGN__BLOCK * (int64_t)sizeof *z));
+                v16 x = left < 16 ? v16_load_part(at, left, -INFINITY) : v16_load(at);
+                part[j] = v16_add(part[j], term(lift(x, &k), &k));
+            }
+        float lanes[16];
+        v16_store(lanes, v16_add(v16_add(part[0], part[1]), v16_add(part[2], part[3])));
+        low = d8_add(low, d8_load_f32(lanes));
+        high = d8_add(high, d8_load_f32(lanes + 8));
+    }
+    return fold(low, high);
+}

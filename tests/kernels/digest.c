@@ -47,6 +47,8 @@ static void mix_size(const struct align__kernels *kernels, int64_t n)
         kernels->sums_f64(&sums, z64, n, 25, wide);
         mix(&sums, sizeof sums);
     }
+    double sum = kernels->sum_terms(z, n, align__origin_make(0, 29, 60));
+    mix(&sum, sizeof sum);
     kernels->terms(out, z, n, align__origin_make(0, 29, 20), -0.3f);
     mix(out, (size_t)n * sizeof *out);
     kernels->to_bf16(half, bits, n);

@@ -116,6 +116,11 @@ static void compare_reductions(const struct align__kernels *c, const struct alig
             level->sums_f64(&b, z64, n, from * 1.1, wide);
             ck_assert_mem_eq(&a, &b, sizeof a);
         }
+        double sum[2];
+        struct align__origin origin = align__origin_make(0, (int32_t)rint(from * 1.4427), 60);
+        sum[0] = c->sum_terms(z, n, origin);
+        sum[1] = level->sum_terms(z, n, origin);
+        ck_assert_mem_eq(&sum[0], &sum[1], sizeof sum[0]);
     }
 }
 
