@@ -97,5 +97,56 @@ START_TEST(scratch_is_the_most_of_the_parts)
 }
 END_TEST
 
+/* Hidden states and weights of both heads, and what the policy's backward writes. */
+enum { WIDTH = 24 };
+struct linear {
+    float hidden[2][BED_ROWS * WIDTH], weight[2][BED_VOCABULARY * WIDTH];
+    float dhidden[BED_ROWS * WIDTH], dweight[BED_VOCABULARY * WIDTH];
+};
+
+static void make_linear(struct bed *bed, struct linear *linear, int one_pass)
+{
+    bed_make(bed, ALIGN_F32);
+    memset(linear, 0, sizeof *linear);
+    align_head *heads[] = {&bed->policy, &bed->ref};
+    for (uint32_t h = 0; h < 2; h++) {
+        bed_fill(linear->hidden[h], ALIGN_F32, BED_ROWS * WIDTH, 11 + h);
+        bed_fill(linear->weight[h], ALIGN_F32, BED_VOCABULARY * WIDTH, 21 + h);
+        heads[h]->logits.ndim = heads[h]->dlogits.ndim = 0;
+        heads[h]->hidden = align_2d(linear->hidden[h], ALIGN_F32, BED_ROWS, WIDTH);
+        heads[h]->weight = align_2d(linear->weight[h], ALIGN_F32, BED_VOCABULARY, WIDTH);
+    }
+    bed->policy.dhidden = align_2d(linear->dhidden, ALIGN_F32, BED_ROWS, WIDTH);
+    if (one_pass)
+        bed->policy.jhidden = bed->policy.dhidden;
+    else
+        bed->policy.dweight = align_2d(linear->dweight, ALIGN_F32, BED_VOCABULARY, WIDTH);
+}
+
+START_TEST(linear_heads_make_the_same_step)
+{
+    static struct bed parts, whole;
+    static struct linear of_parts, of_whole;
+    for (int one_pass = 0; one_pass < 2; one_pass++) {
+        make_linear(&parts, &of_parts, one_pass);
+        make_linear(&whole, &of_whole, one_pass);
+        align_exec exec;
+        align_exec_init(&exec, sizeof exec);
+        size_t best;
+        ck_assert_int_eq(align_step_scratch(&exec, &whole.step, &exec.scratch_size, &best),
+                         ALIGN_E_NONE);
+        ck_assert_uint_gt(exec.scratch_size, 0);
+        exec.scratch = malloc(exec.scratch_size);
+        run_parts(&parts, &exec);
+        ck_assert_int_eq(align_step_run(&exec, &whole.step), ALIGN_E_NONE);
+        expect_equal(&parts, &whole);
+        ck_assert_mem_eq(&of_parts, &of_whole, sizeof of_whole);
+        ck_assert(of_whole.dhidden[WIDTH * (BED_ROWS - 1)] != 0);
+        ck_assert((of_whole.dweight[0] != 0) == !one_pass);
+        free(exec.scratch);
+    }
+}
+END_TEST
+
 SUITE_MAIN("unit/step", step_is_its_parts, reference_may_be_from_before,
-           scratch_is_the_most_of_the_parts)
+           scratch_is_the_most_of_the_parts, linear_heads_make_the_same_step)
