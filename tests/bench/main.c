@@ -209,8 +209,10 @@ static bool run_all(const struct options *options, FILE *json)
             continue;
         }
         report_row(stdout, &result);
-        if (json != NULL)
+        if (json != NULL) {
             report_json(json, &result, first);
+            fflush(json);
+        }
         first = false;
     }
     if (json != NULL)
