@@ -1,5 +1,6 @@
 #include "metrics.h"
 
+#include "list.h"
 #include "params.h"
 
 /* A name and a sentence a metric. The order is the order of the output. */
@@ -39,7 +40,10 @@
     M(non_finite, "share of lists with an infinity or NaN in score, ref, old or aux")              \
     M(saturated, "share of lists whose gradients are at most 1e-6 beta")                           \
     M(weight, "weight of a list")                                                                  \
-    M(weight_squared, "its square; effective sample size is sum(weight)^2 / sum(weight_squared)")
+    M(weight_squared, "its square; effective sample size is sum(weight)^2 / sum(weight_squared)")  \
+    M(ndcg, "NDCG of all places, gain 2^y - 1, discount 1 / log2(1 + place), mean over orders of " \
+            "equal scores; of lists with a gain")                                                  \
+    M(ndcg_5, "the same of the first 5 places")
 
 #define AS_ROW(name, brief)    {#name, brief},
 #define AS_SINGLE(name, brief) SINGLE_##name,
@@ -151,6 +155,31 @@ static double top_accuracy(const struct align__list *list, const double *score)
     return right / ties;
 }
 
+/* DCG of the first `top` places in the order of key: equal keys share the mean gain of their block. */
+static double dcg(const struct align__list *list, const double *key, int64_t top)
+{
+    double sum = 0;
+    align__sort_down(list->n, key, list->order, list->spare);
+    for (int64_t low = 0, high; low < list->n; low = high) {
+        double gain = 0, discount = 0;
+        for (high = low; high < list->n && key[list->order[high]] == key[list->order[low]];
+             high++) {
+            gain += align__gain(list->label[list->order[high]], ALIGN_GAIN_EXP2);
+            discount += high < top ? align__discount((double)(high + 1), ALIGN_DISCOUNT_LOG2) : 0;
+        }
+        sum += gain / (double)(high - low) * discount;
+    }
+    return sum;
+}
+
+static void note_ndcg(struct align__total total[2], const struct align__list *list,
+                      const double *score, int64_t top)
+{
+    const double best = dcg(list, list->label, top);
+    if (best > 0)
+        note(total, dcg(list, score, top) / best);
+}
+
 void align__metrics_list(align__metric_sums sums, const struct align__loss_row *row,
                          const struct align__list *list, double weight, bool odd)
 {
@@ -179,6 +208,8 @@ void align__metrics_list(align__metric_sums sums, const struct align__loss_row *
     }
     note(sums[LIST_top_accuracy], top_accuracy(list, ratio));
     note(sums[LIST_saturated], steepest <= 1e-6 * beta);
+    note_ndcg(sums[LIST_ndcg], list, ratio, list->n);
+    note_ndcg(sums[LIST_ndcg_5], list, ratio, 5);
     note(sums[LIST_weight], weight);
     note(sums[LIST_weight_squared], weight * weight);
 }
