@@ -447,4 +447,22 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_loss_state_load(const align_exec *
                                                               align_loss_state *state,
                                                               const void *bytes, size_t n_bytes);
 
+/* ---- labels of lists ---------------------------------------------------------------------- */
+
+/* Labels in 0..1 for the rows over lists: the mean probability of an item to beat the items of its list, with
+ * itself counted as one half (LiPO, arXiv 2402.01878, Sec. 3.1). From ranks of K items that all differ these
+ * are (K - rank + 1/2) / K. */
+typedef struct align_loss_labels {
+    size_t size;
+    align_tensor wins; /* [G,K,K] in 0..1: how likely item i beats item j; i = j is not read. Or: */
+    align_tensor
+        rank; /* [G,K] F32, F64, I32 or I64: lower is better, equals beat each other half */
+    align_tensor mask;  /* [G,K] BOOL, U8 or F32: items at 0 are not there; absent: all are */
+    align_tensor label; /* out [G,K]; 0 for items that are not there */
+} align_loss_labels;
+
+ALIGN_API void align_loss_labels_init(align_loss_labels *labels, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_loss_labels_apply(const align_exec *exec,
+                                                                const align_loss_labels *labels);
+
 #endif
