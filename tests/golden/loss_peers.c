@@ -194,7 +194,7 @@ static void set_param(align_loss_params *params, const char *name, double value)
 START_TEST(rows_agree_with_their_peers)
 {
     const struct peer *p = &peers[_i];
-    double value, d[2 * PAIRS], offset[2 * PAIRS];
+    double value = 0, d[2 * PAIRS], offset[2 * PAIRS];
     align_loss_args a;
     align_loss_params params;
     align_loss_info info = {0};
@@ -375,7 +375,7 @@ START_TEST(rows_agree_with_known_functions)
     const struct call *c = &calls[_i];
     align_loss_args a;
     align_loss_params params;
-    double value, d[4], offset[] = {c->offset, c->offset, c->offset, c->offset};
+    double value = 0, d[4], offset[] = {c->offset, c->offset, c->offset, c->offset};
     open_call(c, &a, &params);
     a.value = align_1d(&value, ALIGN_F64, 1);
     a.dscore = a.score;
@@ -402,7 +402,7 @@ START_TEST(tdpo_agrees_with_its_authors)
          0.047626784587343894}};
     double aux[] = {.3, .6, .8, .2, .05, .4};
     for (int form = 0; form < 2; form++) {
-        double value, d[2 * PAIRS], daux[2 * PAIRS];
+        double value = 0, d[2 * PAIRS], daux[2 * PAIRS];
         align_loss_args a;
         align_loss_params params;
         ck_assert_int_eq(align_loss_params_init(&params, sizeof params, ALIGN_LOSS_TDPO,
