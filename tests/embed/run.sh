@@ -1,6 +1,6 @@
 #!/bin/sh
 # libalign as its users meet it: a meson subproject, an installed copy found by pkg-config (shared, static,
-# C, C++), and a staged install. Each builds examples/embed, which must print expected.txt.
+# C, C++) and by CMake, and a staged install. Each builds examples/embed, which must print expected.txt.
 # usage: run.sh SOURCE_ROOT
 set -eu
 source=$(cd "$1" && pwd)
@@ -37,9 +37,18 @@ strict='-Wall -Wextra -Werror'
     readelf -d "$work/shared" | grep -q 'NEEDED.*libalign\.so\.' || { echo 'libalign.so is not needed' && exit 1; }
 
     printf '%s\n' '#include <libalign/threads.h>' 'int main(void) {' \
-        'align_pool_args a; align_pool_args_init(&a, sizeof a); return a.size != sizeof a; }' |
-        cc $strict -x c - -o "$work/pool" $(pkg-config --cflags --libs libalign-threads)
+        'align_pool_args a; align_pool_args_init(&a, sizeof a); return a.size != sizeof a; }' >"$work/host/pool.c"
+    cc $strict "$work/host/pool.c" -o "$work/pool" $(pkg-config --cflags --libs libalign-threads)
     "$work/pool" && echo 'ok: libalign-threads'
+
+    cp "$here/cmake/CMakeLists.txt" "$work/host"
+    cmake -S "$work/host" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1 &&
+        cmake --build "$work/cmake" -j2 >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }
+    for program in shared-c shared-cpp static-c; do
+        prints_expected "$work/cmake/$program" "CMake, $program"
+    done
+    "$work/cmake/pool" && echo 'ok: CMake, pool'
+    ! ldd "$work/cmake/static-c" | grep libalign || { echo 'static-c needs the shared library' && exit 1; }
 
     mkdir "$work/apart"
     mv "$pc"/../libalign.so* "$work/apart"
@@ -50,6 +59,14 @@ strict='-Wall -Wextra -Werror'
     c++ $strict -static "$work/host/embed.cpp" -o "$work/static-cpp" $(pkg-config --static --cflags --libs libalign)
     prints_expected "$work/static-cpp" 'static, C++'
 }
+
+# The prefix may be moved; CMake follows.
+mv "$work/prefix" "$work/moved"
+mv "$work"/apart/* "$(find "$work/moved" -name libalign.a -printf %h)"
+cmake -S "$work/host" -B "$work/again" -DCMAKE_PREFIX_PATH="$work/moved" >"$work/log" 2>&1 &&
+    cmake --build "$work/again" --target shared-c >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }
+prints_expected "$work/again/shared-c" 'CMake, a moved prefix'
+mv "$work/moved" "$work/prefix"
 
 # A staged install: files under DESTDIR, and nothing in them that says so.
 meson install -C "$work/build" --no-rebuild --destdir "$work/stage" >"$work/log"
