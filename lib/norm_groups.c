@@ -3,47 +3,40 @@
 #include <math.h>
 #include <string.h>
 
-enum { MASKED = 0, COUNTS = 1, SPOILT = 2 };
+/* Bytes for a reward of the largest group: x, mark, y, the sum over models, g, dx, and its rank. */
+enum { REWARD_BYTES = 6 * sizeof(double) + sizeof(struct align__ranked) };
 
-/* Working memory for one group. */
-struct buffers {
-    double *x, *mark, *y, *total;
-    struct align__ranked *ranked;
-};
-
-enum { REWARD_BYTES = 4 * sizeof(double) + sizeof(struct align__ranked) };
-
-/* What is known of a set of rewards; sums are about `origin`, its first reward. */
-struct set {
-    int64_t count;
-    double origin, mean, deviation, least, most;
-};
-
-/* A group's formula: y = (x - origin - center) / divisor * factor. */
-struct formula {
-    int32_t answer;
-    double origin, center, divisor, factor;
-};
-
-struct wrong {
-    enum align__site site; /* NONE: nothing */
-    int64_t at;
-    double value, weight;
-};
+enum phase { DRY, VALUES, GRADIENT };
 
 struct work {
     struct align__groups g;
-    struct set batch; /* BATCH_SCALE */
-    double nonzero;   /* NONZERO: rewards for each that is not 0 */
-    bool dry;
+    struct align__whole whole;
+    struct align__run dy; /* gradient of what the groups say, before `then` */
+    enum phase phase;
     char *scratch; /* for groups that do not fit the stack */
     int64_t pieces;
-    struct wrong wrong[ALIGN__NORM_TASKS];
+    struct align__group_wrong wrong[ALIGN__NORM_TASKS];
+};
+
+struct memory {
+    struct align__group b;
+    double *total;
 };
 
 static bool is_finite(double x)
 {
     return x - x == 0;
+}
+
+static bool is_each(const struct align__groups *g)
+{
+    return (g->args.flags & ALIGN_NORM_GROUPS_EACH) != 0;
+}
+
+/* A model's reward that is left out of an answer's sum. */
+static bool is_left_out(const struct align__groups *g, double x)
+{
+    return g->params.nan == ALIGN_NORM_NAN_ZERO && !is_finite(x);
 }
 
 static double sum_models(const struct align__groups *g, int64_t at)
@@ -52,7 +45,7 @@ static double sum_models(const struct align__groups *g, int64_t at)
     int64_t taken = 0;
     for (int64_t c = 0; c < g->models; c++) {
         align__run_read(&g->reward, at * g->models + c, 1, &x);
-        if (g->params.nan == ALIGN_NORM_NAN_ZERO && !is_finite(x))
+        if (is_left_out(g, x))
             continue;
         sum += align__groups_weight(g, c) * x;
         taken++;
@@ -61,306 +54,94 @@ static double sum_models(const struct align__groups *g, int64_t at)
 }
 
 /* Rewards of a group: of one model, or summed over all. */
-static void load_group(const struct align__groups *g, int64_t first, int64_t n, int64_t model,
-                       const struct buffers *b)
+static void load_group(const struct align__groups *g, int64_t group, int64_t model,
+                       struct align__group *b)
 {
-    bool summed = (g->args.flags & ALIGN_NORM_GROUPS_EACH) == 0;
-    double w = summed ? align__groups_weight(g, model) : 1;
-    align__run_weights(&g->mask, first, n, b->mark);
+    b->index = group;
+    align__groups_range(g, group, &b->first, &b->n);
+    align__run_weights(&g->mask, b->first, b->n, b->mark);
     if (g->models == 1)
-        align__run_read(&g->reward, first, n, b->x);
-    for (int64_t i = 0; i < n; i++) {
-        if (b->mark[i] == MASKED)
+        align__run_read(&g->reward, b->first, b->n, b->x);
+    double w = is_each(g) ? 1 : align__groups_weight(g, model);
+    for (int64_t i = 0; i < b->n; i++) {
+        if (b->mark[i] == ALIGN__GROUP_MASKED)
             continue;
-        if (g->models > 1 && summed)
-            b->x[i] = sum_models(g, first + i);
-        else if (g->models > 1)
-            align__run_read(&g->reward, (first + i) * g->models + model, 1, &b->x[i]);
-        else
+        if (g->models == 1)
             b->x[i] *= w;
+        else if (is_each(g))
+            align__run_read(&g->reward, (b->first + i) * g->models + model, 1, &b->x[i]);
+        else
+            b->x[i] = sum_models(g, b->first + i);
         if (!is_finite(b->x[i]))
-            b->mark[i] = SPOILT;
+            b->mark[i] = ALIGN__GROUP_SPOILT;
     }
 }
 
-static void describe(struct set *s, const double *x, const double *mark, int64_t n, double ddof)
-{
-    double sum = 0, square = 0;
-    memset(s, 0, sizeof *s);
-    for (int64_t i = 0; i < n; i++) {
-        if (mark[i] != COUNTS)
-            continue;
-        if (s->count++ == 0)
-            s->origin = s->least = s->most = x[i];
-        sum += x[i] - s->origin;
-        s->least = x[i] < s->least ? x[i] : s->least;
-        s->most = x[i] > s->most ? x[i] : s->most;
-    }
-    if (s->count == 0)
-        return;
-    s->mean = sum / (double)s->count;
-    for (int64_t i = 0; i < n; i++) {
-        double u = x[i] - s->origin - s->mean;
-        square += mark[i] == COUNTS ? u * u : 0;
-    }
-    if ((double)s->count > ddof && s->least < s->most)
-        s->deviation = sqrt(square / ((double)s->count - ddof));
-}
-
-/* Standard deviation of a group without its reward i; 0 when the others are equal or too few. */
-static double deviation_of_others(const struct buffers *b, int64_t n, int64_t i, double ddof)
-{
-    double kept = b->mark[i];
-    struct set others;
-    b->mark[i] = MASKED;
-    describe(&others, b->x, b->mark, n, ddof);
-    b->mark[i] = kept;
-    return others.deviation;
-}
-
-static double center_by_length(const struct work *work, const struct buffers *b, int64_t first,
-                               int64_t n, const struct set *s)
-{
-    double tokens = 0, sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double length;
-        if (b->mark[i] != COUNTS)
-            continue;
-        align__run_read(&work->g.length, first + i, 1, &length);
-        tokens += length;
-        sum += length * (b->x[i] - s->origin);
-    }
-    return tokens > 0 ? sum / tokens : s->mean;
-}
-
-static bool is_few(const align_norm_params *p, const struct set *s, const struct set *batch)
-{
-    switch (p->kind) {
-    case ALIGN_NORM_ZSCORE:
-    case ALIGN_NORM_SCALE:
-    case ALIGN_NORM_BEST:
-        return s->count < 2 || (double)s->count <= p->ddof;
-    case ALIGN_NORM_BATCH_SCALE:
-        return batch->count < 2 || (double)batch->count <= p->ddof;
-    case ALIGN_NORM_LEAVE_OUT:
-    case ALIGN_NORM_LEAVE_OUT_ZSCORE:
-    case ALIGN_NORM_NONZERO:
-        return s->count < 2;
-    default:
-        return s->count == 0;
-    }
-}
-
-static double spread_of(const align_norm_params *p, const struct set *s, const struct set *batch)
-{
-    switch (p->kind) {
-    case ALIGN_NORM_MINMAX:
-        return s->most - s->least;
-    case ALIGN_NORM_MEAN_RATIO:
-        return fabs(s->origin + s->mean);
-    case ALIGN_NORM_BATCH_SCALE:
-        return batch->deviation;
-    default:
-        return s->deviation;
-    }
-}
-
-static struct formula make_formula(const struct work *work, const struct buffers *b,
-                                   const struct set *s, int64_t first, int64_t n)
-{
-    const align_norm_params *p = &work->g.params;
-    struct formula f = {.answer = ALIGN_NORM_AS_FORMULA,
-                        .origin = s->origin,
-                        .center = s->mean,
-                        .divisor = 1,
-                        .factor = 1};
-    double spread = spread_of(p, s, &work->batch), slope, count = (double)s->count;
-    bool divides = p->eps_form != 0 && p->kind != ALIGN_NORM_LEAVE_OUT_ZSCORE;
-    if (is_few(p, s, &work->batch))
-        f.answer = p->few;
-    else if (divides && spread == 0)
-        f.answer = p->equal;
-    if (f.answer == ALIGN_NORM_AS_UNIT)
-        f.origin = f.center = 0;
-    if (divides && (f.answer == ALIGN_NORM_AS_FORMULA || f.answer == ALIGN_NORM_AS_UNIT))
-        f.divisor = align__norm_divisor(p, f.answer == ALIGN_NORM_AS_UNIT ? 1 : spread, &slope);
-    if (p->kind == ALIGN_NORM_NONZERO)
-        f.factor = work->nonzero;
-    if (f.answer == ALIGN_NORM_AS_UNIT)
-        return f;
-    if (p->kind == ALIGN_NORM_SCALE)
-        f.origin = f.center = 0;
-    if (p->kind == ALIGN_NORM_MINMAX)
-        f.center = s->least - s->origin;
-    if (p->kind == ALIGN_NORM_LENGTH_CENTER)
-        f.center = center_by_length(work, b, first, n, s);
-    if (p->kind == ALIGN_NORM_MEAN_RATIO && s->origin + s->mean < 0)
-        f.divisor = -f.divisor;
-    if (p->kind == ALIGN_NORM_LEAVE_OUT || p->kind == ALIGN_NORM_LEAVE_OUT_ZSCORE)
-        f.factor = s->count > 1 ? count / (count - 1) : 1;
-    return f;
-}
-
-static double answer_of(int32_t answer, double x)
-{
-    return answer == ALIGN_NORM_AS_KEEP   ? x
-           : answer == ALIGN_NORM_AS_HALF ? 0.5
-           : answer == ALIGN_NORM_AS_NAN  ? (double)NAN
-                                          : 0;
-}
-
-static double clipped(const align_norm_params *p, double y)
-{
-    if (p->clip_low == 0 && p->clip_high == 0)
-        return y;
-    return y < p->clip_low ? p->clip_low : y > p->clip_high ? p->clip_high : y;
-}
-
-/* One reward that counts. */
-static double evaluate(const align_norm_params *p, const struct formula *f, double x)
-{
-    if (f->answer != ALIGN_NORM_AS_FORMULA && f->answer != ALIGN_NORM_AS_CENTER &&
-        f->answer != ALIGN_NORM_AS_UNIT)
-        return clipped(p, answer_of(f->answer, x));
-    double y = (x - f->origin - f->center) / f->divisor * f->factor;
-    return clipped(p, p->gain * y + p->bias);
-}
-
-/* Each reward has a D of its own: the deviation of the others. */
-static void apply_leave_out(const align_norm_params *p, const struct buffers *b,
-                            const struct formula *group, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        struct formula f = *group;
-        double spread, slope;
-        if (b->mark[i] != COUNTS)
-            continue;
-        spread = deviation_of_others(b, n, i, p->ddof);
-        if (f.answer == ALIGN_NORM_AS_FORMULA && spread == 0)
-            f.answer = p->equal;
-        if (f.answer == ALIGN_NORM_AS_FORMULA)
-            f.divisor = align__norm_divisor(p, spread, &slope);
-        if (f.answer == ALIGN_NORM_AS_UNIT)
-            f = (struct formula){f.answer, 0, 0, align__norm_divisor(p, 1, &slope), 1};
-        b->y[i] = evaluate(p, &f, b->x[i]);
-    }
-}
-
-/* pass@k: the best answer earns what it is above the next, the others nothing. */
-static void apply_best(const align_norm_params *p, const struct buffers *b, const struct formula *f,
-                       int64_t n)
-{
-    int64_t best = -1, next = -1;
-    for (int64_t i = 0; i < n; i++) {
-        if (b->mark[i] != COUNTS)
-            continue;
-        if (best < 0 || b->x[i] > b->x[best]) {
-            next = best;
-            best = i;
-        } else if (next < 0 || b->x[i] > b->x[next]) {
-            next = i;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        struct formula mine = *f;
-        mine.origin = next >= 0 ? b->x[next] : 0;
-        mine.center = 0;
-        bool formula = f->answer == ALIGN_NORM_AS_FORMULA || f->answer == ALIGN_NORM_AS_CENTER;
-        if (b->mark[i] == COUNTS)
-            b->y[i] = formula && i != best ? clipped(p, p->bias) : evaluate(p, &mine, b->x[i]);
-    }
-}
-
-static void apply_ranks(const align_norm_params *p, const struct buffers *b, int64_t n)
-{
-    int64_t live = 0;
-    double dy = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (b->mark[i] == COUNTS)
-            b->ranked[live++] = (struct align__ranked){b->x[i], i};
-    align__norm_rank(b->ranked, live, p->kind);
-    for (int64_t i = 0; i < live; i++)
-        b->y[b->ranked[i].index] = align__norm_finish(p, b->ranked[i].x, &dy);
-}
-
-static void apply_curve(const struct work *work, const struct buffers *b, int64_t group, int64_t n)
-{
-    const align_norm_params *p = &work->g.params;
-    const align_tensor *t = &work->g.args.reference;
-    double reference = align__present(t) ? align__load(t->dtype, align__at(t, group, 0)) : 0;
-    for (int64_t i = 0; i < n; i++) {
-        double slope;
-        if (b->mark[i] != COUNTS)
-            continue;
-        b->y[i] = align__norm_curve_at(p->kind, p->steepness, b->x[i] - reference, &slope);
-        b->y[i] = align__norm_finish(p, b->y[i], &slope);
-    }
-}
-
-/* b->y of one group. */
-static struct wrong apply_group(const struct work *work, const struct buffers *b, int64_t group,
-                                int64_t first, int64_t n)
-{
-    const align_norm_params *p = &work->g.params;
-    struct wrong wrong = {ALIGN__SITE_NONE, first, 0, 0};
-    struct set s;
-    for (int64_t i = 0; i < n && work->g.refuses; i++)
-        if (b->mark[i] == SPOILT)
-            return (struct wrong){ALIGN__SITE_NORM_NOT_FINITE, first + i, b->x[i], 0};
-    describe(&s, b->x, b->mark, n, p->ddof);
-    struct formula f = make_formula(work, b, &s, first, n);
-    if (f.answer == ALIGN_NORM_AS_REFUSE) {
-        bool few = is_few(p, &s, &work->batch);
-        wrong.site = few ? ALIGN__SITE_NORM_FEW : ALIGN__SITE_NORM_EQUAL;
-        wrong.value = few ? (double)s.count : s.least;
-        wrong.weight = (double)s.count;
-        return wrong;
-    }
-    if (align__norm_is_rank(p->kind))
-        apply_ranks(p, b, n);
-    else if (p->kind >= ALIGN_NORM_REFERENCE && p->kind <= ALIGN_NORM_TANH)
-        apply_curve(work, b, group, n);
-    else if (p->kind == ALIGN_NORM_BEST)
-        apply_best(p, b, &f, n);
-    else if (p->kind == ALIGN_NORM_LEAVE_OUT_ZSCORE)
-        apply_leave_out(p, b, &f, n);
-    else
-        for (int64_t i = 0; i < n; i++)
-            b->y[i] = evaluate(p, &f, b->x[i]);
-    for (int64_t i = 0; i < n; i++)
-        if (b->mark[i] != COUNTS)
-            b->y[i] = b->mark[i] == SPOILT && p->nan == ALIGN_NORM_NAN_KEEP ? (double)NAN : 0;
-    return wrong;
-}
-
-static struct wrong run_group(const struct work *work, const struct buffers *b, int64_t group)
+static struct align__group_wrong run_values(const struct work *work, struct memory *m,
+                                            int64_t group)
 {
     const struct align__groups *g = &work->g;
-    bool each = (g->args.flags & ALIGN_NORM_GROUPS_EACH) != 0;
-    int64_t first, n;
-    struct wrong wrong = {ALIGN__SITE_NONE, 0, 0, 0};
-    align__groups_range(g, group, &first, &n);
-    for (int64_t c = 0; c < (each ? g->models : 1); c++) {
-        load_group(g, first, n, c, b);
-        wrong = apply_group(work, b, group, first, n);
+    struct align__group *b = &m->b;
+    struct align__group_wrong wrong = {ALIGN__SITE_NONE, 0, 0, 0};
+    for (int64_t c = 0; c < (is_each(g) ? g->models : 1); c++) {
+        load_group(g, group, c, b);
+        wrong = align__group_values(g, &work->whole, b);
         if (wrong.site != ALIGN__SITE_NONE)
             return wrong;
-        if (!each)
-            break;
         double w = align__groups_weight(g, c);
-        for (int64_t i = 0; i < n; i++)
-            b->total[i] = (c == 0 ? 0 : b->total[i]) + w * b->y[i];
+        for (int64_t i = 0; i < b->n && is_each(g); i++)
+            m->total[i] = (c == 0 ? 0 : m->total[i]) + w * b->y[i];
     }
-    if (!work->dry)
-        align__run_write(&g->out, first, n, each ? b->total : b->y);
+    if (work->phase == VALUES)
+        align__run_write(&g->out, b->first, b->n, is_each(g) ? m->total : b->y);
     return wrong;
 }
 
-static struct buffers buffers_at(char *memory, int64_t n)
+/* The gradient of model c's rewards is w_c dx, and 0 for one that was left out of the sum. */
+static void write_models(const struct align__groups *g, const struct align__group *b, int64_t from,
+                         int64_t to)
 {
-    double *at = (double *)(void *)memory;
-    return (struct buffers){at, at + n, at + 2 * n, at + 3 * n,
-                            (struct align__ranked *)(void *)(at + 4 * n)};
+    for (int64_t i = 0; i < b->n; i++)
+        for (int64_t c = from; c < to; c++) {
+            int64_t at = (b->first + i) * g->models + c;
+            double x = 0, dx = b->dx[i];
+            if (dx != 0)
+                align__run_read(&g->reward, at, 1, &x);
+            dx = dx == 0 || is_left_out(g, x) ? 0 : dx * align__groups_weight(g, c);
+            align__run_write(&g->dreward, at, 1, &dx);
+        }
+}
+
+static void run_gradient(const struct work *work, struct memory *m, int64_t group)
+{
+    const struct align__groups *g = &work->g;
+    struct align__group *b = &m->b;
+    int64_t step = is_each(g) ? 1 : g->models;
+    for (int64_t c = 0; c < g->models; c += step) {
+        load_group(g, group, c, b);
+        align__run_read(&work->dy, b->first, b->n, b->g);
+        align__group_pull(g, &work->whole, b);
+        if (g->models > 1) {
+            write_models(g, b, c, c + step);
+            continue;
+        }
+        double w = align__groups_weight(g, 0);
+        for (int64_t i = 0; i < b->n; i++)
+            b->dx[i] *= w;
+        align__run_write(&g->dreward, b->first, b->n, b->dx);
+    }
+}
+
+static struct memory memory_at(char *bytes, int64_t n)
+{
+    double *at = (double *)(void *)bytes;
+    return (struct memory){.b = {.x = at,
+                                 .mark = at + n,
+                                 .y = at + 2 * n,
+                                 .g = at + 4 * n,
+                                 .dx = at + 5 * n,
+                                 .ranked = (struct align__ranked *)(void *)(at + 6 * n)},
+                           .total = at + 3 * n};
 }
 
 static size_t room_of(const struct work *work)
@@ -372,33 +153,38 @@ static void run_piece(void *ctx, int64_t task)
 {
     struct work *work = ctx;
     _Alignas(double) char stack[ALIGN__GROUP_ON_STACK * REWARD_BYTES];
-    char *memory = work->scratch != NULL ? work->scratch + (size_t)task * room_of(work) : stack;
-    struct buffers b = buffers_at(memory, work->g.largest);
+    char *bytes = work->scratch != NULL ? work->scratch + (size_t)task * room_of(work) : stack;
+    struct memory memory = memory_at(bytes, work->g.largest);
     int64_t last = work->g.groups * (task + 1) / work->pieces;
-    work->wrong[task] = (struct wrong){ALIGN__SITE_NONE, 0, 0, 0};
+    work->wrong[task] = (struct align__group_wrong){ALIGN__SITE_NONE, 0, 0, 0};
     for (int64_t i = work->g.groups * task / work->pieces; i < last; i++) {
-        work->wrong[task] = run_group(work, &b, i);
+        if (work->phase == GRADIENT) {
+            run_gradient(work, &memory, i);
+            continue;
+        }
+        work->wrong[task] = run_values(work, &memory, i);
         if (work->wrong[task].site != ALIGN__SITE_NONE)
             return;
     }
 }
 
 /* What BATCH_SCALE and NONZERO need of all rewards of the call. */
-static void describe_batch(struct work *work)
+static void describe_whole(struct work *work)
 {
     _Alignas(double) char stack[ALIGN__GROUP_ON_STACK * REWARD_BYTES];
-    struct buffers b = buffers_at(work->scratch != NULL ? work->scratch : stack, work->g.largest);
-    struct set *all = &work->batch;
-    int64_t first, n, nonzero = 0;
+    struct memory memory = memory_at(work->scratch != NULL ? work->scratch : stack,
+                                     work->g.largest);
+    struct align__group *b = &memory.b;
+    struct align__set *all = &work->whole.all;
+    int64_t nonzero = 0;
     double sum = 0, square = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < work->g.groups; i++) {
-            align__groups_range(&work->g, i, &first, &n);
-            load_group(&work->g, first, n, 0, &b);
-            for (int64_t k = 0; k < n; k++) {
-                if (b.mark[k] != COUNTS)
+            load_group(&work->g, i, 0, b);
+            for (int64_t k = 0; k < b->n; k++) {
+                if (b->mark[k] != ALIGN__GROUP_COUNTS)
                     continue;
-                double x = b.x[k], u = x - all->origin - all->mean;
+                double x = b->x[k], u = x - all->origin - all->mean;
                 square += u * u;
                 if (pass == 1)
                     continue;
@@ -416,11 +202,36 @@ static void describe_batch(struct work *work)
     }
     double left = (double)all->count - work->g.params.ddof;
     all->deviation = left > 0 && all->least < all->most ? sqrt(square / left) : 0;
-    work->nonzero = nonzero > 0 ? (double)all->count / (double)nonzero : 0;
+    work->whole.nonzero = nonzero > 0 ? (double)all->count / (double)nonzero : 0;
+}
+
+/* How a wider spread of the whole call moves the loss: BATCH_SCALE alone. */
+static void widen_whole(struct work *work)
+{
+    _Alignas(double) char stack[ALIGN__GROUP_ON_STACK * REWARD_BYTES];
+    struct memory memory = memory_at(work->scratch != NULL ? work->scratch : stack,
+                                     work->g.largest);
+    struct align__group *b = &memory.b;
+    const align_norm_params *p = &work->g.params;
+    for (int64_t i = 0; i < work->g.groups; i++) {
+        struct align__set s;
+        load_group(&work->g, i, 0, b);
+        align__run_read(&work->dy, b->first, b->n, b->g);
+        align__group_describe(&s, b, p->ddof);
+        struct align__group_formula f = align__group_formula(&work->g, &work->whole, b, &s);
+        for (int64_t k = 0; k < b->n && f.slope != 0; k++) {
+            double dy;
+            if (b->mark[k] != ALIGN__GROUP_COUNTS)
+                continue;
+            align__group_at(p, &f, b->x[k], &dy);
+            if (dy != 0)
+                work->whole.widen += b->g[k] * dy * ((b->x[k] - f.origin - f.center) / f.divisor);
+        }
+    }
 }
 
 static align_status say_wrong(const align_exec *exec, const struct work *work,
-                              const struct wrong *w)
+                              const struct align__group_wrong *w)
 {
     struct align__fault fault = {.site = w->site,
                                  .owner = "align_norm_groups_args",
@@ -432,9 +243,9 @@ static align_status say_wrong(const align_exec *exec, const struct work *work,
     return align__fail(exec, &fault);
 }
 
-static align_status run(const align_exec *exec, struct work *work, bool dry)
+static align_status run(const align_exec *exec, struct work *work, enum phase phase)
 {
-    work->dry = dry;
+    work->phase = phase;
     align_status status = align__parallel(exec, work->pieces, run_piece, work);
     for (int64_t i = 0; i < work->pieces && status == ALIGN_E_NONE; i++)
         if (work->wrong[i].site != ALIGN__SITE_NONE)
@@ -442,21 +253,10 @@ static align_status run(const align_exec *exec, struct work *work, bool dry)
     return status;
 }
 
-static int64_t pieces_of(const struct align__groups *g)
-{
-    int64_t pieces = align__pieces(g->out.length);
-    return pieces < g->groups ? pieces : g->groups;
-}
-
-static size_t scratch_of(const struct work *work)
-{
-    if (work->g.largest <= ALIGN__GROUP_ON_STACK)
-        return 0;
-    return (size_t)work->pieces * room_of(work) + align__arena_slack();
-}
-
-/* NaN results are kept, as norm.h says: under ALIGN_FLAG_FINITE they can only be answers that were asked for. */
-static align_status apply_then(const align_exec *exec, const struct align__groups *g)
+/* The results as one batch. With a gradient, that of the results before it goes to dy.
+ * NaN results are kept, as norm.h says: under ALIGN_FLAG_FINITE they can only be answers that were asked for. */
+static align_status apply_then(const align_exec *exec, const struct align__groups *g,
+                               const align_tensor *dy)
 {
     align_norm_args args;
     align_exec lenient = *exec;
@@ -465,7 +265,67 @@ static align_status apply_then(const align_exec *exec, const struct align__group
     args.params = g->args.then;
     args.reward = args.out = g->args.out;
     args.mask = g->args.mask;
+    args.dout = g->args.dout;
+    args.dreward = *dy;
     return align_norm_apply(&lenient, NULL, &args);
+}
+
+/* What a call takes of the scratch: room for large groups, and a gradient between groups and `then`. */
+struct plan {
+    int64_t pieces;
+    size_t rooms, between;
+};
+
+static struct plan plan_of(struct work *work)
+{
+    const struct align__groups *g = &work->g;
+    struct plan plan = {.pieces = align__pieces(g->out.length)};
+    plan.pieces = plan.pieces < g->groups ? plan.pieces : g->groups;
+    work->pieces = plan.pieces;
+    if (g->largest > ALIGN__GROUP_ON_STACK)
+        plan.rooms = (size_t)plan.pieces * room_of(work);
+    if (g->args.then != NULL && align__present(&g->args.dreward))
+        plan.between = align__block((size_t)g->out.length * sizeof(double));
+    return plan;
+}
+
+static size_t scratch_of(const struct plan *plan)
+{
+    size_t bytes = plan->rooms + plan->between;
+    return bytes > 0 ? bytes + align__arena_slack() : 0;
+}
+
+/* Shaped like out: the gradient of what the groups say. */
+static align_tensor tensor_between(const struct align__groups *g, double *at)
+{
+    bool flat = g->args.out.ndim == 1;
+    return flat ? align_1d(at, ALIGN_F64, g->args.out.shape[0])
+                : align_2d(at, ALIGN_F64, g->args.out.shape[0], g->args.out.shape[1]);
+}
+
+static align_status run_all(const align_exec *exec, struct work *work, double *between)
+{
+    const struct align__groups *g = &work->g;
+    const align_norm_params *p = &g->params;
+    bool pulls = align__present(&g->args.dreward);
+    align_tensor dy = g->args.dout;
+    align_status status = ALIGN_E_NONE;
+    if (p->kind == ALIGN_NORM_BATCH_SCALE || p->kind == ALIGN_NORM_NONZERO)
+        describe_whole(work);
+    if (g->refuses || p->few == ALIGN_NORM_AS_REFUSE || p->equal == ALIGN_NORM_AS_REFUSE)
+        status = run(exec, work, DRY);
+    if (status == ALIGN_E_NONE)
+        status = run(exec, work, VALUES);
+    if (status == ALIGN_E_NONE && between != NULL)
+        dy = tensor_between(g, between);
+    if (status == ALIGN_E_NONE && g->args.then != NULL)
+        status = apply_then(exec, g, &dy);
+    if (status != ALIGN_E_NONE || !pulls)
+        return status;
+    work->dy = align__run_of(&dy);
+    if (p->kind == ALIGN_NORM_BATCH_SCALE)
+        widen_whole(work);
+    return run(exec, work, GRADIENT);
 }
 
 align_status align_norm_groups(const align_exec *user_exec, const align_norm_groups_args *user_args)
@@ -473,29 +333,21 @@ align_status align_norm_groups(const align_exec *user_exec, const align_norm_gro
     align_exec exec;
     struct work work = {0};
     struct align__arena arena;
+    double *between = NULL;
     align_status status = align__enter(&exec, user_exec);
     if (status == ALIGN_E_NONE)
         status = align__groups_enter(&exec, &work.g, user_args);
     if (status != ALIGN_E_NONE)
         return status;
-    work.pieces = pieces_of(&work.g);
-    status = align__arena_open(&exec, &arena, scratch_of(&work));
+    struct plan plan = plan_of(&work);
+    status = align__arena_open(&exec, &arena, scratch_of(&plan));
     if (status != ALIGN_E_NONE)
         return status;
-    if (scratch_of(&work) > 0)
-        work.scratch = align__arena_take(&arena, (size_t)work.pieces * room_of(&work));
-    const align_norm_params *p = &work.g.params;
-    if (p->kind == ALIGN_NORM_BATCH_SCALE || p->kind == ALIGN_NORM_NONZERO)
-        describe_batch(&work);
-    bool checks = work.g.refuses || p->few == ALIGN_NORM_AS_REFUSE ||
-                  p->equal == ALIGN_NORM_AS_REFUSE;
-    if (checks)
-        status = run(&exec, &work, true);
-    if (status == ALIGN_E_NONE)
-        status = run(&exec, &work, false);
-    if (status == ALIGN_E_NONE && work.g.args.then != NULL)
-        status = apply_then(&exec, &work.g);
-    return status;
+    if (plan.rooms > 0)
+        work.scratch = align__arena_take(&arena, plan.rooms);
+    if (plan.between > 0)
+        between = align__arena_take(&arena, plan.between);
+    return run_all(&exec, &work, between);
 }
 
 align_status align_norm_groups_scratch(const align_exec *user_exec,
@@ -509,7 +361,7 @@ align_status align_norm_groups_scratch(const align_exec *user_exec,
         status = align__groups_enter(&exec, &work.g, user_args);
     if (status != ALIGN_E_NONE)
         return status;
-    work.pieces = pieces_of(&work.g);
-    *least = *best = scratch_of(&work);
+    struct plan plan = plan_of(&work);
+    *least = *best = scratch_of(&plan);
     return ALIGN_E_NONE;
 }

@@ -74,6 +74,8 @@ static align_status check_shapes(const align_exec *exec, struct align__groups *g
         {{owner, "mask", &a->mask}, ALIGN__SET_MASK, a->reward.shape, ndim},
         {{owner, "length", &a->length}, ALIGN__SET_COUNT, a->reward.shape, ndim},
         {{owner, "out", &a->out}, ALIGN__SET_REAL, a->reward.shape, ndim},
+        {{owner, "dout", &a->dout}, ALIGN__SET_REAL, a->reward.shape, ndim},
+        {{owner, "dreward", &a->dreward}, ALIGN__SET_REAL, a->reward.shape, a->reward.ndim},
         {{owner, "weight", &a->weight}, ALIGN__SET_WIDE, &g->models, 1},
     };
     for (size_t i = 0; i < sizeof tensors / sizeof tensors[0] && status == ALIGN_E_NONE; i++) {
@@ -181,17 +183,44 @@ static align_status check_kinds(const align_exec *exec, struct align__groups *g)
     return ALIGN_E_NONE;
 }
 
-static align_status check_out(const align_exec *exec, const struct align__groups *g)
+/* `twin` may be the very same view as the output; the others may share nothing with it. */
+static align_status check_written(const align_exec *exec, struct align__named output,
+                                  const align_tensor *twin, const align_norm_groups_args *a)
 {
-    const align_norm_groups_args *a = &g->args;
-    const struct align__named others[] = {
+    const struct align__named all[] = {
         {owner, "offsets", &a->offsets},     {owner, "mask", &a->mask},
         {owner, "weight", &a->weight},       {owner, "length", &a->length},
         {owner, "reference", &a->reference}, {owner, "reward", &a->reward},
+        {owner, "dout", &a->dout},           {owner, "out", &a->out},
+        {owner, "dreward", &a->dreward},
     };
-    bool in_place = a->out.ndim == a->reward.ndim && align__same_view(&a->out, &a->reward);
-    return align__check_output(exec, (struct align__named){owner, "out", &a->out}, others,
-                               in_place ? 5 : 6);
+    struct align__named others[sizeof all / sizeof all[0]];
+    int count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const align_tensor *t = all[i].tensor;
+        bool same = t == twin && t->ndim == output.tensor->ndim &&
+                    align__same_view(output.tensor, t);
+        if (t != output.tensor && !same)
+            others[count++] = all[i];
+    }
+    return align__check_output(exec, output, others, count);
+}
+
+static align_status check_out(const align_exec *exec, const struct align__groups *g)
+{
+    const align_norm_groups_args *a = &g->args;
+    const struct align__named out = {owner, "out", &a->out}, dout = {owner, "dout", &a->dout};
+    const struct align__named dreward = {owner, "dreward", &a->dreward};
+    bool pulls = align__present(&a->dreward);
+    if (pulls && !align__present(&a->dout))
+        return ALIGN__FAIL(exec, FIELD_MISSING, .owner = owner, .field = "dout", .word = "dreward");
+    if (!pulls && align__present(&a->dout))
+        return ALIGN__FAIL(exec, FIELD_UNREAD, .owner = owner, .field = "dout",
+                           .word = "align_norm_groups without dreward");
+    align_status status = check_written(exec, out, pulls ? NULL : &a->reward, a);
+    if (status == ALIGN_E_NONE && pulls)
+        status = check_written(exec, dreward, &a->dout, a);
+    return status == ALIGN_E_NONE ? align__check_finite(exec, dout) : status;
 }
 
 align_status align__groups_enter(const align_exec *exec, struct align__groups *g,
@@ -218,6 +247,7 @@ align_status align__groups_enter(const align_exec *exec, struct align__groups *g
     g->mask = align__run_of(&g->args.mask);
     g->length = align__run_of(&g->args.length);
     g->out = align__run_of(&g->args.out);
+    g->dreward = align__run_of(&g->args.dreward);
     g->refuses = g->params.nan == ALIGN_NORM_NAN_REFUSE || (exec->flags & ALIGN_FLAG_FINITE) != 0;
     return ALIGN_E_NONE;
 }

@@ -267,21 +267,30 @@ typedef struct align_norm_groups_args {
     align_tensor length; /* like mask: F32, F64, I32 or I64, finite, 0 or more: tokens of an answer;
                                LENGTH_CENTER alone */
     align_tensor
-        reference; /* [G]: reward of a greedy or a reference answer; REFERENCE needs it, SIGMOID
+        reference;    /* [G]: reward of a greedy or a reference answer; REFERENCE needs it, SIGMOID
                                to TANH may have it */
-    align_tensor
-        out;        /* like mask: F32, F64, F16 or BF16; may be reward itself when there is no C */
-    uint32_t flags; /* ALIGN_NORM_GROUPS_EACH */
+    align_tensor out; /* like mask: F32, F64, F16 or BF16; may be reward itself when there is no C
+                               and no dreward */
+    uint32_t flags;   /* ALIGN_NORM_GROUPS_EACH */
+    /* Where rewards are differentiable: the gradient of out, like out, and that of reward, like reward, of
+     * any real dtype. They come together. dreward may be dout itself when there is no C. */
+    align_tensor dout, dreward;
 } align_norm_groups_args;
 
 ALIGN_API void align_norm_groups_args_init(align_norm_groups_args *args, size_t size);
 
-/* Scratch of align_norm_groups: 0 while no group has more than 256 rewards, else 48 bytes for each of the
- * largest group, up to 16 times (so that groups run in parallel). */
+/* Scratch of align_norm_groups: 0 while no group has more than 256 rewards, else 64 bytes for each of the
+ * largest group, up to 16 times (so that groups run in parallel); and with `then` and dreward 8 bytes a
+ * result. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_groups_scratch(
     const align_exec *exec, const align_norm_groups_args *args, size_t *least, size_t *best);
 
-/* Writes args->out. RANGE: a mask other than 0 or 1, a length below 0, offsets that fall, a reward that is
+/* Writes args->out, and pulls args->dout back to args->dreward, through all statistics: those of the group,
+ * of the others in it, of the whole call and of `then`. With c the center, a_i = dout_i dy_i/dx_i at fixed
+ * statistics and z_i = (x_i - c) / D:
+ *     dreward_j = a_j - sum(a) dc/dx_j - sum(a z) dD/dx_j
+ * (model by model times w_c). It is 0 for ranks, for masked, skipped and clipped rewards, and where the
+ * answer is a constant. RANGE: a mask other than 0 or 1, a length below 0, offsets that fall, a reward that is
  * not finite where that is refused, a group without an answer where that is refused. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_norm_groups(const align_exec *exec,
                                                           const align_norm_groups_args *args);

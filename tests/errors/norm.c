@@ -243,6 +243,12 @@ SPOIL(group_no_reference, use_kind(c, ALIGN_NORM_REFERENCE))
 SPOIL(group_reference_nan, group_no_reference(c); group_reference(c); c->reference[1] = NAN;
       c->exec.flags = ALIGN_FLAG_FINITE)
 SPOIL(group_no_out, c->groups.out.ndim = 0)
+SPOIL(group_pull, c->groups.dout = align_2d(c->dout, ALIGN_F32, 2, N);
+      c->groups.dreward = align_2d(c->dreward, ALIGN_F32, 2, N))
+SPOIL(group_no_dout, group_pull(c); c->groups.dout.ndim = 0)
+SPOIL(group_no_dreward, group_pull(c); c->groups.dreward.ndim = 0)
+SPOIL(group_in_place, group_pull(c); c->groups.out = c->groups.reward)
+SPOIL(group_finite_dout, group_pull(c); c->dout[1][2] = INFINITY; c->exec.flags = ALIGN_FLAG_FINITE)
 SPOIL(group_no_reward, c->groups.reward.ndim = 0)
 SPOIL(group_flat, c->groups.reward.ndim = 1)
 SPOIL(group_size, c->groups.size = 8)
@@ -473,6 +479,31 @@ static const struct row {
      1,
      {1},
      NAN},
+    {"no dout", group_no_dout, call_groups, ALIGN_E_ARG, "align_norm_groups_args.dout", 0, {0}, 0},
+    {"no dreward",
+     group_no_dreward,
+     call_groups,
+     ALIGN_E_ARG,
+     "align_norm_groups_args.dout",
+     0,
+     {0},
+     0},
+    {"out is reward",
+     group_in_place,
+     call_groups,
+     ALIGN_E_LAYOUT,
+     "align_norm_groups_args.out",
+     0,
+     {0},
+     0},
+    {"finite dout",
+     group_finite_dout,
+     call_groups,
+     ALIGN_E_RANGE,
+     "align_norm_groups_args.dout",
+     2,
+     {1, 2},
+     INFINITY},
     {"no out", group_no_out, call_groups, ALIGN_E_ARG, "align_norm_groups_args.out", 0, {0}, 0},
     {"no reward",
      group_no_reward,
@@ -694,6 +725,8 @@ static const struct field group_fields[] = {
     {"align_norm_groups_args.mask", offsetof(align_norm_groups_args, mask), false, true},
     {"align_norm_groups_args.length", offsetof(align_norm_groups_args, length), false, true},
     {"align_norm_groups_args.out", offsetof(align_norm_groups_args, out), true, false},
+    {"align_norm_groups_args.dout", offsetof(align_norm_groups_args, dout), false, true},
+    {"align_norm_groups_args.dreward", offsetof(align_norm_groups_args, dreward), true, true},
 };
 
 START_TEST(every_tensor_of_groups_obeys_every_rule)
@@ -709,6 +742,7 @@ START_TEST(every_tensor_of_groups_obeys_every_rule)
             make_good(&c);
             use_kind_length(&c);
             c.groups.length = align_2d(c.length, ALIGN_F32, 2, N);
+            group_pull(&c);
             rules[r].spoil((align_tensor *)(void *)((char *)&c.groups + group_fields[f].offset),
                            &c);
             align_status status = align_norm_groups(&c.exec, &c.groups);
@@ -716,6 +750,7 @@ START_TEST(every_tensor_of_groups_obeys_every_rule)
                           (int)r, (int)status, c.error.text);
             ck_assert_str_eq(c.error.field, group_fields[f].name);
             ck_assert_mem_eq(c.out, zeros, sizeof zeros);
+            ck_assert_mem_eq(c.dreward, zeros, sizeof zeros);
         }
 }
 END_TEST
