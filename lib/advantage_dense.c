@@ -36,11 +36,11 @@ static double clip(double x, double low, double high)
 static double estimate(int32_t kind, double q)
 {
     switch (kind) {
-    case ALIGN_DENSE_KL_K1:
+    case ALIGN_KL_K1:
         return q;
-    case ALIGN_DENSE_KL_ABS:
+    case ALIGN_KL_ABS:
         return fabs(q);
-    case ALIGN_DENSE_KL_K2:
+    case ALIGN_KL_K2:
         return 0.5 * q * q;
     default:
         return expm1(-q) + q;
@@ -99,7 +99,7 @@ static double write_kl(const struct work *work, int64_t first, int64_t n)
     for (int64_t end = first + n, taken; first < end; first += taken) {
         taken = end - first < ALIGN__NORM_CHUNK ? end - first : ALIGN__NORM_CHUNK;
         memset(logp, 0, sizeof logp);
-        if (a->kl_kind != ALIGN_DENSE_KL_NONE) {
+        if (a->kl_kind != ALIGN_KL_NONE) {
             align__run_read(&work->logp, first, taken, logp);
             align__run_read(&work->ref, first, taken, ref);
             align__run_weights(&work->mask, first, taken, w);
@@ -261,7 +261,7 @@ static align_status check_source(const align_exec *exec, const struct work *work
 /* Fields that come together or not at all. */
 static align_status check_together(const align_exec *exec, const align_dense_args *a)
 {
-    bool kl = a->kl_kind != ALIGN_DENSE_KL_NONE, ended = align__present(&a->ended);
+    bool kl = a->kl_kind != ALIGN_KL_NONE, ended = align__present(&a->ended);
     bool cost = align__present(&a->cost);
     const struct {
         const char *field, *word;
@@ -303,7 +303,7 @@ static align_status check_parameters(const align_exec *exec, const align_dense_a
     const struct {
         const char *field;
         int32_t value, high;
-    } choices[] = {{"kl_kind", a->kl_kind, ALIGN_DENSE_KL_K3},
+    } choices[] = {{"kl_kind", a->kl_kind, ALIGN_KL_ABS},
                    {"eos_kind", a->eos_kind, ALIGN_DENSE_EOS_REPLACE}};
     for (int i = 0; i < 2; i++)
         if (choices[i].value < 0 || choices[i].value > choices[i].high)

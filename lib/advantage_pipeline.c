@@ -137,7 +137,7 @@ static align_status run_dense(const align_exec *exec, struct work *work)
     source.value = work->args.shaped;
     dense.sources = &source;
     dense.n_sources = 1;
-    dense.beta = work->plan.kl_kind != ALIGN_DENSE_KL_NONE ? work->plan.beta : 0;
+    dense.beta = work->plan.kl_kind != ALIGN_KL_NONE ? work->plan.beta : 0;
     dense.reward = work->args.reward;
     return align_dense_eval(exec, &dense);
 }
@@ -247,7 +247,7 @@ static align_status check_read(const align_exec *exec, const struct work *work)
     const align_pipeline *p = &work->plan;
     const align_pipeline_args *a = &work->args;
     const bool *has = work->has;
-    bool kl = p->kl_kind != ALIGN_DENSE_KL_NONE, gae = p->advantage == ALIGN_ADVANTAGE_GAE;
+    bool kl = p->kl_kind != ALIGN_KL_NONE, gae = p->advantage == ALIGN_ADVANTAGE_GAE;
     bool kl_step = has[ALIGN_PIPELINE_SCORE_KL] || has[ALIGN_PIPELINE_DENSE];
     bool group = has[ALIGN_PIPELINE_GROUP], advantage = has[ALIGN_PIPELINE_ADVANTAGE];
     bool overlong = has[ALIGN_PIPELINE_OVERLONG], dense = has[ALIGN_PIPELINE_DENSE];
@@ -312,7 +312,7 @@ static align_status check_numbers(const align_exec *exec, const struct work *wor
          "a number above 0, at most overlong_limit"},
         {"overlong_factor", p->overlong_factor, 0, DBL_MAX, "a finite number of 0 or more"},
         {"clip_high", p->clip_high, p->clip_low, INFINITY, "clip_low or more"},
-        {"kl_kind", p->kl_kind, 0, ALIGN_DENSE_KL_K3, "one of ALIGN_DENSE_KL"},
+        {"kl_kind", p->kl_kind, 0, ALIGN_KL_ABS, "one of ALIGN_KL"},
         {"beta", p->beta, 0, DBL_MAX, "a finite number of 0 or more"},
         {"advantage", p->advantage, 0, ALIGN_ADVANTAGE_N_STEP, "one of ALIGN_ADVANTAGE"},
         {"gamma", p->gamma, 0, 1, "a number in 0..1"},

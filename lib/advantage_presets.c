@@ -70,7 +70,7 @@ static align_status fill(const struct preset_row *row, align_pipeline *p,
     p->clip_low = row->clip > 0 ? -row->clip : 0;
     p->clip_high = row->clip;
     p->beta = row->beta;
-    p->kl_kind = row->beta > 0 ? ALIGN_DENSE_KL_K1 : ALIGN_DENSE_KL_NONE;
+    p->kl_kind = row->beta > 0 ? ALIGN_KL_K1 : ALIGN_KL_NONE;
     p->advantage = row->advantage;
     p->gamma = row->advantage != 0 ? 1 : 0;
     p->lambda = row->lambda;

@@ -97,7 +97,7 @@ static void shape(const align_exec *exec, struct batch *b, const float *score, d
     args.sources = &judge;
     args.n_sources = 1;
     args.mask = align_2d(b->mask, ALIGN_U8, SEQUENCES, TOKENS);
-    args.kl_kind = ALIGN_DENSE_KL_K1;
+    args.kl_kind = ALIGN_KL_K1;
     args.beta = beta;
     args.logp = align_2d(b->logp, ALIGN_F32, SEQUENCES, TOKENS);
     args.ref = align_2d(b->ref, ALIGN_F32, SEQUENCES, TOKENS);

@@ -57,15 +57,6 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_advantage_eval(const align_exec *e
 
 /* ---- dense rewards --------------------------------------------------------------------------- */
 
-/* Estimators of KL(policy||reference) at a token, with q = logp - ref. */
-enum {
-    ALIGN_DENSE_KL_NONE = 0,
-    ALIGN_DENSE_KL_K1 = 1,  /* q */
-    ALIGN_DENSE_KL_ABS = 2, /* |q| */
-    ALIGN_DENSE_KL_K2 = 3,  /* q^2 / 2 */
-    ALIGN_DENSE_KL_K3 = 4   /* exp(-q) - 1 + q, as expm1(-q) + q */
-};
-
 /* Where a reward model's numbers go. */
 typedef struct align_dense_source {
     size_t size;
@@ -99,7 +90,7 @@ typedef struct align_dense_args {
     align_tensor offsets; /* [B+1] I64 */
     align_tensor ended;   /* [B] BOOL, U8 or F32; 0: has no end-of-sequence token. Needs eos_kind */
     int32_t eos_kind;     /* ALIGN_DENSE_EOS_SUBTRACT or REPLACE; 0 without `ended` */
-    int32_t kl_kind;      /* ALIGN_DENSE_KL_NONE */
+    int32_t kl_kind;      /* ALIGN_KL_NONE; estimators are those of base.h, q = logp - ref */
     double eos_penalty;   /* finite, 0 or more; 0 without `ended` */
     align_tensor logp, ref; /* tokens: log-probabilities; both with a kl_kind, absent without */
     double beta;            /* finite, 0 or more; 0 without a kl_kind */
@@ -184,7 +175,7 @@ typedef struct align_pipeline {
     double overlong_factor;     /* finite, 0 or more */
     double clip_low, clip_high; /* both 0: no clip */
     double beta;                /* finite, 0 or more */
-    int32_t kl_kind;            /* ALIGN_DENSE_KL_...; NONE: DENSE has no KL */
+    int32_t kl_kind;            /* ALIGN_KL_...; NONE: DENSE has no KL */
     int32_t advantage;          /* ALIGN_ADVANTAGE_...; gamma, lambda, n as there */
     double gamma, lambda;
     int64_t n;

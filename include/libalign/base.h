@@ -158,6 +158,16 @@ enum {
     ALIGN_FLAG_FAST = 2    /* allow what saves time and changes bits (stated where it does) */
 };
 
+/* How KL(policy || reference) is estimated from one sample of the policy, q = log policy - log reference
+ * (Schulman 2020, Approximating KL divergence; ABS as verl has it). */
+enum {
+    ALIGN_KL_NONE = 0,
+    ALIGN_KL_K1 = 1, /* q */
+    ALIGN_KL_K2 = 2, /* q^2 / 2 */
+    ALIGN_KL_K3 = 3, /* exp(-q) - 1 + q, as expm1(-q) + q */
+    ALIGN_KL_ABS = 4 /* |q| */
+};
+
 /* Bits of align_cpu() and align_exec.cpu_forbidden. */
 #define ALIGN_CPU_AVX2   UINT64_C(1) /* AVX2, FMA and F16C */
 #define ALIGN_CPU_AVX512 UINT64_C(2) /* AVX-512 F, BW, DQ and VL */

@@ -178,9 +178,6 @@ enum { ALIGN_STOP_NONE = 0, ALIGN_STOP_CHOSEN = 1 };
 /* params.form of a row that has two. */
 enum { ALIGN_FORM_EXACT = 0, ALIGN_FORM_SURROGATE = 1 };
 
-/* params.estimator of KL(policy || ref) from q = log policy - log ref: q, q^2 / 2, e^-q - 1 + q. */
-enum { ALIGN_KL_K1 = 0, ALIGN_KL_K2 = 1, ALIGN_KL_K3 = 2 };
-
 /* params.targets, from labels y: y / sum(y), or y as they stand. */
 enum { ALIGN_TARGETS_SHARE = 0, ALIGN_TARGETS_RAW = 1 };
 
@@ -221,7 +218,7 @@ typedef struct align_loss_params {
     double threshold1, threshold2, threshold3, threshold4; /* between degrees of preference */
     int32_t levels;                                        /* number of thresholds in use, 1..4 */
     int32_t form;                                          /* ALIGN_FORM_ */
-    int32_t estimator;                                     /* ALIGN_KL_ */
+    int32_t estimator;                                     /* ALIGN_KL_K1, _K2 or _K3 of base.h */
     int32_t unit;                                          /* ALIGN_UNIT_ */
     double temperature; /* what scores or labels are divided by before a softmax or sigmoid */
     double mu;          /* weight of one pair weight beside another */

@@ -18,7 +18,7 @@ static const char *const score_ties_choices[] = {"stable", "seeded", "expected",
 static const char *const label_ties_choices[] = {"index", "skip", "breslow", "efron", NULL};
 static const char *const places_choices[] = {"even", "power", "discount", NULL};
 static const char *const form_choices[] = {"exact", "surrogate", NULL};
-static const char *const estimator_choices[] = {"k1", "k2", "k3", NULL};
+static const char *const estimator_choices[] = {"none", "k1", "k2", "k3", "abs", NULL};
 static const char *const stop_choices[] = {"none", "chosen", NULL};
 
 struct param_row {

@@ -59,7 +59,7 @@ static void make_dense(struct call *c)
     d->mask = align_2d(c->mask, ALIGN_F32, B, T);
     d->ended = align_1d(c->ended, ALIGN_BOOL, B);
     d->eos_kind = ALIGN_DENSE_EOS_SUBTRACT;
-    d->kl_kind = ALIGN_DENSE_KL_K1;
+    d->kl_kind = ALIGN_KL_K1;
     d->logp = align_2d(c->logp, ALIGN_F32, B, T);
     d->ref = align_2d(c->ref, ALIGN_F32, B, T);
     d->cost = align_1d(c->cost, ALIGN_F32, B);
@@ -80,7 +80,7 @@ static void make_pipeline(struct call *c)
     p->step[3] = ALIGN_PIPELINE_WHITEN;
     p->group = &c->group;
     p->whiten = &c->whiten;
-    p->kl_kind = ALIGN_DENSE_KL_K1;
+    p->kl_kind = ALIGN_KL_K1;
     p->advantage = ALIGN_ADVANTAGE_GAE;
     align_pipeline_args_init(a, sizeof *a);
     a->pipeline = p;

@@ -80,11 +80,11 @@ START_TEST(kl_estimators)
     args.ref = align_2d(zero, ALIGN_F64, 1, 3);
     args.beta = 1;
     args.reward = align_2d(r, ALIGN_F64, 1, 3);
-    args.kl_kind = ALIGN_DENSE_KL_K2;
+    args.kl_kind = ALIGN_KL_K2;
     ck_assert_int_eq(align_dense_eval(NULL, &args), 0);
     for (int i = 0; i < 3; i++)
         ck_assert_double_eq_tol(-r[i], k2[i], 5.1e-10);
-    args.kl_kind = ALIGN_DENSE_KL_K3;
+    args.kl_kind = ALIGN_KL_K3;
     ck_assert_int_eq(align_dense_eval(NULL, &args), 0);
     for (int i = 0; i < 3; i++)
         ck_assert_double_eq_tol(-r[i], k3[i], 5.1e-10);

@@ -322,7 +322,7 @@ static align_status run_dense(const align_exec *exec, struct memory *memory, int
     align_dense_args_init(&args, sizeof args);
     args.sources = &source;
     args.n_sources = 1;
-    args.kl_kind = ALIGN_DENSE_KL_K3;
+    args.kl_kind = ALIGN_KL_K3;
     args.beta = 0.1;
     args.logp = filled(take_2d(memory, ALIGN_F32, BATCH, STEPS), -9, 0);
     args.ref = filled(take_2d(memory, ALIGN_F32, BATCH, STEPS), -9, 0);

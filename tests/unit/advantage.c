@@ -198,7 +198,7 @@ END_TEST
 
 static double estimate(int32_t kind, double q)
 {
-    const double table[] = {0, q, fabs(q), q * q / 2, exp(-q) - 1 + q};
+    const double table[] = {0, q, q * q / 2, exp(-q) - 1 + q, fabs(q)};
     return table[kind];
 }
 
@@ -282,7 +282,7 @@ START_TEST(dense_rewards_match_the_definition)
             ref[b][t] = live[b][t] ? -3 * uniform() : NAN;
         }
     for (int32_t eos = ALIGN_DENSE_EOS_SUBTRACT; eos <= ALIGN_DENSE_EOS_REPLACE; eos++)
-        for (int32_t kind = ALIGN_DENSE_KL_K1; kind <= ALIGN_DENSE_KL_K3; kind++)
+        for (int32_t kind = ALIGN_KL_K1; kind <= ALIGN_KL_ABS; kind++)
             for (int clamp = 0; clamp < 2; clamp++) {
                 args.eos_kind = eos;
                 args.kl_kind = kind;
@@ -301,7 +301,7 @@ START_TEST(k3_is_exact_near_zero)
     double q[1][2] = {{1e-9, -1e3}}, zero[1][2] = {{0, 0}}, sum[1];
     align_dense_args args;
     align_dense_args_init(&args, sizeof args);
-    args.kl_kind = ALIGN_DENSE_KL_K3;
+    args.kl_kind = ALIGN_KL_K3;
     args.logp = align_2d(q, ALIGN_F64, 1, 1);
     args.ref = align_2d(zero, ALIGN_F64, 1, 1);
     args.sequence_kl = align_1d(sum, ALIGN_F64, 1);
