@@ -59,7 +59,7 @@ static struct align__bend bend_of(const struct align__head *head)
 
 static bool all_finite(const struct align__part *block)
 {
-    double x[ALIGN__BLOCK];
+    double x[ALIGN__STRIP];
     align__load_row(x, block->dtype, block->at, 1, block->n);
     for (int64_t i = 0; i < block->n; i++)
         if (!isfinite(x[i]))
@@ -76,9 +76,9 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
     enum align__row_how how = wide ? ALIGN__ROW_WIDE : fast ? ALIGN__ROW_FAST : ALIGN__ROW_SUM;
     union {
         double f64[ALIGN__BLOCK_F64];
-        float f32[ALIGN__BLOCK];
+        float f32[ALIGN__STRIP];
     } spare;
-    int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__BLOCK;
+    int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__STRIP;
     for (int64_t skip = 0; skip < part->n; skip += most) {
         struct align__part block = align__part_of(part, skip, most);
         if ((head->exec.flags & ALIGN_FLAG_FINITE) != 0)
@@ -169,7 +169,7 @@ static void gradient_f32(const struct align__head *head, const struct align__hea
                          const struct align__part *x, const struct align__part *g, bool adds)
 {
     const struct align__kernels *kernels = head->kernels;
-    float spare[ALIGN__BLOCK], old[ALIGN__BLOCK], factor;
+    float spare[ALIGN__STRIP], old[ALIGN__STRIP], factor;
     bool direct = g->dtype == ALIGN_F32 && !adds;
     const float *z = read_f32(head, x, spare);
     float *to = direct ? (float *)(void *)g->at : spare;
@@ -195,7 +195,7 @@ static void gradient_f32(const struct align__head *head, const struct align__hea
 void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
                           const struct align__part *x, const struct align__part *g, bool adds)
 {
-    int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__BLOCK;
+    int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__STRIP;
     for (int64_t skip = 0; skip < x->n; skip += most) {
         struct align__part from = align__part_of(x, skip, most);
         struct align__part to = align__part_of(g, skip, most);

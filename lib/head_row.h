@@ -21,7 +21,7 @@ enum align__row_how { ALIGN__ROW_SUM, ALIGN__ROW_FAST, ALIGN__ROW_WIDE };
 
 void align__row_start(struct align__row *row);
 
-/* The next n <= ALIGN__BLOCK elements, of which the first has index `first`. `spare` is a block that
+/* The next n <= ALIGN__STRIP elements, of which the first has index `first`. `spare` is a block that
  * may be z itself when z may be overwritten; the f64 form overwrites. */
 void align__row_add_f32(struct align__row *row, const struct align__kernels *kernels,
                         const float *z, float *spare, int64_t n, int64_t first,

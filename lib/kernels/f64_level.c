@@ -6,9 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(ALIGN__V16_AVX512) || defined(__AVX512F__)
 #    define F64_LANES 8
-#elif defined(__AVX__)
+#elif defined(ALIGN__V16_AVX2) || defined(__AVX__)
 #    define F64_LANES 4
 #else
 #    define F64_LANES 2

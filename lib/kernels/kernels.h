@@ -9,7 +9,7 @@
 #include <libalign/base.h>
 
 /* Elements that the callers hand over at a time: two buffers of this size stay in the L1 cache. */
-enum { ALIGN__BLOCK = 2048 };
+enum { ALIGN__STRIP = 2048 };
 
 /* Sums over e = exp(z - top). */
 struct align__sums {

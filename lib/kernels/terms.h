@@ -77,7 +77,7 @@ static double sum_terms(const float *z, int64_t n, struct align__origin origin)
             for (int j = 0; j < 4 && i + 16 * j < end; j++) {
                 const float *at = z + i + 16 * j;
                 int64_t left = end - i - 16 * j;
-                v16_prefetch(v16_ahead(at, ALIGN__BLOCK * (int64_t)sizeof *z));
+                v16_prefetch(v16_ahead(at, ALIGN__STRIP * (int64_t)sizeof *z));
                 v16 x = left < 16 ? v16_load_part(at, left, -INFINITY) : v16_load(at);
                 part[j] = v16_add(part[j], term(lift(x, &k), &k));
             }

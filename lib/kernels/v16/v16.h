@@ -19,9 +19,9 @@
 
 #if defined(ALIGN__V16_NEON)
 #    include "neon.h"
-#elif defined(__AVX512F__)
+#elif defined(ALIGN__V16_AVX512) || defined(__AVX512F__)
 #    include "avx512.h"
-#elif defined(__AVX2__)
+#elif defined(ALIGN__V16_AVX2) || defined(__AVX2__)
 #    include "avx2.h"
 #else
 #    include "c.h"
