@@ -14,4 +14,15 @@ for header in "$include"/libalign/*.h; do
                 -I"$include" -fsyntax-only - || { echo "$name fails as $language" && failed=1; }
     done
 done
+
+# The C++17 layer likewise. It refuses to write to what is const.
+cpp() { "$@" -x c++ -std=c++17 -Wall -Wextra -Wshadow -Wconversion -pedantic -Werror -I"$include" -fsyntax-only -; }
+layer='#include <libalign/align.hpp>'
+printf '%s\n%s\n' "$layer" "$layer" | cpp "$@" || { echo 'align.hpp fails' && failed=1; }
+for type in double 'const double'; do
+    printf '%s\nalign_tensor f(%s *x);\nalign_tensor f(%s *x) { return libalign::out(x, 3); }\n' "$layer" "$type" "$type" |
+        cpp "$@" 2>/dev/null && echo "$type" || true
+done | cmp -s - /dev/fd/3 3<<'END' || { echo 'align.hpp: out() takes what is const, or nothing' && failed=1; }
+double
+END
 exit $failed
