@@ -77,6 +77,10 @@ static inline void settle_ties(align_loss_params *p)
         p->score_ties = ALIGN_SCORE_TIES_STABLE;
     if (p->score_ties == ALIGN_SCORE_TIES_EXPECTED)
         p->top = ALIGN_TOP_CUT;
+    if (p->loss == ALIGN_LOSS_PAIR_HINGE && p->pair_weight == ALIGN_PAIR_WEIGHT_EVEN) {
+        p->gain = p->discount = p->top = p->top_n = p->score_ties = p->seed = 0;
+        p->normalise = p->normalise == ALIGN_NORMALISE_MAX_DCG ? 0 : p->normalise;
+    }
 }
 
 static inline void random_items(struct random *r, struct loss_case *c, double spread)

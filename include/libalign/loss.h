@@ -138,8 +138,9 @@ enum {
 };
 
 /* params.top with top_n = n > 0: places beyond n have discount 0; only pairs with both places up to n
- * count; only pairs with one place up to n count. The DCG of the best order is then that of n places. */
-enum { ALIGN_TOP_CUT = 0, ALIGN_TOP_BOTH = 1, ALIGN_TOP_EITHER = 2 };
+ * count; only pairs with one place up to n count; all count, those with a place beyond n by 1 / (1 - the
+ * discount at the lower of their places) as much. The DCG of the best order is then that of n places. */
+enum { ALIGN_TOP_CUT = 0, ALIGN_TOP_BOTH = 1, ALIGN_TOP_EITHER = 2, ALIGN_TOP_BEYOND = 3 };
 
 /* params.score_ties, which places equal scores take: in the order given; in an order drawn from `seed`
  * and the positions of list and item; or all orders equally, the pair weight being its expectation. */
@@ -156,6 +157,14 @@ enum {
 
 /* params.places, what the term of place k = 1 .. K weighs: 1; 2^(K - k) - 1; the discount at k. */
 enum { ALIGN_PLACES_EVEN = 0, ALIGN_PLACES_POWER = 1, ALIGN_PLACES_DISCOUNT = 2 };
+
+/* params.pair_weight, what a pair of a list weighs: 1; what exchanging its items would change in the DCG of
+ * the order of the scores, whose places are constants, or rank. */
+enum { ALIGN_PAIR_WEIGHT_EVEN = 0, ALIGN_PAIR_WEIGHT_DCG = 1 };
+
+/* params.rescale, what a list's pair weights are multiplied by: 1; log2(1 + L) / L, where L is the sum over
+ * pairs of the size of both derivatives by scores times beta. A constant to the gradient. */
+enum { ALIGN_RESCALE_NONE = 0, ALIGN_RESCALE_LOG = 1 };
 
 /* params.unit of logarithms of probabilities: natural, or base 2. */
 enum { ALIGN_UNIT_NAT = 0, ALIGN_UNIT_BIT = 1 };
@@ -220,15 +229,21 @@ typedef struct align_loss_params {
     int32_t form;                                          /* ALIGN_FORM_ */
     int32_t estimator;                                     /* ALIGN_KL_K1, _K2 or _K3 of base.h */
     int32_t unit;                                          /* ALIGN_UNIT_ */
-    double temperature; /* what scores or labels are divided by before a softmax or sigmoid */
-    double mu;          /* weight of one pair weight beside another */
-    double rho;         /* share of the order that a list may be in by mistake */
-    int32_t top;        /* ALIGN_TOP_ */
-    int32_t top_n;      /* places that count; 0: all */
-    int32_t score_ties; /* ALIGN_SCORE_TIES_ */
-    int32_t label_ties; /* ALIGN_LABEL_TIES_ */
-    int32_t places;     /* ALIGN_PLACES_ */
-    int32_t seed;       /* of score_ties */
+    double temperature;  /* what scores or labels are divided by before a softmax or sigmoid */
+    double mu;           /* weight of one pair weight beside another */
+    double rho;          /* share of the order that a list may be in by mistake */
+    int32_t top;         /* ALIGN_TOP_ */
+    int32_t top_n;       /* places that count; 0: all */
+    int32_t score_ties;  /* ALIGN_SCORE_TIES_ */
+    int32_t label_ties;  /* ALIGN_LABEL_TIES_ */
+    int32_t places;      /* ALIGN_PLACES_ */
+    int32_t seed;        /* of score_ties */
+    int32_t pair_weight; /* ALIGN_PAIR_WEIGHT_ */
+    int32_t sinkhorn;    /* how often columns and rows are scaled to sum 1 */
+    double
+        near_scores;  /* pair weights are divided by this and the distance of the scores; 0: not */
+    int32_t rescale;  /* ALIGN_RESCALE_ */
+    int32_t reserved; /* 0 */
 } align_loss_params;
 
 /* Writes the row's parameters of `preset`: NULL or "paper" for those of its paper, or a name that

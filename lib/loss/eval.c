@@ -141,7 +141,7 @@ static void run_lists(const struct align__plan *plan, int64_t first, int64_t end
 static void run_short_lists(const struct align__plan *plan, int64_t first, int64_t end,
                             struct partial *partial)
 {
-    double slot[ALIGN__LIST_ARRAYS * STACK_ITEMS];
+    double slot[(ALIGN__LIST_ARRAYS + ALIGN__SINKHORN_MOST) * STACK_ITEMS];
     run_lists(plan, first, end, (char *)slot, partial);
 }
 
@@ -200,7 +200,7 @@ static size_t scratch_for(const struct align__plan *plan, int64_t tasks)
         return align__arena_slack() + align__block(align__couple_bytes(plan));
     if (plan->row->arity != ALIGN_LOSS_LIST || plan->width <= STACK_ITEMS)
         return 0;
-    return align__arena_slack() + (size_t)tasks * align__block(align__list_bytes(plan->width));
+    return align__arena_slack() + (size_t)tasks * align__block(align__list_bytes(plan));
 }
 
 align_status align_loss_scratch(const align_exec *exec, const align_loss_args *args, size_t *least,
@@ -228,7 +228,7 @@ static align_status lay_out(struct call *call, struct align__plan *plan, double 
             return status;
         if (plan->row->couple != ALIGN__COUPLE_NONE)
             stack = align__arena_take(&arena, align__couple_bytes(plan));
-        call->slot_bytes = align__block(align__list_bytes(plan->width));
+        call->slot_bytes = align__block(align__list_bytes(plan));
         call->slots = arena.at;
         int64_t fit = (int64_t)(arena.left / call->slot_bytes);
         if (plan->row->arity == ALIGN_LOSS_LIST)

@@ -8,15 +8,27 @@ struct weights {
     const double
         *spread; /* mean difference of two discounts among its equals; NULL: not expected */
     double by_swap, by_gap;
+    double near; /* params.near_scores, or 0 where all scores are equal */
 };
 
 static bool counts(const struct weights *w, int64_t i, int64_t j)
 {
     const double n = w->params->top_n;
-    if (n == 0 || w->params->top == ALIGN_TOP_CUT)
+    if (n == 0 || w->params->top == ALIGN_TOP_CUT || w->params->top == ALIGN_TOP_BEYOND)
         return true;
     const bool first = w->place[i] <= n, second = w->place[j] <= n;
     return w->params->top == ALIGN_TOP_BOTH ? first && second : first || second;
+}
+
+/* What the distance of two places is worth. */
+static double weigh_gap(const struct weights *w, double first, double second)
+{
+    const align_loss_params *p = w->params;
+    const double q = fabs(first - second), lower = first > second ? first : second;
+    const double worth = fabs(align__discount(q, p->discount) -
+                              align__discount(q + 1, p->discount));
+    const bool beyond = p->top == ALIGN_TOP_BEYOND && p->top_n > 0 && lower > p->top_n;
+    return beyond ? worth / (1 - align__discount(lower, p->discount)) : worth;
 }
 
 /* What exchanging the two would change, and what their distance is worth. */
@@ -30,11 +42,10 @@ static double weigh(const void *context, int64_t i, int64_t j)
         const bool equal = w->spread != NULL && w->s[i] == w->s[j];
         worth = w->by_swap * (equal ? w->spread[i] : fabs(w->discount[i] - w->discount[j]));
     }
-    if (w->by_gap != 0) {
-        const double q = fabs(w->place[i] - w->place[j]);
-        const int32_t kind = w->params->discount;
-        worth += w->by_gap * fabs(align__discount(q, kind) - align__discount(q + 1, kind));
-    }
+    if (w->by_gap != 0)
+        worth += w->by_gap * weigh_gap(w, w->place[i], w->place[j]);
+    if (w->near > 0)
+        worth /= w->near + fabs(align__minus(w->s[i], w->s[j]));
     return fabs(w->gain[i] - w->gain[j]) * worth;
 }
 
@@ -57,6 +68,45 @@ static void expect_discounts(const struct align__list *list, double *discount, d
     }
 }
 
+void align__list_worths(const struct align__list *list, double *gain, double *discount)
+{
+    const align_loss_params *p = list->params;
+    for (int64_t i = 0; i < list->n; i++) {
+        const bool cut = p->top_n > 0 && p->top == ALIGN_TOP_CUT && list->place[i] > p->top_n;
+        gain[i] = align__gain(list->label[i], p->gain);
+        discount[i] = cut ? 0 : align__discount(list->place[i], p->discount);
+    }
+}
+
+double align__sum_swaps(struct align__list *list, align__list_phi_fn phi, const double *gain,
+                        const double *discount)
+{
+    const struct weights weights = {.params = list->params,
+                                    .s = list->ratio,
+                                    .place = list->place,
+                                    .gain = gain,
+                                    .discount = discount,
+                                    .by_swap = 1};
+    return align__sum_pairs(list, phi, weigh, &weights);
+}
+
+static bool all_equal(const double *s, int64_t n)
+{
+    int64_t i = 1;
+    while (i < n && s[i] == s[0])
+        i++;
+    return i >= n;
+}
+
+/* What the derivatives of a list divided by `normaliser` are multiplied by. */
+static double rescaled(const struct align__list *list, double normaliser)
+{
+    const double steepness = normaliser > 0 ? 2 * list->steepness / normaliser : 0;
+    if (list->params->rescale == ALIGN_RESCALE_NONE || !(steepness > 0 && steepness <= ALIGN__ANY))
+        return 1;
+    return log1p(steepness) / (0x1.62e42fefa39efp-1 * steepness);
+}
+
 static void weighted_pairs(struct align__list *list, double by_swap, double by_gap)
 {
     const align_loss_params *p = list->params;
@@ -64,11 +114,7 @@ static void weighted_pairs(struct align__list *list, double by_swap, double by_g
     const bool expected = p->score_ties == ALIGN_SCORE_TIES_EXPECTED;
     align__list_scale(list);
     align__list_places(list);
-    for (int64_t i = 0; i < list->n; i++) {
-        const bool cut = p->top_n > 0 && p->top == ALIGN_TOP_CUT && list->place[i] > p->top_n;
-        gain[i] = align__gain(list->label[i], p->gain);
-        discount[i] = cut ? 0 : align__discount(list->place[i], p->discount);
-    }
+    align__list_worths(list, gain, discount);
     if (expected)
         expect_discounts(list, discount, spread);
     const struct weights weights = {.params = p,
@@ -78,11 +124,12 @@ static void weighted_pairs(struct align__list *list, double by_swap, double by_g
                                     .discount = discount,
                                     .spread = expected ? spread : NULL,
                                     .by_swap = by_swap,
-                                    .by_gap = by_gap};
+                                    .by_gap = by_gap,
+                                    .near = all_equal(list->ratio, list->n) ? 0 : p->near_scores};
     const double value = align__sum_pairs(list, align__list_logistic, weigh, &weights);
     const bool by_dcg = p->normalise == ALIGN_NORMALISE_MAX_DCG;
-    align__list_finish(list, value,
-                       align__normaliser(list, by_dcg ? align__max_dcg(list, gain) : 0));
+    const double normaliser = align__normaliser(list, by_dcg ? align__max_dcg(list, gain) : 0);
+    align__list_finish(list, value, normaliser / rescaled(list, normaliser));
 }
 
 static void lipo_lambda(struct align__list *list)
@@ -109,16 +156,17 @@ static void ndcg_loss2pp(struct align__list *list)
     {                                                                                              \
         ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
     }
-#define OPTIONS(discount, normalise, top, most_ties)                                               \
+#define OPTIONS(discount, normalise, top, most_top, most_ties)                                     \
     {ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5},                                                     \
         {ALIGN__PARAM_GAIN, ALIGN_GAIN_EXP2, ALIGN_GAIN_EXP2, ALIGN_GAIN_LINEAR},                  \
         {ALIGN__PARAM_DISCOUNT, discount, ALIGN_DISCOUNT_LN, ALIGN_DISCOUNT_RECIPROCAL},           \
         {ALIGN__PARAM_NORMALISE, normalise, ALIGN_NORMALISE_SUM, ALIGN_NORMALISE_MAX_DCG},         \
         {ALIGN__PARAM_UNIT, ALIGN_UNIT_NAT, ALIGN_UNIT_NAT, ALIGN_UNIT_BIT},                       \
-        {ALIGN__PARAM_TOP, top, top, ALIGN_TOP_EITHER}, {ALIGN__PARAM_TOP_N, 0, 0, INT32_MAX},     \
+        {ALIGN__PARAM_TOP, top, top, most_top}, {ALIGN__PARAM_TOP_N, 0, 0, INT32_MAX},             \
         {ALIGN__PARAM_SCORE_TIES, ALIGN_SCORE_TIES_STABLE, ALIGN_SCORE_TIES_STABLE, most_ties},    \
+        {ALIGN__PARAM_SEED, 0, 0, INT32_MAX}, {ALIGN__PARAM_NEAR_SCORES, 0, 0, ALIGN__ANY},        \
     {                                                                                              \
-        ALIGN__PARAM_SEED, 0, 0, INT32_MAX                                                         \
+        ALIGN__PARAM_RESCALE, ALIGN_RESCALE_NONE, ALIGN_RESCALE_NONE, ALIGN_RESCALE_LOG            \
     }
 #define PAIR_GRADIENT                                                                              \
     .gradient = "per pair (i ahead): ds_i += w / N (eps s(d) - (1 - eps) s(-d)), ds_j -= the same"
@@ -131,6 +179,15 @@ static const char *check_ties(const align_loss_params *p)
                : NULL;
 }
 
+/* What XGBoost and LightGBM have in common. */
+#define TREES                                                                                      \
+    {ALIGN__PARAM_BETA, 1}, {ALIGN__PARAM_DISCOUNT, ALIGN_DISCOUNT_LOG2},                          \
+        {ALIGN__PARAM_NORMALISE, ALIGN_NORMALISE_MAX_DCG}, {ALIGN__PARAM_TOP, ALIGN_TOP_EITHER},   \
+        {ALIGN__PARAM_NEAR_SCORES, 0.01},                                                          \
+    {                                                                                              \
+        ALIGN__PARAM_RESCALE, ALIGN_RESCALE_LOG                                                    \
+    }
+
 static const struct align__preset lipo_presets[] = {
     {"rax",
      {{ALIGN__PARAM_DISCOUNT, ALIGN_DISCOUNT_LOG2}, {ALIGN__PARAM_NORMALISE, ALIGN_NORMALISE_RAX}}},
@@ -139,24 +196,33 @@ static const struct align__preset lipo_presets[] = {
       {ALIGN__PARAM_NORMALISE, ALIGN_NORMALISE_MAX_DCG},
       {ALIGN__PARAM_UNIT, ALIGN_UNIT_BIT},
       {ALIGN__PARAM_TOP, ALIGN_TOP_BOTH}}},
+    {"tfr",
+     {{ALIGN__PARAM_GAIN, ALIGN_GAIN_LINEAR}, {ALIGN__PARAM_DISCOUNT, ALIGN_DISCOUNT_RECIPROCAL}}},
+    {"xgb", {TREES, {ALIGN__PARAM_TOP_N, 32}}},
+    {"lgb", {TREES, {ALIGN__PARAM_TOP_N, 30}}},
     {NULL, {{0}}},
 };
 
 const struct align__loss_row align__loss_lipo_lambda = {
-    .golden = "V1 and V2 of the list reference, which RAX and allRank confirm",
+    .golden = "V1 and V2 of the list reference, which RAX and allRank confirm; XGBoost "
+              "test_lambdarank_obj; LightGBM; TF-Ranking losses_impl_test",
     LAMBDA_ROW(lipo_lambda),
     .brief =
         "LiPO-lambda: logistic pairs weighted by what exchanging them would change in DCG, places "
-        "being those of the current scores, or rank",
+        "being those of the current scores, or rank. Presets xgb and lgb are rank:ndcg and "
+        "lambdarank "
+        "(XGBoost's second derivatives are twice hscore), tfr DCGLambdaWeight with smooth_fraction "
+        "1 "
+        "without its factor K",
     .source =
         "Liu et al. 2024 (LiPO), arXiv 2402.01878, Eq. 8; preset rax: its Algorithm 1 as run, "
-        "allrank: lambdaRank_scheme",
+        "allrank: lambdaRank_scheme; xgb: LambdaGrad of XGBoost; lgb: LambdarankNDCG of LightGBM",
     .formula = "1/N sum over y_i > y_j of w phi(s_i - s_j), w = |G_i - G_j| |D_i - D_j|, G = 2^y - "
                "1, D = 1 "
                "/ ln(1 + place), phi(d) = (1 - eps) softplus(-d) + eps softplus(d)",
     PAIR_GRADIENT,
     .params = {BETA(0.05), OPTIONS(ALIGN_DISCOUNT_LN, ALIGN_NORMALISE_SUM, ALIGN_TOP_CUT,
-                                   ALIGN_SCORE_TIES_EXPECTED)},
+                                   ALIGN_TOP_EITHER, ALIGN_SCORE_TIES_EXPECTED)},
     .presets = lipo_presets,
     .check = check_ties,
 };
@@ -168,22 +234,30 @@ static const struct align__preset loss2_presets[] = {
       {ALIGN__PARAM_DISCOUNT, ALIGN_DISCOUNT_RECIPROCAL},
       {ALIGN__PARAM_NORMALISE, ALIGN_NORMALISE_SUM},
       {ALIGN__PARAM_TOP, ALIGN_TOP_EITHER}}},
+    {"tfr-v2",
+     {{ALIGN__PARAM_GAIN, ALIGN_GAIN_LINEAR},
+      {ALIGN__PARAM_DISCOUNT, ALIGN_DISCOUNT_RECIPROCAL},
+      {ALIGN__PARAM_NORMALISE, ALIGN_NORMALISE_SUM},
+      {ALIGN__PARAM_TOP, ALIGN_TOP_BEYOND}}},
     {NULL, {{0}}},
 };
 
 const struct align__loss_row align__loss_ndcg_loss2 = {
     .golden = "V1 and V2: allRank ndcgLoss2PP less lambdaRank, by mu",
     LAMBDA_ROW(ndcg_loss2),
-    .brief = "LambdaLoss NDCG-Loss2: pairs weighted by what their distance in places is worth; "
-             "preset tfr "
-             "has the weights of DCGLambdaWeight's defaults without its factor K",
-    .source = "Wang et al. 2018 (LambdaLoss), CIKM, doi 10.1145/3269206.3271784, Eq. 16",
+    .brief =
+        "LambdaLoss NDCG-Loss2: pairs weighted by what their distance in places is worth; "
+        "presets tfr and tfr-v2 have the weights of DCGLambdaWeight and DCGLambdaWeightV2 without "
+        "their factor K",
+    .source =
+        "Wang et al. 2018 (LambdaLoss), CIKM, doi 10.1145/3269206.3271784, Eq. 16; top beyond: "
+        "Jagerman et al. 2022, SIGIR, doi 10.1145/3477495.3531849",
     .formula = "1/N sum over y_i > y_j of w phi(s_i - s_j), w = |G_i - G_j| |D(q) - D(q + 1)|, q = "
                "|place_i - "
                "place_j|, D(r) = 1 / log2(1 + r), N = max DCG",
     PAIR_GRADIENT,
     .params = {BETA(1), OPTIONS(ALIGN_DISCOUNT_LOG2, ALIGN_NORMALISE_MAX_DCG, ALIGN_TOP_BOTH,
-                                ALIGN_SCORE_TIES_SEEDED)},
+                                ALIGN_TOP_BEYOND, ALIGN_SCORE_TIES_SEEDED)},
     .presets = loss2_presets,
 };
 
@@ -205,6 +279,6 @@ const struct align__loss_row align__loss_ndcg_loss2pp = {
     .params = {BETA(1),
                {ALIGN__PARAM_MU, 10, 0, ALIGN__ANY},
                OPTIONS(ALIGN_DISCOUNT_LOG2, ALIGN_NORMALISE_MAX_DCG, ALIGN_TOP_BOTH,
-                       ALIGN_SCORE_TIES_SEEDED)},
+                       ALIGN_TOP_EITHER, ALIGN_SCORE_TIES_SEEDED)},
     .presets = loss2pp_presets,
 };

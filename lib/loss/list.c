@@ -117,6 +117,7 @@ static void settle(struct waiting *pairs, struct align__list *list, align__list_
         const int64_t better = pairs->better[k], worse = pairs->worse[k];
         const double w = pairs->weight[k], slope = w * f.slope[k], curve = w * f.curve[k];
         f.value[k] *= w;
+        list->steepness += fabs(slope);
         list->d[better] += slope;
         list->d[worse] -= slope;
         list->h[better] += curve;
@@ -132,6 +133,7 @@ double align__sum_pairs(struct align__list *list, align__list_phi_fn phi,
     const double *s = list->ratio, *label = list->label;
     struct align__total value = {0};
     struct waiting pairs = {.n = 0};
+    list->steepness = 0;
     for (int64_t i = 0; i < list->n; i++)
         for (int64_t j = 0; j < i; j++) {
             if (label[i] == label[j])

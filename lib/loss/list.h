@@ -52,6 +52,13 @@ double align__max_dcg(struct align__list *list, const double *gain);
  * the items by place in order when none were given. Uses rank, spare and the last two work arrays. */
 void align__list_places(struct align__list *list);
 
+/* Gain and discount of each item at its place; the discount is 0 where top_n cuts it off. */
+void align__list_worths(const struct align__list *list, double *gain, double *discount);
+
+/* align__sum_pairs with the weights |gain_i - gain_j| |discount_i - discount_j|. */
+double align__sum_swaps(struct align__list *list, align__list_phi_fn phi, const double *gain,
+                        const double *discount);
+
 /* p = softmax(s), q = 1 - p, back = lse(s) - s, all with relative accuracy; equal infinities share. */
 void align__softmax(const double *s, int64_t n, double *p, double *q, double *back);
 

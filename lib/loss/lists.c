@@ -45,30 +45,6 @@ const struct align__loss_row align__loss_pair_logistic = {
     .as_pair = ALIGN_LOSS_DPO,
 };
 
-static void pair_hinge(struct align__list *list)
-{
-    align__list_scale(list);
-    align__list_finish(list, align__sum_pairs(list, align__list_hinge, NULL, NULL),
-                       align__normaliser(list, 0));
-}
-
-const struct align__loss_row align__loss_pair_hinge = {
-    .golden = "V1 and V2 of the list reference; TF-Ranking losses_impl_test",
-    .name = "pair_hinge",
-    .brief = "hinge loss over all pairs of unequal label; preset rax is the mean over them",
-    .source = "Liu et al. 2024 (LiPO), arXiv 2402.01878, Eq. 6",
-    .formula =
-        "1/N sum over y_i > y_j of (1 - eps) max(0, m - d) + eps max(0, m + d), d = s_i - s_j, "
-        "s = beta (score - ref)",
-    .gradient = "per pair (i ahead): ds_i += eps [-d < m] - (1 - eps) [d < m], ds_j -= the same",
-    LABELS,
-    .reads = ALIGN_LOSS_READS_REF,
-    .params = {BETA(0.05), SMOOTHING, {ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, SUM_TO_PAIRS},
-    .presets = pair_presets,
-    .list = pair_hinge,
-    .as_pair = ALIGN_LOSS_HINGE,
-};
-
 /* Sum over ordered pairs of (e_i - e_j)^2 = 2 K sum (e_i - mean e)^2, e = s - y. */
 static void pair_mse(struct align__list *list)
 {

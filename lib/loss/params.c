@@ -13,12 +13,14 @@ static const char *const divergence_choices[] = {
     "reverse_kl", "forward_kl", "js", "alpha", "alpha_paper", "chi", NULL,
 };
 static const char *const unit_choices[] = {"nat", "bit", NULL};
-static const char *const top_choices[] = {"cut", "both", "either", NULL};
+static const char *const top_choices[] = {"cut", "both", "either", "beyond", NULL};
 static const char *const score_ties_choices[] = {"stable", "seeded", "expected", NULL};
 static const char *const label_ties_choices[] = {"index", "skip", "breslow", "efron", NULL};
 static const char *const places_choices[] = {"even", "power", "discount", NULL};
 static const char *const form_choices[] = {"exact", "surrogate", NULL};
 static const char *const estimator_choices[] = {"none", "k1", "k2", "k3", "abs", NULL};
+static const char *const pair_weight_choices[] = {"even", "dcg", NULL};
+static const char *const rescale_choices[] = {"none", "log", NULL};
 static const char *const stop_choices[] = {"none", "chosen", NULL};
 
 struct param_row {

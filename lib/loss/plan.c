@@ -66,11 +66,15 @@ static struct align__named named(const struct align__plan *plan, const struct fi
     return (struct align__named){OWNER, field->name, tensor_of(plan, field)};
 }
 
-/* What the row needs and reads with these parameters: count only where lengths are divided by. */
+/* What the row needs and reads with these parameters: count only where lengths are divided by, places only
+ * where pairs are weighted by them. */
 static void row_reads(const struct align__plan *plan, uint32_t *needs, uint32_t *reads)
 {
     *needs = plan->row->needs;
     *reads = align__loss_reads(plan->row);
+    if (align__loss_has(plan->row, ALIGN__PARAM_PAIR_WEIGHT) &&
+        plan->params.pair_weight == ALIGN_PAIR_WEIGHT_EVEN)
+        *reads &= ~(uint32_t)ALIGN_LOSS_READS_RANK;
     if (!align__loss_has(plan->row, ALIGN__PARAM_LENGTH))
         return;
     if (plan->params.length == ALIGN_LENGTH_MEAN)
@@ -213,11 +217,13 @@ static align_status check_mask_shape(struct align__plan *plan)
 static align_status check_rank(const struct align__plan *plan)
 {
     const align_loss_args *a = &plan->args;
-    const bool expected = plan->params.score_ties == ALIGN_SCORE_TIES_EXPECTED;
-    const char *word = plan->form == ALIGN__FORM_INDEX ? "a call with index"
-                       : expected                      ? "an expectation over orders"
-                                                       : NULL;
+    const align_loss_params *p = &plan->params;
     const bool in = align__present(&a->rank), out = align__present(&a->rank_out);
+    const bool moving = in && (p->near_scores != 0 || p->rescale != ALIGN_RESCALE_NONE);
+    const char *word = plan->form == ALIGN__FORM_INDEX              ? "a call with index"
+                       : p->score_ties == ALIGN_SCORE_TIES_EXPECTED ? "an expectation over orders"
+                       : moving ? "a weight that moves with the scores"
+                                : NULL;
     if (word == NULL || !(in || out))
         return ALIGN_E_NONE;
     return ALIGN__FAIL(&plan->exec, FIELD_UNREAD, .owner = OWNER, .field = in ? "rank" : "rank_out",

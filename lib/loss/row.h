@@ -35,7 +35,7 @@ struct align__preset {
     struct {
         enum align__param param;
         double value;
-    } set[6];
+    } set[8]; /* ended by a parameter 0 */
 };
 
 /* What must hold for every row, unless the row says why it does not. tests/props walks these. */
@@ -80,7 +80,7 @@ struct align__block {
 
 /* One list without its absent items. The function of a row writes value, d, and if it has them h and
  * daux; it may use work, order, rank and spare as it likes, and change ratio. */
-enum { ALIGN__LIST_WORK = 6 };
+enum { ALIGN__LIST_WORK = 6, ALIGN__SINKHORN_MOST = 50 };
 struct align__list {
     const align_loss_params *params;
     const struct align__f64 *f64;
@@ -92,7 +92,9 @@ struct align__list {
     int64_t group;
     double *work[ALIGN__LIST_WORK];
     int64_t *order, *rank, *spare;
+    double *steps; /* [params.sinkhorn, n] */
     double value;
+    double steepness; /* align__sum_pairs: sum of |derivative by the distance of the two scores| */
 };
 
 struct align__loss_row {

@@ -82,69 +82,175 @@ const struct align__loss_row align__loss_approx_ndcg = {
     .presets = approx_presets,
 };
 
-/* Row i of the relaxed permutation: softmax over items of ((K + 1 - 2 i) s_j - sum over k |s_j - s_k|) / T. */
-static void neural_row(const struct align__list *list, const double *spread, int64_t i, double *p)
+/* NeuralSort: row i of the relaxed permutation P is the softmax over items of ((K + 1 - 2 i) s_j - sum over k
+ * |s_j - s_k|) / T. Rows are made again where they are needed, so that memory is K and not K x K.
+ *
+ * Sinkhorn scaling makes diag(r) P diag(c) of it, with t-th scalings c_j = 1 / sum over i of r_i P_ij, from r = 1,
+ * and r_i = 1 / sum over j of P_ij c_j. All c are kept (`steps`), and r is made with its row. Going back, derivatives
+ * by entries of P are sums of products x_i y_j, each taken into the scores while its row is there. */
+struct neural {
+    struct align__list *list;
+    const double *gain;
+    double *spread, *p, *pull, *next;
+};
+
+/* Row i to p. */
+static void neural_row(const struct neural *n, int64_t i)
 {
+    const struct align__list *list = n->list;
     const double way = (double)(list->n - 1 - 2 * i), t = list->params->temperature;
     double *logit = list->work[4];
     for (int64_t j = 0; j < list->n; j++)
-        logit[j] = align__minus(align__times(way, list->ratio[j]), spread[j]) / t;
-    align__softmax(logit, list->n, p, list->work[5], list->h);
+        logit[j] = align__minus(align__times(way, list->ratio[j]), n->spread[j]) / t;
+    align__softmax(logit, list->n, n->p, list->work[5], list->h);
 }
 
-/* Rows are made one at a time, so that memory is K and not K x K. */
+static double along(const struct neural *n, const double *x)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < n->list->n; j++)
+        sum += n->p[j] * x[j];
+    return sum;
+}
+
+/* What row i is scaled by after `step` steps. */
+static double row_scale(const struct neural *n, int32_t step)
+{
+    return step == 0 ? 1 : 1 / along(n, n->list->steps + (step - 1) * n->list->n);
+}
+
+/* Takes derivatives x y_j by the entries of row i through the softmax; mean is sum over j of P_ij y_j. */
+static void push_row(const struct neural *n, int64_t i, double x, const double *y, double mean)
+{
+    const double way = (double)(n->list->n - 1 - 2 * i), scale = x / n->list->params->temperature;
+    for (int64_t j = 0; j < n->list->n; j++) {
+        const double z = scale * n->p[j] * (y[j] - mean);
+        n->list->d[j] += way * z;
+        n->pull[j] -= z;
+    }
+}
+
+/* A derivative `by` of the row's scale after `step` steps, on to the row and to what the columns are scaled by. */
+static void push_scale(const struct neural *n, int64_t i, double by, int32_t step)
+{
+    const double *c = n->list->steps + (step - 1) * n->list->n;
+    const double r = row_scale(n, step), q = -by * r * r;
+    push_row(n, i, q, c, 1 / r);
+    for (int64_t j = 0; j < n->list->n; j++)
+        n->next[j] += q * n->p[j];
+}
+
+/* From derivatives by the columns' scales, in next, to those of the step before. */
+static void unscale(const struct neural *n, double *by, int32_t step)
+{
+    const double *c = n->list->steps + (step - 1) * n->list->n;
+    for (int64_t j = 0; j < n->list->n; j++) {
+        by[j] = -n->next[j] * c[j] * c[j];
+        n->next[j] = 0;
+    }
+    for (int64_t i = 0; i < n->list->n; i++) {
+        neural_row(n, i);
+        const double row = along(n, by);
+        push_row(n, i, row_scale(n, step - 1), by, row);
+        if (step > 1)
+            push_scale(n, i, row, step - 1);
+    }
+}
+
+static void scale_columns(const struct neural *n)
+{
+    const int64_t items = n->list->n;
+    for (int32_t step = 0; step < n->list->params->sinkhorn; step++) {
+        double *c = n->list->steps + step * items;
+        for (int64_t j = 0; j < items; j++)
+            c[j] = 0;
+        for (int64_t i = 0; i < items; i++) {
+            neural_row(n, i);
+            const double r = row_scale(n, step);
+            for (int64_t j = 0; j < items; j++)
+                c[j] += r * n->p[j];
+        }
+        for (int64_t j = 0; j < items; j++)
+            c[j] = c[j] > 0 ? 1 / c[j] : 0;
+    }
+}
+
+/* Minus the sum of discount and expected gain at each place, and its derivatives into d, pull and next. */
+static double sum_places(const struct neural *n, double *scaled)
+{
+    const align_loss_params *params = n->list->params;
+    const int32_t steps = params->sinkhorn;
+    const double *c = n->list->steps + (steps - 1) * n->list->n;
+    struct align__total value = {0};
+    for (int64_t j = 0; j < n->list->n; j++) {
+        scaled[j] = steps > 0 ? c[j] * n->gain[j] : n->gain[j];
+        n->next[j] = 0;
+    }
+    for (int64_t i = 0; i < n->list->n; i++) {
+        const double d = align__discount((double)(i + 1), params->discount);
+        neural_row(n, i);
+        const double mean = along(n, scaled), r = row_scale(n, steps);
+        align__add(&value, -d * r * mean);
+        push_row(n, i, -d * r, scaled, mean);
+        if (steps == 0)
+            continue;
+        for (int64_t j = 0; j < n->list->n; j++)
+            n->next[j] -= d * r * n->p[j] * n->gain[j];
+        push_scale(n, i, -d * mean, steps);
+    }
+    return align__total(value);
+}
+
 static void neural_ndcg(struct align__list *list)
 {
-    const align_loss_params *params = list->params;
-    const double *s = align__list_scale(list), t = params->temperature;
-    double *gain = list->work[0], *spread = list->work[1], *p = list->work[2],
-           *pull = list->work[3];
-    struct align__total value = {0};
+    const double *s = align__list_scale(list);
+    double *gain = list->work[0], *scaled = list->daux;
+    const struct neural n = {list, gain, list->work[1], list->work[2], list->work[3], list->place};
     if (!relative_gains(list, gain))
         return;
     for (int64_t j = 0; j < list->n; j++) {
-        pull[j] = spread[j] = 0;
+        n.pull[j] = n.spread[j] = 0;
         for (int64_t k = 0; k < list->n; k++)
-            spread[j] += fabs(align__minus(s[j], s[k]));
+            n.spread[j] += fabs(align__minus(s[j], s[k]));
     }
-    for (int64_t i = 0; i < list->n; i++) {
-        const double way = (double)(list->n - 1 - 2 * i);
-        const double d = align__discount((double)(i + 1), params->discount);
-        double mean = 0;
-        neural_row(list, spread, i, p);
-        for (int64_t j = 0; j < list->n; j++)
-            mean += p[j] * gain[j];
-        align__add(&value, -d * mean);
-        for (int64_t j = 0; j < list->n; j++) {
-            const double z = -d * p[j] * (gain[j] - mean) / t;
-            list->d[j] += way * z;
-            pull[j] -= z;
-        }
-    }
+    scale_columns(&n);
+    const double value = sum_places(&n, scaled);
+    for (int32_t step = list->params->sinkhorn; step > 0; step--)
+        unscale(&n, scaled, step);
     for (int64_t j = 0; j < list->n; j++)
         for (int64_t k = 0; k < j; k++) {
             const double sign = s[j] > s[k] ? 1 : s[j] < s[k] ? -1 : 0;
-            list->d[j] += (pull[j] + pull[k]) * sign;
-            list->d[k] -= (pull[j] + pull[k]) * sign;
+            list->d[j] += (n.pull[j] + n.pull[k]) * sign;
+            list->d[k] -= (n.pull[j] + n.pull[k]) * sign;
         }
     for (int64_t j = 0; j < list->n; j++)
-        list->h[j] = 0;
-    align__list_finish(list, align__total(value), 1);
+        list->h[j] = list->daux[j] = 0;
+    align__list_finish(list, value, 1);
 }
+
+static const struct align__preset neural_presets[] = {
+    {"allrank", {{ALIGN__PARAM_SINKHORN, 50}}},
+    {NULL, {{0}}},
+};
 
 const struct align__loss_row align__loss_neural_ndcg = {
     .golden = "V1 and V2 of the list reference",
     NDCG_ROW(neural_ndcg),
-    .brief = "NDCG of NeuralSort's relaxed permutation, without Sinkhorn scaling; 0 where no label "
-             "has a gain",
+    .brief =
+        "NDCG of NeuralSort's relaxed permutation, scaled by columns and rows `sinkhorn` times; 0 "
+        "where no label has a gain. Preset allrank has the 50 steps that allRank ends with at the "
+        "latest",
     .source =
         "Pobrotyn and Bialobrzeski 2021 (NeuralNDCG), arXiv 2102.07831, Eq. 9; Swezey et al. 2020 "
         "(PiRank), arXiv 2012.06731; Grover et al. 2019 (NeuralSort), arXiv 1903.08850, Eq. 5",
-    .formula = "-sum over i of D(i) sum over j of P_ij G_j / max DCG, P_i = softmax(((K + 1 - 2 i) "
-               "s - B) / "
-               "temperature), B_j = sum over k of |s_j - s_k|, D(i) = 1 / log2(1 + i)",
-    .gradient = "ds_m = sum over i of Z_im (K + 1 - 2 i) + sum over k of (b_m + b_k) sign(s_m - "
-                "s_k), Z = P (U - "
-                "row sum of P U) / T, U_ij = -D(i) G_j / max DCG, b = -column sums of Z",
-    .params = {OPTIONS(1)},
+    .formula =
+        "-sum over i of D(i) r_i sum over j of P_ij c_j G_j / max DCG, P_i = softmax(((K + 1 - "
+        "2 i) s - B) / temperature), B_j = sum over k of |s_j - s_k|, D(i) = 1 / log2(1 + i); r = "
+        "c = 1, or as the Sinkhorn steps c = 1 / P'r, r = 1 / P c make them",
+    .gradient =
+        "ds_m = sum over i of Z_im (K + 1 - 2 i) + sum over k of (b_m + b_k) sign(s_m - "
+        "s_k), Z = P (U - row sum of P U) / T, b = -column sums of Z, U_ij = -D(i) G_j / max DCG, "
+        "or the derivative by P_ij through the steps",
+    .params = {OPTIONS(1), {ALIGN__PARAM_SINKHORN, 0, 0, ALIGN__SINKHORN_MOST}},
+    .presets = neural_presets,
 };

@@ -243,6 +243,7 @@ int64_t *align__list_lay(struct align__list *list, char *slot, int64_t width)
     int64_t *n = (int64_t *)(void *)x;
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++, n += width)
         *integers[i] = n;
+    list->steps = (double *)(void *)(n + width);
     return n;
 }
 

@@ -34,9 +34,10 @@ void align__batch_put_group(const struct align__plan *plan, const struct align__
 /* f64 and i64 arrays of a list's length that a slot holds; the last says where items came from. */
 enum { ALIGN__LIST_ARRAYS = 10 + ALIGN__LIST_WORK + 4 };
 
-static inline size_t align__list_bytes(int64_t width)
+static inline size_t align__list_bytes(const struct align__plan *plan)
 {
-    return (size_t)ALIGN__LIST_ARRAYS * (size_t)width * sizeof(double);
+    const size_t arrays = ALIGN__LIST_ARRAYS + (size_t)plan->params.sinkhorn;
+    return arrays * (size_t)plan->width * sizeof(double);
 }
 
 /* Lays a list over a slot; returns the last array. */

@@ -248,6 +248,58 @@ START_TEST(approx_ndcg_agrees_with_its_libraries)
 }
 END_TEST
 
+/* XGBoost, tests/cpp/objective/test_lambdarank_obj.cc, TestNDCGGPair: two groups of weights 2 and 0, computed in f32.
+ * Its second derivatives are twice ours. */
+START_TEST(lists_agree_with_xgboost)
+{
+    double score[] = {0, .1, 0, .1}, label[] = {0, 1, 0, 1}, weight[] = {2, 0}, h[4];
+    struct eval e;
+    open_eval(&e, "lipo_lambda", "xgb");
+    e.args.score = align_2d(score, ALIGN_F64, 2, 2);
+    e.args.label = align_2d(label, ALIGN_F64, 2, 2);
+    e.args.weight = align_1d(weight, ALIGN_F64, 2);
+    e.args.hscore = align_2d(h, ALIGN_F64, 2, 2);
+    run(&e);
+    const double d[] = {2.06611, -2.06611, 0, 0}, curve[] = {2.169331, 2.169331, 0, 0};
+    for (int i = 0; i < 4; i++) {
+        near(e.d[i], d[i], 5e-6, "gradient");
+        near(2 * h[i], curve[i], 5e-7, "second derivative");
+    }
+}
+END_TEST
+
+/* TF-Ranking, losses_impl_test.py, the tables of DCGLambdaWeight and DCGLambdaWeightV2 for labels 2 1 0 at places
+ * 1 2 3, divided by its factor K = 3: pairs of places 1 and 2, 1 and 3, 2 and 3. A pair by itself, with equal scores,
+ * has half its weight as derivative. */
+START_TEST(weights_agree_with_tf_ranking)
+{
+    const struct {
+        const char *loss, *preset;
+        int32_t top_n;
+        double weight[3];
+    } tables[] = {
+        {"ndcg_loss2", "tfr", 0, {.5, 1. / 3, .5}}, {"ndcg_loss2", "tfr", 1, {.5, 1. / 3, 0}},
+        {"ndcg_loss2", "tfr-v2", 1, {1, .5, .75}},  {"lipo_lambda", "tfr", 0, {.5, 4. / 3, 1. / 6}},
+        {"lipo_lambda", "tfr", 1, {1, 2, 0}},
+    };
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+        for (int pair = 0; pair < 3; pair++) {
+            const int first = pair == 2, second = pair == 0 ? 1 : 2;
+            double score[] = {0, 0}, label[] = {2 - first, 2 - second};
+            int32_t place[] = {1 + first, 1 + second};
+            struct eval e;
+            open_eval(&e, tables[t].loss, tables[t].preset);
+            e.params.beta = 1;
+            e.params.top_n = tables[t].top_n;
+            e.args.score = align_2d(score, ALIGN_F64, 1, 2);
+            e.args.label = align_2d(label, ALIGN_F64, 1, 2);
+            e.args.rank = align_2d(place, ALIGN_I32, 1, 2);
+            run(&e);
+            near(-2 * e.d[0], tables[t].weight[pair], 1e-15, tables[t].preset);
+        }
+}
+END_TEST
+
 /* TRL's reward-model example (RewardTrainer with margin and center_rewards_coefficient .01), evaluated in
  * f64 through PyTorch's autograd. */
 START_TEST(bradley_terry_agrees_with_trl)
@@ -309,6 +361,8 @@ int main(void)
     tcase_add_test(tcase, wide_lists_do_not_overflow);
     tcase_add_test(tcase, lists_agree_with_allrank);
     tcase_add_test(tcase, lists_agree_with_tf_ranking);
+    tcase_add_test(tcase, lists_agree_with_xgboost);
+    tcase_add_test(tcase, weights_agree_with_tf_ranking);
     tcase_add_test(tcase, approx_ndcg_agrees_with_its_libraries);
     tcase_add_test(tcase, bradley_terry_agrees_with_trl);
     tcase_add_test(tcase, bradley_terry_agrees_with_the_table);

@@ -109,7 +109,7 @@ static real cut_discount(const struct ref_group *g, int place)
 static bool inside(const struct ref_group *g, int place, int other)
 {
     int n = g->p->top_n;
-    if (n == 0 || g->p->top == ALIGN_TOP_CUT)
+    if (n == 0 || g->p->top == ALIGN_TOP_CUT || g->p->top == ALIGN_TOP_BEYOND)
         return true;
     return g->p->top == ALIGN_TOP_BOTH ? place <= n && other <= n : place <= n || other <= n;
 }
@@ -133,12 +133,23 @@ static real expected_swap(const struct ref_group *g, int i, int j)
     return sum / orders;
 }
 
+/* The distance of two scores, where pair weights are divided by it. */
+static real nearness(const struct ref_group *g, int i, int j)
+{
+    bool differ = false;
+    for (int k = 1; k < g->n; k++)
+        differ = differ || s_of(g->still, k) != s_of(g->still, 0);
+    return g->p->near_scores > 0 && differ
+               ? g->p->near_scores + r_abs(s_of(g->still, i) - s_of(g->still, j))
+               : 1;
+}
+
 static real swap_in_dcg(const struct ref_group *g, int i, int j)
 {
     if (g->p->score_ties == ALIGN_SCORE_TIES_EXPECTED)
-        return r_abs(gain(g, i) - gain(g, j)) * expected_swap(g, i, j);
+        return r_abs(gain(g, i) - gain(g, j)) * expected_swap(g, i, j) / nearness(g, i, j);
     int a = rank_of(i, g->n, s_of, g->still), b = rank_of(j, g->n, s_of, g->still);
-    real change = r_abs(cut_discount(g, a) - cut_discount(g, b));
+    real change = r_abs(cut_discount(g, a) - cut_discount(g, b)) / nearness(g, i, j);
     return inside(g, a, b) ? r_abs(gain(g, i) - gain(g, j)) * change : 0;
 }
 
@@ -146,13 +157,31 @@ static real gap_in_dcg(const struct ref_group *g, int i, int j)
 {
     int a = rank_of(i, g->n, s_of, g->still), b = rank_of(j, g->n, s_of, g->still);
     int q = a > b ? a - b : b - a;
-    real change = r_abs(discount(g, q) - discount(g, q + 1));
+    real change = r_abs(discount(g, q) - discount(g, q + 1)) / nearness(g, i, j);
+    int lower = a > b ? a : b;
+    if (g->p->top == ALIGN_TOP_BEYOND && g->p->top_n > 0 && lower > g->p->top_n)
+        change /= 1 - discount(g, lower);
     return inside(g, a, b) ? r_abs(gain(g, i) - gain(g, j)) * change : 0;
 }
 
 static real both_in_dcg(const struct ref_group *g, int i, int j)
 {
     return swap_in_dcg(g, i, j) + g->p->mu * gap_in_dcg(g, i, j);
+}
+
+/* log2(1 + L) / L of the frozen scores. */
+static real rescale(const struct ref_group *g, real (*weight)(const struct ref_group *, int, int))
+{
+    real steep = 0, eps = g->p->label_smoothing;
+    for (int i = 0; i < g->n && g->p->rescale != ALIGN_RESCALE_NONE; i++)
+        for (int j = 0; j < g->n; j++) {
+            real d = s_of(g->still, i) - s_of(g->still, j);
+            if (g->label[i] > g->label[j])
+                steep += 2 * weight(g, i, j) *
+                         r_abs(eps * ref_sigmoid(d) - (1 - eps) * ref_sigmoid(-d));
+        }
+    steep = normalised(g, steep);
+    return steep > 0 ? ref_log1p(steep) / r_log(2) / steep : 1;
 }
 
 static real pairs(struct ref_group *g, real (*phi)(const struct ref_group *, real),
@@ -163,7 +192,7 @@ static real pairs(struct ref_group *g, real (*phi)(const struct ref_group *, rea
         for (int j = 0; j < g->n; j++)
             if (g->label[i] > g->label[j])
                 sum += ref_note(g, weight(g, i, j) * phi(g, s_of(g, i) - s_of(g, j)));
-    return normalised(g, sum);
+    return normalised(g, sum) * rescale(g, weight);
 }
 
 static real pair_logistic(struct ref_group *g)
@@ -173,7 +202,7 @@ static real pair_logistic(struct ref_group *g)
 
 static real pair_hinge(struct ref_group *g)
 {
-    return pairs(g, hinge, one);
+    return pairs(g, hinge, g->p->pair_weight == ALIGN_PAIR_WEIGHT_EVEN ? one : swap_in_dcg);
 }
 
 static real lipo_lambda(struct ref_group *g)
@@ -377,26 +406,45 @@ static real approx_ndcg(struct ref_group *g)
     return sum;
 }
 
+/* The relaxed permutation, made doubly stochastic to some extent. */
+static void permutation(const struct ref_group *g, real p[][REF_ITEMS])
+{
+    for (int i = 0; i < g->n; i++) {
+        real most = 0, all = 0;
+        for (int j = 0; j < g->n; j++) {
+            real logit = (g->n - 1 - 2 * i) * s_of(g, j);
+            for (int k = 0; k < g->n; k++)
+                logit -= r_abs(s_of(g, j) - s_of(g, k));
+            p[i][j] = logit / g->p->temperature;
+            most = j == 0 ? p[i][j] : ref_max(most, p[i][j]);
+        }
+        for (int j = 0; j < g->n; j++)
+            all += p[i][j] = r_exp(p[i][j] - most);
+        for (int j = 0; j < g->n; j++)
+            p[i][j] /= all;
+    }
+    for (int step = 0; step < 2 * g->p->sinkhorn; step++)
+        for (int i = 0; i < g->n; i++) {
+            real all = 0;
+            for (int j = 0; j < g->n; j++)
+                all += step % 2 == 0 ? p[j][i] : p[i][j];
+            for (int j = 0; j < g->n; j++)
+                *(step % 2 == 0 ? &p[j][i] : &p[i][j]) /= all;
+        }
+}
+
 static real neural_ndcg(struct ref_group *g)
 {
-    real sum = 0, best = max_dcg(g), logit[REF_ITEMS];
-    for (int i = 0; i < g->n && best > 0; i++) {
-        real most = 0, all = 0, mean = 0;
+    static real p[REF_ITEMS][REF_ITEMS];
+    real sum = 0, best = max_dcg(g);
+    if (best > 0)
+        permutation(g, p);
+    for (int i = 0; i < g->n && best > 0; i++)
         for (int j = 0; j < g->n; j++) {
-            logit[j] = (g->n - 1 - 2 * i) * s_of(g, j);
-            for (int k = 0; k < g->n; k++)
-                logit[j] -= r_abs(s_of(g, j) - s_of(g, k));
-            logit[j] /= g->p->temperature;
-            most = j == 0 ? logit[j] : ref_max(most, logit[j]);
-        }
-        for (int j = 0; j < g->n; j++) {
-            all += r_exp(logit[j] - most);
-            mean += r_exp(logit[j] - most) * gain(g, j);
+            sum += ref_note(g, -discount(g, i + 1) * p[i][j] * gain(g, j) / best);
             ref_note(g, gain(g, j) / best);
             g->steepest = ref_max(g->steepest, g->n * r_abs(gain(g, j) / best) / g->p->temperature);
         }
-        sum += ref_note(g, -discount(g, i + 1) * mean / all / best);
-    }
     return sum;
 }
 
