@@ -63,5 +63,11 @@ const char *const bench_cases[] = {
     "bt_fit items=100 rows=1000000 workers=1",
     "norm_update n=1000000 workers=1",
     "norm_update n=1000000 workers=2",
+    "norm_whiten n=1000000 workers=1",
+    "norm_whiten n=1000000 workers=2",
+    "norm_groups groups=4096 k=16 workers=1",
+    "norm_groups groups=4096 k=16 workers=2",
+    "gae batch=1024 tokens=1024 workers=1",
+    "gae batch=1024 tokens=1024 workers=2",
     NULL,
 };

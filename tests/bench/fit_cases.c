@@ -1,4 +1,4 @@
-/* Bradley-Terry fits and reward normalisation. */
+/* Fits. */
 #include "bench.h"
 
 #include <math.h>
@@ -43,32 +43,7 @@ static void setup_bt(struct bench *bench)
     bench_scratch(bench, best);
 }
 
-struct norm_state {
-    align_norm norm;
-    align_norm_args args;
-};
-
-static void run_norm(struct bench *bench)
-{
-    struct norm_state *state = bench->state;
-    bench_must(bench, align_norm_update(&bench->exec, &state->norm, &state->args));
-}
-
-static void setup_norm(struct bench *bench)
-{
-    int64_t n = bench_number(bench->line, "n", 1000000);
-    struct norm_state *state = bench_alloc(1, sizeof *state);
-    bench_must(bench, align_norm_init(&state->norm, sizeof state->norm, NULL));
-    align_norm_args_init(&state->args, sizeof state->args);
-    state->args.reward = bench_tensor(ALIGN_F32, n, 0);
-    bench_fill(state->args.reward, -3, 5);
-    bench->state = state;
-    bench->run = run_norm;
-    bench->work = 4.0 * (double)n;
-}
-
 const struct bench_kind bench_fit_kinds[] = {
     {"bt_fit", "GB/s", "limit.read", setup_bt},
-    {"norm_update", "GB/s", "limit.read", setup_norm},
     {NULL, NULL, NULL, NULL},
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves one case of align-bench as people compute it without libalign.
 
-usage: peers.py PEER CASE      PEER: torch, torch_selective or numpy; CASE: a line of `align-bench --list`
+usage: peers.py PEER CASE      PEER: torch, torch_selective, torch_loop or numpy; CASE: a line of `align-bench --list`
 
 Speaks the runner protocol of bench.h. A case that a peer does not have is answered by `none`.
 """
@@ -131,6 +131,63 @@ def torch_norm_update(torch, case):
     return run
 
 
+def torch_norm_whiten(torch, case):
+    x = torch.empty(case["n"]).uniform_(-3, 5)
+    mask = (torch.arange(case["n"]) % 1024 < 896).float()
+
+    def run():
+        count = mask.sum()
+        mean = (x * mask).sum() / count
+        variance = ((x - mean) ** 2 * mask).sum() / count
+        return (x - mean) * torch.rsqrt(variance + 1e-8) * mask
+    return run
+
+
+def torch_norm_groups(torch, case):
+    x = torch.rand(case["groups"], case["k"])
+
+    def run():
+        return (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-4)
+    return run
+
+
+def loop_norm_groups(torch, case):
+    """As verl does without vectorising: a dict of lists, then reward by reward."""
+    from collections import defaultdict
+    x = torch.rand(case["groups"] * case["k"])
+    index = [i // case["k"] for i in range(len(x))]
+
+    def run():
+        scores, found, mean, std = x.clone(), defaultdict(list), {}, {}
+        for i in range(len(scores)):
+            found[index[i]].append(scores[i])
+        for group, values in found.items():
+            stacked = torch.stack(values)
+            mean[group], std[group] = torch.mean(stacked), torch.std(stacked)
+        for i in range(len(scores)):
+            scores[i] = (scores[i] - mean[index[i]]) / (std[index[i]] + 1e-6)
+        return scores
+    return run
+
+
+def loop_gae(torch, case):
+    """As TRL and OpenRLHF do: a step of the batch at a time."""
+    reward = torch.empty(case["batch"], case["tokens"]).uniform_(-1, 1)
+    value = torch.empty(case["batch"], case["tokens"]).uniform_(-1, 1)
+    gamma, decay = 1.0, 0.95
+
+    def run():
+        last, found, tokens = 0, [], case["tokens"]
+        for t in reversed(range(tokens)):
+            after = value[:, t + 1] if t < tokens - 1 else 0.0
+            delta = reward[:, t] + gamma * after - value[:, t]
+            last = delta + gamma * decay * last
+            found.append(last)
+        advantage = torch.stack(found[::-1], dim=1)
+        return advantage, advantage + value
+    return run
+
+
 # ---- numpy ---------------------------------------------------------------------------------------
 
 
@@ -184,6 +241,10 @@ CASES = {
     ("torch", "dpo"): torch_pair_dpo,
     ("torch", "lipo_lambda"): torch_lipo_lambda,
     ("torch", "norm_update"): torch_norm_update,
+    ("torch", "norm_whiten"): torch_norm_whiten,
+    ("torch", "norm_groups"): torch_norm_groups,
+    ("torch_loop", "norm_groups"): loop_norm_groups,
+    ("torch_loop", "gae"): loop_gae,
     ("numpy", "norm_update"): numpy_norm_update,
     ("numpy", "bt_fit"): numpy_bt_fit,
 }
