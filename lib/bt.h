@@ -89,6 +89,9 @@ align_status align__bt_import_rows(const align_exec *exec, align_bt_rows *rows,
 align_status align__bt_import_counts(const align_exec *exec, struct align__bt_table *table,
                                      const align_bt_counts *counts);
 
+/* Writes what the table now holds to the caller's struct. */
+void align__bt_publish(align_bt_counts *counts, const struct align__bt_table *table);
+
 /* ---- bt_graph.c --------------------------------------------------------------------------- */
 
 /* Items by component and by strongly connected part, as align_bt_args describes them. */

@@ -21,7 +21,7 @@ static bool is_count_of_items(int64_t n_items)
     return n_items >= 2 && n_items <= INT32_MAX;
 }
 
-static void publish(align_bt_counts *counts, const struct align__bt_table *table)
+void align__bt_publish(align_bt_counts *counts, const struct align__bt_table *table)
 {
     counts->pairs = table->used;
     counts->room = table->most;
@@ -35,7 +35,7 @@ void align_bt_counts_init(align_bt_counts *counts, void *memory, size_t bytes, i
                         true);
     *counts = (align_bt_counts){
         .size = sizeof *counts, .memory = memory, .bytes = bytes, .n_items = n_items};
-    publish(counts, &table);
+    align__bt_publish(counts, &table);
 }
 
 /* ---- checks ------------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ align_status align_bt_counts_update(const align_exec *user_exec, align_bt_counts
     if (status != ALIGN_E_NONE)
         return status;
     counts->taken = align__bt_add_rows(&table, &rows);
-    publish(counts, &table);
+    align__bt_publish(counts, &table);
     return counts->taken < rows.first.shape[0] ? full(&exec, &table) : ALIGN_E_NONE;
 }
 
@@ -137,7 +137,7 @@ align_status align_bt_counts_merge(const align_exec *user_exec, align_bt_counts 
     if (status != ALIGN_E_NONE)
         return status;
     bool done = align__bt_add_table(&table, &more);
-    publish(counts, &table);
+    align__bt_publish(counts, &table);
     return done ? ALIGN_E_NONE : full(&exec, &table);
 }
 
@@ -156,6 +156,6 @@ align_status align_bt_counts_grow(const align_exec *user_exec, align_bt_counts *
         return full(&exec, &larger);
     counts->memory = memory;
     counts->bytes = bytes;
-    publish(counts, &larger);
+    align__bt_publish(counts, &larger);
     return ALIGN_E_NONE;
 }

@@ -1,3 +1,4 @@
+#include "bytes.h"
 #include "norm.h"
 
 #include <string.h>
@@ -47,28 +48,6 @@ static const struct field fields[] = {
     FIELD(recent_variance, 8, 1),
 };
 
-static void put(unsigned char *at, uint64_t bits, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        at[i] = (unsigned char)(bits >> 8 * i);
-}
-
-static uint64_t get(const unsigned char *at, int bytes)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < bytes; i++)
-        bits |= (uint64_t)at[i] << 8 * i;
-    return bits;
-}
-
-static uint64_t checksum(const unsigned char *bytes, size_t n)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 /* Copies every field between a state and bytes, whatever the order of bytes of this machine. */
 static void transfer(align_norm *state, unsigned char *at, bool save)
 {
@@ -81,10 +60,10 @@ static void transfer(align_norm *state, unsigned char *at, bool save)
             void *in = wide ? (void *)&whole : (void *)&half;
             memcpy(in, field, (size_t)fields[i].bytes);
             if (save) {
-                put(at, wide ? whole : half, fields[i].bytes);
+                align__put(at, wide ? whole : half, fields[i].bytes);
                 continue;
             }
-            whole = get(at, fields[i].bytes);
+            whole = align__get(at, fields[i].bytes);
             half = (uint32_t)whole;
             memcpy(field, in, (size_t)fields[i].bytes);
         }
@@ -116,10 +95,10 @@ align_status align_norm_save(const align_exec *user_exec, const align_norm *stat
         return status;
     unsigned char *at = bytes;
     memcpy(at, magic, sizeof magic);
-    put(at + 8, FORMAT, 4);
-    put(at + 12, ALIGN_NORM_BYTES, 4);
+    align__put(at + 8, FORMAT, 4);
+    align__put(at + 12, ALIGN_NORM_BYTES, 4);
     transfer(&local, at + HEAD, true);
-    put(at + ALIGN_NORM_BYTES - CHECK, checksum(at, ALIGN_NORM_BYTES - CHECK), CHECK);
+    align__put(at + ALIGN_NORM_BYTES - CHECK, align__checksum(at, ALIGN_NORM_BYTES - CHECK), CHECK);
     return ALIGN_E_NONE;
 }
 
@@ -168,10 +147,10 @@ align_status align_norm_load(const align_exec *user_exec, align_norm *state, siz
     memcpy(copy, bytes, sizeof copy);
     if (memcmp(copy, magic, sizeof magic) != 0)
         return ALIGN__FAIL(&exec, NORM_MAGIC, .field = "bytes");
-    if (get(copy + 8, 4) != FORMAT || get(copy + 12, 4) != ALIGN_NORM_BYTES)
-        return ALIGN__FAIL(&exec, NORM_FORMAT, .field = "bytes", .value = (double)get(copy + 8, 4),
-                           .high = FORMAT);
-    if (get(copy + sizeof copy - CHECK, CHECK) != checksum(copy, sizeof copy - CHECK))
+    if (align__get(copy + 8, 4) != FORMAT || align__get(copy + 12, 4) != ALIGN_NORM_BYTES)
+        return ALIGN__FAIL(&exec, NORM_FORMAT, .field = "bytes",
+                           .value = (double)align__get(copy + 8, 4), .high = FORMAT);
+    if (align__get(copy + sizeof copy - CHECK, CHECK) != align__checksum(copy, sizeof copy - CHECK))
         return ALIGN__FAIL(&exec, NORM_CHECKSUM, .field = "bytes");
     memset(&local, 0, sizeof local);
     transfer(&local, copy + HEAD, false);

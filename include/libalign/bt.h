@@ -85,6 +85,32 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_counts_grow(const align_exec *e
                                                              align_bt_counts *counts, void *memory,
                                                              size_t bytes);
 
+/* Saved counts are bytes that mean the same on every machine: a number of the format, the counts,
+ * exact, and a checksum. Their length depends on what they hold, about 20 bytes for a pair with
+ * outcomes and weights of 1, at most 204.
+ *
+ * save writes their length to *saved, also with SCRATCH, which says that n_bytes is less (or bytes
+ * NULL). The order of pairs in the bytes depends on the memory of the counts and means nothing.
+ *
+ * load adds what the bytes hold to counts that align_bt_counts_init has made, for as many items or
+ * more: files are merged by loading them one after another, and votes are added by an update
+ * afterwards. get_saved writes n_items, pairs and rows of the bytes to *counts and 0 to the rest:
+ * what align_bt_counts_get_bytes wants to know.
+ *
+ * Bytes that are cut short, damaged, of another kind or of a later format are an error (RANGE,
+ * VERSION), and counts that are too small are SCRATCH; nothing has changed then. Bytes after the
+ * length that they state are not looked at. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_counts_save(const align_exec *exec,
+                                                             const align_bt_counts *counts,
+                                                             void *bytes, size_t n_bytes,
+                                                             size_t *saved);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_counts_load(const align_exec *exec,
+                                                             align_bt_counts *counts,
+                                                             const void *bytes, size_t n_bytes);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_counts_get_saved(const align_exec *exec,
+                                                                  const void *bytes, size_t n_bytes,
+                                                                  align_bt_counts *counts);
+
 /* ---- the model ---------------------------------------------------------------------------- */
 
 /* align_bt_args.ties: what a tie (outcome 0.5) says.

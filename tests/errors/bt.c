@@ -3,6 +3,7 @@
 
 #include "../bt_games.h"
 
+#include "bytes.h"
 #include "reach.h"
 
 #include <math.h>
@@ -637,11 +638,82 @@ static void check_counts(void)
     ck_assert_int_eq(align_bt_counts_grow(NULL, NULL, NULL, 0), ALIGN_E_ARG);
 }
 
+/* ---- saved counts -------------------------------------------------------------------------- */
+
+static void seal(unsigned char *bytes, size_t n)
+{
+    uint64_t sum = align__checksum(bytes, n - 8);
+    align__put(bytes + n - 8, sum, 8);
+}
+
+static const struct {
+    size_t at; /* a byte to change in the saved counts of the bed, and what it becomes */
+    unsigned char to;
+    bool sealed; /* with a checksum that fits */
+    size_t cut;
+    enum align__site site;
+    const char *field;
+} damages[] = {
+    {0, 'B', true, 0, SITE_OF(BT_SAVED_MAGIC), "bytes"},
+    {8, 2, true, 0, SITE_OF(BT_SAVED_FORMAT), "bytes"},
+    {12, 1, true, 0, SITE_OF(BT_SAVED_FORMAT), "bytes"},
+    {60, 77, false, 0, SITE_OF(BT_SAVED_CHECKSUM), "bytes"},
+    {40, 12, true, 0, SITE_OF(BT_SAVED_CHECKSUM), "bytes"},
+    {0, 'A', true, 1, SITE_OF(BT_SAVED_SHORT), "n_bytes"},
+    {0, 'A', true, 1000, SITE_OF(BT_SAVED_SHORT), "n_bytes"},
+    {16, 1, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {16, N + 1, true, 0, SITE_OF(FIELD_BOUNDS), "align_bt_counts.n_items"},
+    {31, 0x80, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {24, 1, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {24, 99, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {39, 0x80, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {48, N, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {52, N, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {52, 0, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {59, 1, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+    {58, 0xff, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
+};
+
+static void check_saved(void)
+{
+    static struct counts_bed c, before;
+    static unsigned char saved[4096], bytes[4096];
+    align_error error;
+    size_t size, again;
+    make_counts_bed(&c, &error);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &c.other, &c.bed.rows), 0);
+    ck_assert_int_eq(align_bt_counts_save(NULL, &c.other, saved, sizeof saved, &size), 0);
+    before = c;
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        memcpy(bytes, saved, size);
+        bytes[damages[i].at] = damages[i].to;
+        if (damages[i].sealed)
+            seal(bytes, size);
+        size_t n = size > damages[i].cut ? size - damages[i].cut : 20;
+        expect_counts(&c, &before, align_bt_counts_load(&c.bed.exec, &c.counts, bytes, n), &error,
+                      damages[i].site, damages[i].field);
+    }
+    align_status status = align_bt_counts_save(&c.bed.exec, &c.other, bytes, size - 1, &again);
+    expect_counts(&c, &before, status, &error, SITE_OF(BT_SAVED_BYTES), "n_bytes");
+    ck_assert_uint_eq(again, size);
+    status = align_bt_counts_save(&c.bed.exec, &c.other, bytes, size, NULL);
+    expect_counts(&c, &before, status, &error, SITE_OF(NULL_STRUCT), "saved");
+    status = align_bt_counts_load(&c.bed.exec, &c.counts, NULL, size);
+    expect_counts(&c, &before, status, &error, SITE_OF(NULL_STRUCT), "bytes");
+    status = align_bt_counts_get_saved(&c.bed.exec, saved, size, NULL);
+    expect_counts(&c, &before, status, &error, SITE_OF(NULL_STRUCT), "align_bt_counts");
+    align_bt_counts_init(&c.counts, c.memory, 300, N);
+    before = c;
+    status = align_bt_counts_load(&c.bed.exec, &c.counts, saved, size);
+    expect_counts(&c, &before, status, &error, SITE_OF(BT_COUNTS_FULL), "align_bt_counts.room");
+}
+
 START_TEST(every_check_is_reached)
 {
     check_cases();
     check_fields();
     check_counts();
+    check_saved();
     reach_demand((const char *const[]){"BT_", NULL}, false);
 }
 END_TEST

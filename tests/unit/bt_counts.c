@@ -208,5 +208,116 @@ START_TEST(squares_are_kept)
 }
 END_TEST
 
+static unsigned char *save(const align_bt_counts *counts, size_t *bytes)
+{
+    ck_assert_int_eq(align_bt_counts_save(NULL, counts, NULL, 0, bytes), ALIGN_E_SCRATCH);
+    unsigned char *saved = malloc(*bytes);
+    ck_assert_int_eq(align_bt_counts_save(NULL, counts, saved, *bytes, bytes), 0);
+    return saved;
+}
+
+/* Files of shards loaded in either order into tables of either kind, with votes added afterwards. */
+START_TEST(saved_shards_add_up_exactly)
+{
+    draw(20, 1500);
+    align_bt_counts whole = make_counts(games.n, 400);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &whole, &rows), 0);
+    fit_counts(&whole, &answer, ALIGN_BT_TIES_DAVIDSON);
+    for (int trial = 0; trial < 4; trial++) {
+        unsigned char *saved[2];
+        size_t bytes[2];
+        for (int s = 0; s < 2; s++) {
+            align_bt_counts shard = make_counts(trial < 2 ? 20 : 5000, s == 0 ? 400 : 399);
+            rows = part_of(500 * s, 500, 1);
+            ck_assert_int_eq(align_bt_counts_update(NULL, &shard, &rows), 0);
+            saved[s] = save(&shard, &bytes[s]);
+            free(shard.memory);
+        }
+        align_bt_counts head;
+        ck_assert_int_eq(align_bt_counts_get_saved(NULL, saved[0], bytes[0], &head), 0);
+        ck_assert_int_eq((int)head.n_items, trial < 2 ? 20 : 5000);
+        ck_assert_int_eq((int)head.rows, 500);
+        ck_assert_int_ge((int)head.pairs, 200);
+        align_bt_counts counts = make_counts(trial == 0 ? 20 : 6000, 400);
+        for (int s = 0; s < 2; s++)
+            ck_assert_int_eq(
+                align_bt_counts_load(NULL, &counts, saved[trial % 2 == s], bytes[trial % 2 == s]),
+                0);
+        rows = part_of(1000, 500, 1);
+        ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+        ck_assert_int_eq((int)counts.rows, (int)games.rows);
+        fit_counts(&counts, &second, ALIGN_BT_TIES_DAVIDSON);
+        expect_same_bits();
+        free(counts.memory);
+        free(saved[0]);
+        free(saved[1]);
+    }
+    free(whole.memory);
+}
+END_TEST
+
+/* Format 1, byte by byte: 1 beat 0 twice, and took a share of 0.75 of a row of weight 2. */
+START_TEST(saved_bytes_are_the_same_everywhere)
+{
+    static const unsigned char expected[] = {
+        'A', 'L', 'B', 'T', 'C',  'N', 'T', 0, 1,    0,    0,    0, 0, 0, 0, 0, /* magic, format */
+        3,   0,   0,   0,   0,    0,   0,   0, 1,    0,    0,    0, 0, 0, 0, 0, /* items, pairs */
+        3,   0,   0,   0,   0,    0,   0,   0, 124,  0,    0,    0, 0, 0, 0, 0, /* rows, length */
+        1,   0,   0,   0,   0,    0,   0,   0, 0x11, 0x24, 0x48, 0, /* pair 1, 0, and its words */
+        2,   0,   0,   0,   0,    0,   0,   0,                      /* two plain wins */
+        0,   0,   0,   0,   0x80, 1,   0,   0,                      /* 1.5 */
+        0,   0,   0,   0,   0x80, 0,   0,   0,                      /* 0.5 */
+        0,   0,   0,   0,   0x40, 2,   0,   0,                      /* 2.25 */
+        0,   0,   0,   0,   0x40, 0,   0,   0,                      /* 0.25 */
+        0,   0,   0,   0,   0xc0, 0,   0,   0,                      /* 0.75 */
+    };
+    size_t bytes;
+    games.n = 3;
+    games.rows = 0;
+    games_add(&games, 1, 0, 1, 1);
+    games_add(&games, 1, 0, 1, 1);
+    games_add(&games, 1, 0, 0.75, 2);
+    align_bt_counts counts = make_counts(3, 9);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+    unsigned char *saved = save(&counts, &bytes);
+    ck_assert_int_eq((int)bytes, (int)sizeof expected + 8);
+    ck_assert_mem_eq(saved, expected, sizeof expected);
+    free(saved);
+    free(counts.memory);
+}
+END_TEST
+
+/* Every length and every changed byte is noticed, and nothing is added. */
+START_TEST(damage_is_noticed)
+{
+    size_t bytes;
+    draw(5, 30);
+    align_bt_counts counts = make_counts(5, 25), empty = make_counts(5, 25);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+    unsigned char *saved = save(&counts, &bytes), *before = malloc(empty.bytes);
+    memcpy(before, empty.memory, empty.bytes);
+    for (size_t n = 0; n < bytes; n++) {
+        unsigned char *cut = malloc(n + 1);
+        memcpy(cut, saved, n);
+        ck_assert_int_eq(align_bt_counts_load(NULL, &empty, cut, n), ALIGN_E_RANGE);
+        free(cut);
+        saved[n] ^= 4;
+        align_status status = align_bt_counts_load(NULL, &empty, saved, bytes);
+        ck_assert(status == ALIGN_E_RANGE || (n < 16 && status == ALIGN_E_VERSION));
+        saved[n] ^= 4;
+    }
+    ck_assert_mem_eq(empty.memory, before, empty.bytes);
+    ck_assert_int_eq(align_bt_counts_load(NULL, &empty, saved, bytes), 0);
+    free(before);
+    free(saved);
+    free(empty.memory);
+    free(counts.memory);
+}
+END_TEST
+
 SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly, a_bound_on_items_is_enough,
-           full_counts_say_how_many_rows_they_took, squares_are_kept)
+           full_counts_say_how_many_rows_they_took, squares_are_kept, saved_shards_add_up_exactly,
+           saved_bytes_are_the_same_everywhere, damage_is_noticed)
