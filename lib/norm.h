@@ -101,6 +101,10 @@ struct align__run {
 };
 
 struct align__run align__run_of(const align_tensor *t);
+
+/* The elements where they lie one behind the other in that dtype, else NULL; and those of a mask of bytes. */
+void *align__run_plain(const struct align__run *run, align_dtype dtype);
+const uint8_t *align__run_live(const struct align__run *run);
 void align__run_read(const struct align__run *run, int64_t first, int64_t n, double *out);
 void align__run_write(const struct align__run *run, int64_t first, int64_t n, const double *x);
 /* Weights of a mask: BOOL and U8 give 0 or 1, an absent mask 1. */

@@ -1,3 +1,5 @@
+#include "cpu.h"
+#include "kernels/f32.h"
 #include "norm_map.h"
 
 #include <math.h>
@@ -7,6 +9,7 @@ struct work {
     struct align__run reward, mask, out, dout, dreward;
     struct align__norm_map map;
     struct align__norm_batch batch;
+    const struct align__f32 *kernels;
     bool all_finite;
     bool through; /* the gradient goes through the statistics */
     struct sums {
@@ -75,18 +78,40 @@ static double through_statistics(const struct work *work, double x, double w)
 }
 
 /* What most calls ask for: the formula alone, of finite rewards, without a gradient. */
-static void map_plainly(const struct align__norm_map *map, const struct chunk *c, int64_t n,
-                        double *y)
+static struct align__f32_line line_of(const struct align__norm_map *map)
 {
-    double low = map->clips ? map->clip_low : -INFINITY;
-    double high = map->clips ? map->clip_high : INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        double v = (align__norm_centred(map, c->x[i]) / map->divisor + map->back) * map->gain +
-                   map->bias;
-        v = v < low ? low : v;
-        v = v > high ? high : v;
-        y[i] = c->w[i] != 0 ? v : 0;
-    }
+    return (struct align__f32_line){
+        .center = map->center,
+        .rest = map->center_rest,
+        .divisor = map->divisor,
+        .back = map->back,
+        .gain = map->gain,
+        .bias = map->bias,
+        .low = map->clips ? map->clip_low : -INFINITY,
+        .high = map->clips ? map->clip_high : INFINITY,
+    };
+}
+
+static bool is_line(const struct work *work)
+{
+    return work->all_finite && work->dreward.length == 0 &&
+           work->map.answer == ALIGN_NORM_AS_FORMULA &&
+           align__run_plain(&work->reward, ALIGN_F32) != NULL &&
+           align__run_plain(&work->out, ALIGN_F32) != NULL &&
+           (work->mask.length == 0 || align__run_live(&work->mask) != NULL);
+}
+
+static void line_piece(void *ctx, int64_t task)
+{
+    struct work *work = ctx;
+    const struct align__f32_line line = line_of(&work->map);
+    const float *x = align__run_plain(&work->reward, ALIGN_F32);
+    float *out = align__run_plain(&work->out, ALIGN_F32);
+    const uint8_t *live = align__run_live(&work->mask);
+    int64_t first, last;
+    align__piece(work->reward.length, task, &first, &last);
+    work->kernels->line(out + first, x + first, live == NULL ? NULL : live + first, &line,
+                        last - first);
 }
 
 static void map_piece(void *ctx, int64_t task)
@@ -96,12 +121,8 @@ static void map_piece(void *ctx, int64_t task)
     double y[ALIGN__NORM_CHUNK];
     int64_t first, last, n;
     align__piece(work->reward.length, task, &first, &last);
-    bool plain = work->all_finite && work->dreward.length == 0 &&
-                 work->map.answer == ALIGN_NORM_AS_FORMULA;
     for (; (n = read_chunk(work, &c, first, last)) > 0; first += n) {
-        if (plain)
-            map_plainly(&work->map, &c, n, y);
-        for (int64_t i = 0; i < n && !plain; i++) {
+        for (int64_t i = 0; i < n; i++) {
             double dy = 0;
             bool live = c.w[i] != 0;
             y[i] = live ? align__norm_map_at(&work->map, c.x[i], &dy) : 0;
@@ -189,7 +210,9 @@ static align_status run_pieces(const align_exec *exec, struct work *work)
             work->batch.n_most += work->sums[i].most;
         }
     }
-    return status == ALIGN_E_NONE ? align__parallel(exec, pieces, map_piece, work) : status;
+    if (status == ALIGN_E_NONE)
+        status = align__parallel(exec, pieces, is_line(work) ? line_piece : map_piece, work);
+    return status;
 }
 
 align_status align_norm_apply(const align_exec *user_exec, const align_norm *state,
@@ -231,6 +254,7 @@ align_status align_norm_apply(const align_exec *user_exec, const align_norm *sta
     status = align__norm_map(&exec, &params, &moments, &work.map, &work.batch);
     if (status != ALIGN_E_NONE)
         return status;
+    work.kernels = align__f32(align__cpu_allowed(&exec));
     work.reward = align__run_of(&args.reward);
     work.mask = align__run_of(&args.mask);
     work.out = align__run_of(&args.out);

@@ -27,6 +27,11 @@ struct align__run align__run_of(const align_tensor *t)
 /* Address of element `first`, the stride of its row, and how many elements follow in that row. */
 static void *row_at(const align_tensor *v, int64_t first, int64_t *stride, int64_t *left)
 {
+    if (v->ndim == 1) {
+        *left = v->shape[0] - first;
+        *stride = v->stride[0];
+        return (char *)v->data + first * *stride * align_dtype_bytes(v->dtype);
+    }
     int64_t step = 0;
     int32_t last = v->ndim - 1;
     *left = v->shape[last] - first % v->shape[last];
@@ -36,6 +41,18 @@ static void *row_at(const align_tensor *v, int64_t first, int64_t *stride, int64
         first /= v->shape[k];
     }
     return (char *)v->data + step * align_dtype_bytes(v->dtype);
+}
+
+void *align__run_plain(const struct align__run *run, align_dtype dtype)
+{
+    bool dense = run->view.ndim == 1 && run->view.stride[0] == 1;
+    return dense && run->view.dtype == dtype ? run->view.data : NULL;
+}
+
+const uint8_t *align__run_live(const struct align__run *run)
+{
+    const uint8_t *live = align__run_plain(run, ALIGN_U8);
+    return live != NULL ? live : align__run_plain(run, ALIGN_BOOL);
 }
 
 void align__run_read(const struct align__run *run, int64_t first, int64_t n, double *out)

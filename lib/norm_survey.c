@@ -1,28 +1,35 @@
 #include "cpu.h"
+#include "kernels/f32.h"
 #include "kernels/f64.h"
 #include "norm.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A batch's moments in two passes of f64 about its first reward. Chunks and pieces are added in their order,
- * and the kernels give equal bits at every level, so nothing that runs the call changes a bit. */
+/* A batch's moments in f64 about its first reward. One pass finds them where the mean lies near that reward;
+ * else the squares are summed once more about the mean. Chunks and pieces are added in their order, and the
+ * kernels give equal bits at every level, so nothing that runs the call changes a bit. */
 struct sums {
     double weight, sum, square, least, most;
     int64_t count, skipped;
     bool odd;
 };
 
+enum { SURVEY_CHUNK = 1024 };
+
 struct survey {
     struct align__run reward, mask;
+    const float
+        *plain; /* rewards that a kernel reads where they are, or NULL; their mask: bytes or NULL */
+    const uint8_t *live;
     const struct align__f64 *f64;
+    const struct align__f32 *f32;
     double origin, mean; /* of what: x - origin - mean */
-    bool second, extremes;
     struct sums piece[ALIGN__NORM_TASKS];
 };
 
 struct chunk {
-    double x[ALIGN__NORM_CHUNK], w[ALIGN__NORM_CHUNK], u[ALIGN__NORM_CHUNK], wu[ALIGN__NORM_CHUNK];
+    double x[SURVEY_CHUNK], w[SURVEY_CHUNK], wu[SURVEY_CHUNK];
     bool weighted;
 };
 
@@ -58,12 +65,6 @@ static void read_chunk(const struct survey *v, struct sums *s, struct chunk *c, 
         clean(s, c, n);
 }
 
-static double sum_of(const struct survey *v, const double *x, int64_t n)
-{
-    struct align__sum sum = v->f64->sum(x, n);
-    return sum.sum + sum.lost;
-}
-
 static void find_extremes(struct sums *s, const struct chunk *c, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -74,28 +75,41 @@ static void find_extremes(struct sums *s, const struct chunk *c, int64_t n)
     }
 }
 
-static void add_chunk(const struct survey *v, struct sums *s, struct chunk *c, int64_t n)
+static void add_chunk(const struct survey *v, struct sums *s, struct chunk *c, int64_t first,
+                      int64_t n)
 {
-    const double *wu = c->u;
+    double *u = c->x, *wu = c->x;
+    read_chunk(v, s, c, first, n);
+    find_extremes(s, c, n);
     for (int64_t i = 0; i < n; i++)
-        c->u[i] = c->x[i] - v->origin - v->mean;
+        u[i] = c->x[i] - v->origin - v->mean;
     if (c->weighted) {
-        v->f64->times(c->wu, c->w, c->u, n);
         wu = c->wu;
+        v->f64->times(wu, c->w, u, n);
     }
-    if (v->second) {
-        v->f64->times(c->u, wu, c->u, n);
-        s->square += sum_of(v, c->u, n);
-        return;
-    }
-    s->sum += sum_of(v, wu, n);
-    s->weight += c->weighted ? sum_of(v, c->w, n) : (double)n;
+    s->sum += v->f64->lane_sum(wu, n);
+    s->weight += c->weighted ? v->f64->lane_sum(c->w, n) : (double)n;
     int64_t live = n;
     for (int64_t i = 0; i < n && c->weighted; i++)
         live -= c->w[i] == 0;
     s->count += live;
-    if (v->extremes)
-        find_extremes(s, c, n);
+    v->f64->times(u, wu, u, n);
+    s->square += v->f64->lane_sum(u, n);
+}
+
+/* The same sums without a copy. */
+static void add_plainly(const struct survey *v, struct sums *s, int64_t first, int64_t n)
+{
+    struct align__f32_sums b;
+    v->f32->sums(&b, v->plain + first, v->live == NULL ? NULL : v->live + first, v->origin, v->mean,
+                 n);
+    s->sum += b.sum;
+    s->square += b.square;
+    s->weight += (double)b.count;
+    s->count += b.count;
+    s->skipped += b.skipped;
+    s->least = b.least < s->least ? b.least : s->least;
+    s->most = b.most > s->most ? b.most : s->most;
 }
 
 static void survey_piece(void *ctx, int64_t task)
@@ -106,9 +120,11 @@ static void survey_piece(void *ctx, int64_t task)
     int64_t first, last, n;
     align__piece(v->reward.length, task, &first, &last);
     for (; first < last; first += n) {
-        n = last - first < ALIGN__NORM_CHUNK ? last - first : ALIGN__NORM_CHUNK;
-        read_chunk(v, &s, &c, first, n);
-        add_chunk(v, &s, &c, n);
+        n = last - first < SURVEY_CHUNK ? last - first : SURVEY_CHUNK;
+        if (v->plain != NULL)
+            add_plainly(v, &s, first, n);
+        else
+            add_chunk(v, &s, &c, first, n);
     }
     v->piece[task] = s;
 }
@@ -151,18 +167,36 @@ static align_status say_wrong(const align_exec *exec, const align_norm_params *p
     return align__norm_collect(exec, &seen, args);
 }
 
+static struct survey survey_of(const align_exec *exec, const align_norm_args *args, bool moments)
+{
+    struct survey v = {.reward = align__run_of(&args->reward), .mask = align__run_of(&args->mask)};
+    v.live = align__run_live(&v.mask);
+    if (v.mask.length == 0 || v.live != NULL)
+        v.plain = align__run_plain(&v.reward, ALIGN_F32);
+    v.f64 = align__f64(align__cpu_allowed(exec));
+    v.f32 = align__f32(align__cpu_allowed(exec));
+    v.origin = moments ? first_reward(&v) : 0;
+    return v;
+}
+
+/* Of the squares about the origin, what is left about the mean; the first loses digits to the second where the mean
+ * lies more than seven deviations away. */
+static double central(const struct sums *s)
+{
+    return s->square - s->sum * (s->sum / s->weight);
+}
+
+static bool is_far(const struct sums *s)
+{
+    return !(s->sum * (s->sum / s->weight) <= 49 * central(s));
+}
+
 align_status align__norm_survey(const align_exec *exec, const align_norm_params *p,
                                 const align_norm_args *args, bool moments, struct align__moments *m,
                                 bool *all_finite)
 {
-    struct survey v;
-    v.reward = align__run_of(&args->reward);
-    v.mask = align__run_of(&args->mask);
-    v.f64 = align__f64(align__cpu_allowed(exec));
-    v.origin = moments ? first_reward(&v) : 0;
-    v.mean = 0;
-    v.second = false;
-    v.extremes = p->kind == ALIGN_NORM_MINMAX || args->reward.dtype == ALIGN_F64;
+    struct survey v = survey_of(exec, args, moments);
+    bool extremes = p->kind == ALIGN_NORM_MINMAX || args->reward.dtype == ALIGN_F64;
     memset(m, 0, sizeof *m);
     *all_finite = true;
     int64_t pieces = align__pieces(v.reward.length);
@@ -174,7 +208,7 @@ align_status align__norm_survey(const align_exec *exec, const align_norm_params 
     struct sums s = total(&v, pieces);
     bool refuses = p->nan == ALIGN_NORM_NAN_REFUSE || (exec->flags & ALIGN_FLAG_FINITE) != 0;
     *all_finite = s.skipped == 0;
-    if (s.odd || (refuses && !*all_finite) || (v.extremes && fmax(s.most, -s.least) >= 0x1p128))
+    if (s.odd || (refuses && !*all_finite) || (extremes && fmax(s.most, -s.least) >= 0x1p128))
         return say_wrong(exec, p, args);
     m->count = s.count;
     if (!moments || m->count == 0)
@@ -182,13 +216,14 @@ align_status align__norm_survey(const align_exec *exec, const align_norm_params 
     m->weight = s.weight;
     m->mean = v.origin;
     m->mean_rest = v.mean = s.sum / m->weight;
-    m->least = v.extremes ? s.least : v.origin;
-    m->most = v.extremes ? s.most : v.origin;
+    m->least = s.least;
+    m->most = s.most;
     if (p->kind == ALIGN_NORM_CENTER || p->kind == ALIGN_NORM_MINMAX || m->weight <= p->ddof)
         return ALIGN_E_NONE;
-    v.second = true;
-    status = align__parallel(exec, pieces, survey_piece, &v);
-    if (status == ALIGN_E_NONE)
-        m->variance = total(&v, pieces).square / (m->weight - p->ddof);
+    if (s.least < s.most && is_far(&s)) {
+        status = align__parallel(exec, pieces, survey_piece, &v);
+        s = total(&v, pieces);
+    }
+    m->variance = fmax(central(&s), 0) / (m->weight - p->ddof);
     return status;
 }

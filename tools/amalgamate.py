@@ -37,7 +37,7 @@ LEVELS = {
     "avx512": (X86, "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c", "ALIGN__V16_AVX512"),
     "neon": (ARM, None, "ALIGN__V16_NEON"),
 }
-LEVEL_SOURCES = ("kernels/level.c", "kernels/f64_level.c")
+LEVEL_SOURCES = ("kernels/level.c", "kernels/f64_level.c", "kernels/f32_level.c")
 
 
 def tokens(text):
@@ -294,7 +294,8 @@ def level_section(tree, level, path, seen):
     machine, target, word = LEVELS[level]
     own = {name for name in seen if not name.startswith("lib/kernels/v16") and name not in tree.level_headers}
     text = tree.inlined(f"lib/{path}", own, public=False)
-    body = renamed(text, file_scope(text, set()), f"_{level}")
+    stem = re.sub(r"^.*/|_?level|\.c$", "", path)
+    body = renamed(text, file_scope(text, set()), f"_{stem}_{level}" if stem else f"_{level}")
     body = f"#define ALIGN__LEVEL {level}\n" + (f"#define {word}\n" if word else "") + body
     body = pragmas(target, body + undefined(body))
     return f"#if {machine}\n{body}#endif\n" if machine else body
@@ -308,7 +309,7 @@ def source(tree):
         tree.inlined(f"lib/{path}", seen, public=False)
         for name in sorted(seen - before):
             shared |= file_scope(tree.read(name), set())
-    tree.level_headers = {f"lib/kernels/{name}.h" for name in ("convert", "reduce", "sums", "terms")}
+    tree.level_headers = {f"lib/kernels/{name}.h" for name in ("convert", "lanes", "reduce", "sums", "terms")}
 
     owned = {path: file_scope(tree.inlined(f"lib/{path}", set(seen), public=False), shared) for path in paths}
     uses = collections.Counter(name for names in owned.values() for name in names)
@@ -325,7 +326,7 @@ def source(tree):
                 parts.append(f"\n/* ---- lib/{path}, {level} ---- */\n\n" + level_section(tree, level, path, seen))
     code = levels_defined() + "".join(parts)
     internal = {word for kind, word in tokens(code) if kind == "name" and re.match(r"align__[a-z]", word)}
-    internal |= {f"align__kernels_{level}" for level in LEVELS} | {f"align__f64_{level}" for level in LEVELS}
+    internal |= {f"align__{table}_{level}" for table in ("f32", "f64", "kernels") for level in LEVELS}
     return head(tree, "one source") + PROLOGUE + namespace(internal) + code
 
 

@@ -50,6 +50,8 @@ struct align__f64 {
     bool (*tame)(const double *x, int64_t n);
     /* The sum of tame numbers, and apart from it what rounding took from that. */
     struct align__sum (*sum)(const double *x, int64_t n);
+    /* The plain sum: element i in lane i mod 8, and the lanes added in order. */
+    double (*lane_sum)(const double *x, int64_t n);
     /* From and to every stride-th f32. */
     void (*widen)(double *out, const float *in, int64_t stride, int64_t n);
     void (*narrow)(float *out, int64_t stride, const double *in, int64_t n);

@@ -2,74 +2,13 @@
  * width changes no bit. No fused multiply-add: each step is one IEEE operation that every level has, and
  * the two-part constants make the products that matter exact. */
 #include "f64.h"
+#include "lanes.h"
 
 #include <math.h>
-#include <string.h>
-
-#if defined(ALIGN__V16_AVX512) || defined(__AVX512F__)
-#    define F64_LANES 8
-#elif defined(ALIGN__V16_AVX2) || defined(__AVX__)
-#    define F64_LANES 4
-#else
-#    define F64_LANES 2
-#endif
 
 /* ln 2 in two parts; the first ends in 11 zero bits, so that its product with an exponent is exact. */
 #define F64_LN2_HIGH 0x1.62e42fefa3800p-1
 #define F64_LN2_LOW  0x1.ef35793c76730p-45
-
-typedef double vd __attribute__((vector_size(8 * F64_LANES)));
-typedef int64_t vi __attribute__((vector_size(8 * F64_LANES)));
-typedef uint64_t vu __attribute__((vector_size(8 * F64_LANES)));
-
-static inline vd vd_load(const double *at)
-{
-    vd x;
-    memcpy(&x, at, sizeof x);
-    return x;
-}
-
-static inline void vd_store(double *at, vd x)
-{
-    memcpy(at, &x, sizeof x);
-}
-
-/* The first n of a vector; the rest is 0 and not touched. */
-static inline vd vd_load_part(const double *at, int64_t n)
-{
-    if (n == F64_LANES)
-        return vd_load(at);
-    double part[F64_LANES] = {0};
-    memcpy(part, at, (size_t)n * sizeof *at);
-    return vd_load(part);
-}
-
-static inline void vd_store_part(double *at, int64_t n, vd x)
-{
-    if (n == F64_LANES) {
-        vd_store(at, x);
-        return;
-    }
-    double part[F64_LANES];
-    vd_store(part, x);
-    memcpy(at, part, (size_t)n * sizeof *at);
-}
-
-static inline vd vd_all(double x)
-{
-    return x - (vd){0};
-}
-
-/* a where the mask is all ones, b where it is zero. */
-static inline vd vd_pick(vi mask, vd a, vd b)
-{
-    return (vd)(((vi)a & mask) | ((vi)b & ~mask));
-}
-
-static inline vd vd_abs(vd x)
-{
-    return (vd)((vi)x & INT64_MAX);
-}
 
 /* 2^k for a whole k in -1022..1023: adding brings k + 1023 to the low bits, shifting to the exponent. */
 static inline vd vd_power(vd k)
@@ -304,6 +243,24 @@ static struct align__sum sum_f64(const double *x, int64_t n)
     return all;
 }
 
+static double lane_sum(const double *x, int64_t n)
+{
+    vd lanes[SUM_VECTORS] = {{0}};
+    for (int64_t i = 0; i < n; i += SUM_LANES) {
+        double part[SUM_LANES] = {0};
+        const double *from = x + i;
+        if (n - i < SUM_LANES)
+            from = memcpy(part, from, (size_t)(n - i) * sizeof *x);
+        for (int v = 0; v < SUM_VECTORS; v++)
+            lanes[v] += vd_load(from + v * F64_LANES);
+    }
+    double sum = 0;
+    for (int v = 0; v < SUM_VECTORS; v++)
+        for (int k = 0; k < F64_LANES; k++)
+            sum += lanes[v][k];
+    return sum;
+}
+
 /* ---- f32 ---- */
 
 static void widen(double *out, const float *in, int64_t stride, int64_t n)
@@ -343,6 +300,7 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .mixture = mixture_f64,
     .tame = tame_f64,
     .sum = sum_f64,
+    .lane_sum = lane_sum,
     .widen = widen,
     .narrow = narrow,
 };

@@ -636,10 +636,43 @@ START_TEST(every_damaged_byte_is_found)
 }
 END_TEST
 
+/* Rewards in a row are read by a kernel, others are gathered first. */
+START_TEST(views_change_no_bit)
+{
+    enum { COUNT = 5000 };
+    static float row[COUNT], apart[3 * COUNT], weight[COUNT], out[2][COUNT];
+    static uint8_t counts[COUNT];
+    static const double offsets[] = {0, 1e4, 1e6};
+    for (int round = 0; round < 12; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            row[i] = apart[3 * i] = (float)(offsets[round % 3] + normal());
+            weight[i] = counts[i] = uniform() < 0.8;
+        }
+        if (round > 5)
+            row[COUNT / 2] = apart[3 * (COUNT / 2)] = NAN;
+        row[0] = apart[0] = round % 2 == 0 ? row[0] : (float)(offsets[round % 3] + 1000);
+        align_norm_params p = params_of(ALIGN_NORM_ZSCORE);
+        p.nan = ALIGN_NORM_NAN_ZERO;
+        for (int view = 0; view < 2; view++) {
+            align_tensor reward = align_1d(view == 0 ? row : apart, ALIGN_F32, COUNT);
+            reward.stride[0] = view == 0 ? 1 : 3;
+            align_norm_args args = args_of(reward);
+            args.params = &p;
+            args.mask = view == 0 ? align_1d(counts, ALIGN_U8, COUNT)
+                                  : align_1d(weight, ALIGN_F32, COUNT);
+            args.out = align_1d(out[view], ALIGN_F32, COUNT);
+            ck_assert_int_eq(align_norm_apply(NULL, NULL, &args), ALIGN_E_NONE);
+        }
+        ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
+    }
+}
+END_TEST
+
 SUITE_MAIN("norm", moments_match_two_passes, small_sums_are_exact, extremes_are_exact,
            any_split_and_any_merge_tree_give_the_same_bits, workers_change_no_bit,
-           every_kind_form_and_answer_matches_the_reference, published_group_values,
-           published_whitening_in_place, gradients_match_finite_differences, gradients_at_ties,
-           running_state_normalises_new_rewards, keys_choose_states, a_state_with_a_rate_forgets,
-           a_window_leaves_no_trace, popart_keeps_outputs, every_dtype_counts_the_same,
-           saved_bytes_come_back, saved_bytes_are_little_endian, every_damaged_byte_is_found)
+           views_change_no_bit, every_kind_form_and_answer_matches_the_reference,
+           published_group_values, published_whitening_in_place, gradients_match_finite_differences,
+           gradients_at_ties, running_state_normalises_new_rewards, keys_choose_states,
+           a_state_with_a_rate_forgets, a_window_leaves_no_trace, popart_keeps_outputs,
+           every_dtype_counts_the_same, saved_bytes_come_back, saved_bytes_are_little_endian,
+           every_damaged_byte_is_found)

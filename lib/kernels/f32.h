@@ -1,0 +1,35 @@
+/* Moments and straight lines over arrays of f32, in f64, once for every instruction set, with equal bits on all
+ * of them: element i goes to lane i mod 8, and the lanes are added in order. */
+#ifndef ALIGN__F32_H
+#define ALIGN__F32_H
+
+#include <libalign/base.h>
+
+/* Over what is live and finite, of u = x - origin - mean; `skipped` is live and not finite. */
+struct align__f32_sums {
+    int64_t count, skipped;
+    double sum, square; /* of u, u^2 */
+    double least, most; /* of x; infinity and -infinity of nothing */
+};
+
+/* y = clip(((x - center - rest) / divisor + back) gain + bias) */
+struct align__f32_line {
+    double center, rest, divisor, back, gain, bias, low, high;
+};
+
+/* n is any number of elements; live is n bytes, 0 for what is left out, or NULL: all. */
+struct align__f32 {
+    void (*sums)(struct align__f32_sums *sums, const float *x, const uint8_t *live, double origin,
+                 double mean, int64_t n);
+    /* out may be x; 0 where not live. */
+    void (*line)(float *out, const float *x, const uint8_t *live,
+                 const struct align__f32_line *line, int64_t n);
+};
+
+const struct align__f32 *align__f32(uint64_t cpu);
+
+extern const struct align__f32 align__f32_c;
+extern const struct align__f32 align__f32_avx2;
+extern const struct align__f32 align__f32_avx512;
+
+#endif

@@ -1,0 +1,145 @@
+/* Sums and lines of batches: equal bits of every level, any length and address, and what is left out. */
+#include "../suite.h"
+
+#include "cpu.h"
+#include "kernels/f32.h"
+#include "kernels/f64.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { N = 1000, LEVELS = 3, PAD = 16 };
+
+static const uint64_t cpus[LEVELS] = {0, ALIGN_CPU_AVX2, ALIGN_CPU_AVX2 | ALIGN_CPU_AVX512};
+
+static float x[N + PAD];
+static uint8_t live[N + PAD];
+
+static uint32_t random_bits(void)
+{
+    static uint64_t seed = 3;
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(seed >> 32);
+}
+
+/* One in nine is NaN or infinite, and one in three is masked, by any byte that is not 0. */
+static void fill(void)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < N + PAD; i++) {
+        uint32_t bits = random_bits();
+        x[i] = bits % 9 == 0 ? odd[bits / 9 % 3] : (float)(bits >> 8) * 0x1p-20f - 7;
+        live[i] = random_bits() % 3 == 0 ? 0 : (uint8_t)(1 + random_bits() % 255);
+    }
+}
+
+static const struct align__f32 *level(int l)
+{
+    return align__f32(cpus[l] & align_cpu());
+}
+
+static const uint8_t *mask_at(int64_t first, bool masked)
+{
+    return masked ? live + first : NULL;
+}
+
+/* Element by element, in the order that f32.h states. */
+static struct align__f32_sums expected_sums(int64_t first, int64_t n, bool masked, double origin,
+                                            double mean)
+{
+    struct align__f32_sums s = {0, 0, 0, 0, INFINITY, -INFINITY};
+    double sum[8] = {0}, square[8] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        double u = (double)x[first + i] - origin - mean;
+        if (masked && live[first + i] == 0)
+            continue;
+        if (!isfinite(x[first + i])) {
+            s.skipped++;
+            continue;
+        }
+        s.count++;
+        sum[i % 8] += u;
+        square[i % 8] += u * u;
+        s.least = fmin(s.least, (double)x[first + i]);
+        s.most = fmax(s.most, (double)x[first + i]);
+    }
+    for (int k = 0; k < 8; k++) {
+        s.sum += sum[k];
+        s.square += square[k];
+    }
+    return s;
+}
+
+START_TEST(sums_are_those_of_eight_lanes)
+{
+    for (int round = 0; round < 400; round++) {
+        int64_t first = round % PAD, n = round < 80 ? round : (int64_t)(random_bits() % N);
+        bool masked = round % 2 == 0;
+        fill();
+        struct align__f32_sums want = expected_sums(first, n, masked, 0.25, 0.1);
+        for (int l = 0; l < LEVELS; l++) {
+            struct align__f32_sums got;
+            level(l)->sums(&got, x + first, mask_at(first, masked), 0.25, 0.1, n);
+            ck_assert_int_eq(got.count, want.count);
+            ck_assert_int_eq(got.skipped, want.skipped);
+            ck_assert(got.sum == want.sum && got.square == want.square);
+            ck_assert(got.least == want.least && got.most == want.most);
+        }
+    }
+}
+END_TEST
+
+START_TEST(plain_sums_have_the_same_order)
+{
+    static double u[N];
+    for (int64_t n = 0; n < 100; n++) {
+        fill();
+        for (int i = 0; i < n; i++)
+            x[i] = isfinite(x[i]) ? x[i] : 1;
+        for (int i = 0; i < n; i++)
+            u[i] = (double)x[i];
+        for (int l = 0; l < LEVELS; l++)
+            ck_assert(align__f64(cpus[l] & align_cpu())->lane_sum(u, n) ==
+                      expected_sums(0, n, false, 0, 0).sum);
+    }
+}
+END_TEST
+
+static float expected_line(const struct align__f32_line *l, float at)
+{
+    double y = (((double)at - l->center - l->rest) / l->divisor + l->back) * l->gain + l->bias;
+    return (float)(y < l->low ? l->low : y > l->high ? l->high : y);
+}
+
+START_TEST(lines_stop_at_the_end_and_at_the_mask)
+{
+    static float out[N + PAD];
+    const struct align__f32_line clipped = {3.5, 1e-9, 2.25, 0.5, 3, -1, -4, 4};
+    struct align__f32_line line = clipped;
+    for (int round = 0; round < 400; round++) {
+        int64_t first = round % PAD, n = round < 80 ? round : (int64_t)(random_bits() % N);
+        bool masked = round % 2 == 0;
+        line.low = round % 3 == 0 ? -INFINITY : clipped.low;
+        fill();
+        for (int l = 0; l < LEVELS; l++) {
+            for (int i = 0; i < N + PAD; i++)
+                out[i] = 77;
+            level(l)->line(out + first, x + first, mask_at(first, masked), &line, n);
+            for (int64_t i = 0; i < N + PAD; i++) {
+                bool inside = i >= first && i < first + n;
+                bool counts = !masked || live[i] != 0;
+                float want = !inside ? 77 : counts ? expected_line(&line, x[i]) : 0;
+                ck_assert(out[i] == want || (isnan(out[i]) && isnan(want)));
+            }
+        }
+        memcpy(out, x, sizeof out);
+        level(0)->line(out, out, NULL, &line, N);
+        for (int i = 0; i < N; i++)
+            ck_assert(isnan(x[i]) || out[i] == expected_line(&line, x[i]));
+    }
+}
+END_TEST
+
+SUITE_MAIN("kernels/f32", sums_are_those_of_eight_lanes, plain_sums_have_the_same_order,
+           lines_stop_at_the_end_and_at_the_mask)
