@@ -1,4 +1,6 @@
 #include "advantage.h"
+#include "cpu.h"
+#include "kernels/f64.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,6 +13,7 @@ static const char owner[] = "align_advantage_args";
 struct work {
     align_advantage_args args;
     struct align__sequences sequences;
+    const struct align__f64 *f64;
     struct align__run reward, value, mask, advantage, target;
     int64_t pieces;
 };
@@ -50,12 +53,39 @@ static struct lane open_lane(const struct work *work, int64_t b)
     return lane;
 }
 
+/* GAE where every token counts: masks are not looked at. */
+static bool is_whole_gae(const struct work *work)
+{
+    return work->args.kind == ALIGN_ADVANTAGE_GAE && work->mask.length == 0;
+}
+
+static void read_run(const struct work *work, const struct align__run *run, int64_t first,
+                     int64_t n, double *x)
+{
+    const float *plain = align__run_plain(run, ALIGN_F32);
+    if (plain != NULL)
+        work->f64->widen(x, plain + first, 1, n);
+    else
+        align__run_read(run, first, n, x);
+}
+
+static void write_run(const struct work *work, const struct align__run *run, int64_t first,
+                      int64_t n, const double *x)
+{
+    float *plain = align__run_plain(run, ALIGN_F32);
+    if (plain != NULL)
+        work->f64->narrow(plain + first, 1, x, n);
+    else
+        align__run_write(run, first, n, x);
+}
+
 static void read_chunk(const struct work *work, struct chunk *c, int64_t first, int64_t n)
 {
-    align__run_read(&work->reward, first, n, c->reward);
-    align__run_weights(&work->mask, first, n, c->mask);
+    read_run(work, &work->reward, first, n, c->reward);
+    if (!is_whole_gae(work))
+        align__run_weights(&work->mask, first, n, c->mask);
     if (work->value.length > 0)
-        align__run_read(&work->value, first, n, c->value);
+        read_run(work, &work->value, first, n, c->value);
     else
         memset(c->value, 0, sizeof c->value);
 }
@@ -64,9 +94,9 @@ static void read_chunk(const struct work *work, struct chunk *c, int64_t first, 
 static void write_chunk(const struct work *work, struct chunk *c, int64_t first, int64_t n)
 {
     if (work->advantage.length > 0)
-        align__run_write(&work->advantage, first, n, c->reward);
+        write_run(work, &work->advantage, first, n, c->reward);
     if (work->target.length > 0)
-        align__run_write(&work->target, first, n, c->value);
+        write_run(work, &work->target, first, n, c->value);
 }
 
 static inline void gae_step(struct chunk *c, struct lane *lane, int64_t i, double gamma,
@@ -94,9 +124,40 @@ static inline void return_step(struct chunk *c, struct lane *lane, int64_t i, do
     c->value[i] = lane->carried;
 }
 
+/* Where all count, GAE in three loops: what does not depend on the token after, the recurrence, the targets. */
+static void delta_chunk(struct chunk *c, const struct lane *lane, int64_t n, double gamma)
+{
+    for (int64_t i = 0; i < n - 1; i++)
+        c->reward[i] = c->reward[i] + gamma * c->value[i + 1] - c->value[i];
+    c->reward[n - 1] = c->reward[n - 1] + gamma * lane->next_value - c->value[n - 1];
+}
+
+static inline void whole_gae(struct chunk *c, struct lane *lanes, int count, int64_t n,
+                             double gamma, double decay)
+{
+    double carried[LANES];
+    for (int l = 0; l < count && n > 0; l++) {
+        delta_chunk(&c[l], &lanes[l], n, gamma);
+        carried[l] = lanes[l].carried;
+        lanes[l].next_value = c[l].value[0];
+    }
+    for (int64_t i = n - 1; i >= 0; i--)
+        for (int l = 0; l < count; l++)
+            c[l].reward[i] = carried[l] = c[l].reward[i] + decay * carried[l];
+    for (int l = 0; l < count && n > 0; l++) {
+        lanes[l].carried = carried[l];
+        for (int64_t i = 0; i < n; i++)
+            c[l].value[i] += c[l].reward[i];
+    }
+}
+
 static void step_chunk(const struct work *work, struct chunk *c, struct lane *lane, int64_t n)
 {
     double gamma = work->args.gamma, decay = gamma * work->args.lambda;
+    if (is_whole_gae(work)) {
+        whole_gae(c, lane, 1, n, gamma, decay);
+        return;
+    }
     for (int64_t i = n - 1; i >= 0; i--) {
         if (work->args.kind == ALIGN_ADVANTAGE_GAE)
             gae_step(c, lane, i, gamma, decay);
@@ -110,6 +171,10 @@ static void step_chunks(const struct work *work, struct chunk *c, struct lane *l
 {
     double gamma = work->args.gamma, decay = gamma * work->args.lambda;
     struct lane local[LANES];
+    if (is_whole_gae(work)) {
+        whole_gae(c, lanes, LANES, n, gamma, decay);
+        return;
+    }
     memcpy(local, lanes, sizeof local);
     if (work->args.kind == ALIGN_ADVANTAGE_GAE)
         for (int64_t i = n - 1; i >= 0; i--)
@@ -332,6 +397,7 @@ align_status align_advantage_eval(const align_exec *user_exec,
         status = check_outputs(&exec, &work.args);
     if (status != ALIGN_E_NONE)
         return status;
+    work.f64 = align__f64(align__cpu_allowed(&exec));
     work.reward = align__run_of(&work.args.reward);
     work.value = align__run_of(&work.args.value);
     work.mask = align__run_of(&work.args.mask);
