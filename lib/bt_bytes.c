@@ -71,7 +71,7 @@ align_status align_bt_counts_save(const align_exec *user_exec, const align_bt_co
     struct extent extent = extent_of(&table);
     *saved = extent.bytes;
     if (bytes == NULL || n_bytes < extent.bytes)
-        return ALIGN__FAIL(&exec, BT_SAVED_BYTES, .field = "n_bytes",
+        return ALIGN__FAIL(&exec, COUNTS_BYTES, .field = "n_bytes",
                            .value = bytes == NULL ? 0 : (double)n_bytes,
                            .low = (double)extent.bytes);
     unsigned char *begin = bytes, *to = begin + HEAD;
@@ -110,7 +110,7 @@ struct saved {
 static align_status damaged(const align_exec *exec, const struct saved *saved,
                             const unsigned char *bytes)
 {
-    return ALIGN__FAIL(exec, BT_SAVED_CONTENT, .field = "bytes",
+    return ALIGN__FAIL(exec, COUNTS_CONTENT, .field = "bytes",
                        .value = (double)(saved->at - bytes));
 }
 
@@ -121,21 +121,21 @@ static align_status open_saved(const align_exec *exec, struct saved *saved,
     if (bytes == NULL)
         return ALIGN__FAIL(exec, NULL_STRUCT, .owner = "bytes");
     if (n_bytes < HEAD + CHECK)
-        return ALIGN__FAIL(exec, BT_SAVED_SHORT, .field = "n_bytes", .value = (double)n_bytes,
+        return ALIGN__FAIL(exec, COUNTS_SHORT, .field = "n_bytes", .value = (double)n_bytes,
                            .low = HEAD + CHECK);
     if (memcmp(bytes, magic, sizeof magic) != 0)
-        return ALIGN__FAIL(exec, BT_SAVED_MAGIC, .field = "bytes");
+        return ALIGN__FAIL(exec, COUNTS_MAGIC, .field = "bytes");
     if (align__get(bytes + 8, 8) != FORMAT)
-        return ALIGN__FAIL(exec, BT_SAVED_FORMAT, .field = "bytes",
+        return ALIGN__FAIL(exec, COUNTS_FORMAT, .field = "bytes",
                            .value = (double)align__get(bytes + 8, 4), .high = FORMAT);
     uint64_t length = align__get(bytes + 40, 8);
     if (length > n_bytes)
-        return ALIGN__FAIL(exec, BT_SAVED_SHORT, .field = "n_bytes", .value = (double)n_bytes,
+        return ALIGN__FAIL(exec, COUNTS_SHORT, .field = "n_bytes", .value = (double)n_bytes,
                            .low = (double)length);
     bool whole = length >= HEAD + CHECK && align__get(bytes + length - CHECK, CHECK) ==
                                                align__checksum(bytes, (size_t)length - CHECK);
     if (!whole)
-        return ALIGN__FAIL(exec, BT_SAVED_CHECKSUM, .field = "bytes");
+        return ALIGN__FAIL(exec, COUNTS_CHECKSUM, .field = "bytes");
     *saved = (struct saved){.n_items = (int64_t)align__get(bytes + 16, 8),
                             .pairs = (int64_t)align__get(bytes + 24, 8),
                             .rows = (int64_t)align__get(bytes + 32, 8),
@@ -183,7 +183,7 @@ static align_status survey(const align_exec *exec, struct saved saved, const uns
         uint64_t place = (uint64_t)(first * n + second);
         used += table->key != NULL && table->key[align__bt_find_cell(table, place)] == 0;
         if (table->most == 0 || used > table->most)
-            return ALIGN__FAIL(exec, BT_COUNTS_FULL, .owner = COUNTS, .field = "room",
+            return ALIGN__FAIL(exec, COUNTS_FULL, .owner = COUNTS, .field = "room",
                                .value = (double)table->most);
     }
     return saved.at == saved.end ? ALIGN_E_NONE : damaged(exec, &saved, bytes);

@@ -52,7 +52,7 @@ align_status align__bt_import_counts(const align_exec *exec, struct align__bt_ta
                            .value = (double)local.n_items, .low = 2, .high = INT32_MAX);
     align__bt_table_lay(table, local.memory, local.bytes, local.n_items, true, false);
     if (table->most != local.room || local.pairs < 0 || local.pairs > table->most)
-        return ALIGN__FAIL(exec, BT_COUNTS_BROKEN, .owner = COUNTS, .field = "room",
+        return ALIGN__FAIL(exec, COUNTS_BROKEN, .owner = COUNTS, .field = "room",
                            .value = (double)local.room, .high = (double)table->most);
     table->used = local.pairs;
     table->rows = local.rows;
@@ -88,7 +88,7 @@ align_status align__bt_import_rows(const align_exec *exec, align_bt_rows *rows,
 
 static align_status full(const align_exec *exec, const struct align__bt_table *table)
 {
-    return ALIGN__FAIL(exec, BT_COUNTS_FULL, .owner = COUNTS, .field = "room",
+    return ALIGN__FAIL(exec, COUNTS_FULL, .owner = COUNTS, .field = "room",
                        .value = (double)table->most);
 }
 

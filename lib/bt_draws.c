@@ -1,4 +1,5 @@
 #include "bt_call.h"
+#include "bt_random.h"
 
 #include <math.h>
 #include <string.h>
@@ -7,62 +8,6 @@
  * an edge that all weigh the same add up to a gamma variable whose shape is their number; for unequal
  * weights this one has the same mean and variance. No edge is ever lost, so that a draw has a finite
  * maximum whenever the data have. */
-
-/* ---- random numbers: a stream a draw, so that workers change nothing ------------------------ */
-
-struct stream {
-    uint64_t state;
-    double spare;
-    bool has_spare;
-};
-
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_bits(struct stream *s)
-{
-    uint64_t z = s->state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-/* In (0, 1). */
-static double next_uniform(struct stream *s)
-{
-    return ((double)(next_bits(s) >> 11) + 0.5) * 0x1p-53;
-}
-
-/* Marsaglia's polar method. */
-static double next_normal(struct stream *s)
-{
-    s->has_spare = !s->has_spare;
-    if (!s->has_spare)
-        return s->spare;
-    double u, v, r;
-    do {
-        u = 2 * next_uniform(s) - 1;
-        v = 2 * next_uniform(s) - 1;
-        r = u * u + v * v;
-    } while (r >= 1 || r == 0);
-    double factor = sqrt(-2 * log(r) / r);
-    s->spare = v * factor;
-    return u * factor;
-}
-
-/* Marsaglia and Tsang 2000, for shape 1 or more; below, a power of a uniform makes up for 1 too much. */
-static double next_gamma(struct stream *s, double shape)
-{
-    double lift = shape < 1 ? exp(log(next_uniform(s)) / shape) : 1;
-    double d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / sqrt(9 * d);
-    for (;;) {
-        double x = next_normal(s), v = 1 + c * x;
-        if (v <= 0)
-            continue;
-        v = v * v * v;
-        double u = next_uniform(s);
-        if (u < 1 - 0.0331 * x * x * x * x || log(u) < x * x / 2 + d * (1 - v + log(v)))
-            return lift * d * v;
-    }
-}
 
 /* ---- draws -------------------------------------------------------------------------------- */
 
@@ -90,16 +35,14 @@ struct batch {
 
 static void draw_edges(const struct batch *batch, struct slot *slot, int64_t draw)
 {
-    struct stream s = {.state = batch->call->args.seed};
-    s.state = next_bits(&s) + (uint64_t)draw;
-    s.state = next_bits(&s);
+    struct align__stream s = align__stream_of(batch->call->args.seed, draw);
     for (int64_t e = 0; e < batch->found->edge_count; e++) {
         slot->edges[e] = batch->found->edges[e];
         double *sum = slot->edges[e].sum;
         for (int k = 0; k < ALIGN__BT_OUTCOMES; k++) {
             double square = batch->squares[e][k];
             if (sum[k] > 0 && square > 0)
-                sum[k] = next_gamma(&s, sum[k] * sum[k] / square) * (square / sum[k]);
+                sum[k] = align__next_gamma(&s, sum[k] * sum[k] / square) * (square / sum[k]);
         }
     }
 }

@@ -280,4 +280,44 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
  *   ARG, SHAPE, DTYPE, LAYOUT, RANGE, SCRATCH, VERSION   nothing was written */
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_fit(const align_exec *exec, align_bt_args *args);
 
+/* ---- differences and ranks ---------------------------------------------------------------- */
+
+/* What strengths with errors say about who is above whom. Errors come from a covariance, whose
+ * Gaussian draws are made here, or from draws of the bootstrap.
+ *
+ * Rank intervals are simultaneous: `critical` is the quantile, over draws, of the largest
+ * |error of a difference| / se among all pairs (max-t), and an item is surely above another when
+ * their difference is more than critical * se. From 1 + those surely above to n - those surely
+ * below: with probability `level` all intervals hold at once, under ties of true strengths too
+ * (Klein, Wright and Wieczorek 2020; Mogstad, Romano, Shaikh and Wilhelm 2024). They are wider than
+ * intervals that each hold alone.
+ *
+ * Strengths must be those of one finite fit: across islands or parts nothing can be ranked. A
+ * difference that does not vary (of two fixed items) counts by its sign. */
+typedef struct align_bt_ranks_args {
+    size_t size;
+    align_tensor strength;   /* [n] F32 or F64, n up to 32767; the larger is the better */
+    align_tensor covariance; /* [n,n] F32 or F64, of strengths, in any gauge or anchoring; or: */
+    align_tensor draws;      /* [B,n] F32 or F64: align_bt_args.draws. Rows with NaN are left out */
+    double level;            /* of the intervals, below 1; 0: 0.95 */
+    int64_t samples;         /* with covariance: how many Gaussian draws; 0: 10000 */
+    uint64_t seed;           /* with covariance */
+
+    align_tensor rank;                /* out [n] I32 or I64: 1 + how many have a larger strength */
+    align_tensor rank_low, rank_high; /* out [n] I32 or I64: the intervals */
+    align_tensor first; /* out [n] F32 or F64: the share of draws in which the item is first */
+    align_tensor difference_se; /* out [n,n] F32 or F64: standard errors of differences */
+    double critical;            /* out */
+    int64_t used;               /* out: how many draws were not left out; with none, NaN */
+} align_bt_ranks_args;
+
+ALIGN_API void align_bt_ranks_args_init(align_bt_ranks_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ranks_scratch(const align_exec *exec,
+                                                               const align_bt_ranks_args *args,
+                                                               size_t *least, size_t *best);
+
+/* Uses exec->parallel, the same bits for any number of workers. Polls exec->cancel once. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ranks_eval(const align_exec *exec,
+                                                            align_bt_ranks_args *args);
+
 #endif

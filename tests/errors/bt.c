@@ -1,66 +1,9 @@
 /* Every check of the Bradley-Terry calls: what it says, and that it leaves the outputs alone. */
 #include "../suite.h"
 
-#include "../bt_games.h"
-
-#include "bytes.h"
-#include "reach.h"
+#include "bt_bed.h"
 
 #include <math.h>
-
-enum { N = 3, M = 6 };
-
-/* One call that would succeed, for a case to break. */
-struct bed {
-    align_exec exec;
-    align_bt_args args;
-    align_bt_rows rows;
-    _Alignas(8) int32_t first[M];
-    _Alignas(8) int32_t second[M];
-    _Alignas(8) int32_t component[N];
-    _Alignas(8) int32_t part[N];
-    _Alignas(8) float outcome[M];
-    double weight[M], strength[N], se[N], covariance[N][N], draws[2][N];
-};
-
-static int32_t stop(void *user)
-{
-    (void)user;
-    return 1;
-}
-
-static void make_bed(struct bed *bed)
-{
-    static const int32_t first[M] = {0, 1, 2, 0, 1, 2}, second[M] = {1, 2, 0, 2, 0, 1};
-    memset(bed, 0, sizeof *bed);
-    align_exec_init(&bed->exec, sizeof bed->exec);
-    align_bt_rows_init(&bed->rows, sizeof bed->rows);
-    align_bt_args_init(&bed->args, sizeof bed->args);
-    for (int r = 0; r < M; r++) {
-        bed->first[r] = first[r];
-        bed->second[r] = second[r];
-        bed->outcome[r] = (float)(r % 3) / 2;
-        bed->weight[r] = r + 1;
-    }
-    memset(bed->strength, 0xa5, sizeof bed->strength);
-    memset(bed->component, 0xa5, sizeof bed->component);
-    memset(bed->part, 0xa5, sizeof bed->part);
-    memset(bed->se, 0xa5, sizeof bed->se);
-    memset(bed->covariance, 0xa5, sizeof bed->covariance);
-    memset(bed->draws, 0xa5, sizeof bed->draws);
-    bed->rows.first = align_1d(bed->first, ALIGN_I32, M);
-    bed->rows.second = align_1d(bed->second, ALIGN_I32, M);
-    bed->rows.outcome = align_1d(bed->outcome, ALIGN_F32, M);
-    bed->rows.weight = align_1d(bed->weight, ALIGN_F64, M);
-    bed->args.n_items = N;
-    bed->args.rows = &bed->rows;
-    bed->args.strength = align_1d(bed->strength, ALIGN_F64, N);
-    bed->args.se = align_1d(bed->se, ALIGN_F64, N);
-    bed->args.covariance = align_2d(bed->covariance, ALIGN_F64, N, N);
-    bed->args.draws = align_2d(bed->draws, ALIGN_F64, 2, N);
-    bed->args.component = align_1d(bed->component, ALIGN_I32, N);
-    bed->args.part = align_1d(bed->part, ALIGN_I32, N);
-}
 
 static align_status run(struct bed *bed, align_error *error)
 {
@@ -336,9 +279,8 @@ static void cancelled(struct bed *bed)
     bed->exec.cancel = stop;
 }
 
-#define ARGS          "align_bt_args."
-#define ROWS          "align_bt_rows."
-#define SITE_OF(name) ALIGN__SITE_##name
+#define ARGS "align_bt_args."
+#define ROWS "align_bt_rows."
 static const struct {
     void (*change)(struct bed *bed);
     struct expected expected;
@@ -387,18 +329,11 @@ static const struct {
     {both_sources, {SITE_OF(FIELD_UNREAD), ARGS "counts", -1, 0, false}},
     {counts_of_more, {SITE_OF(BT_ITEMS), ARGS "n_items", -1, N, false}},
     {counts_of_others, {SITE_OF(FIELD_BOUNDS), ARGS "n_items", -1, N, false}},
-    {counts_unmade, {SITE_OF(BT_COUNTS_BROKEN), "align_bt_counts.room", -1, -1, false}},
+    {counts_unmade, {SITE_OF(COUNTS_BROKEN), "align_bt_counts.room", -1, -1, false}},
     {seed_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "seed", -1, 0, false}},
     {soft_draws, {SITE_OF(BT_SOFT_DRAWS), ARGS "draws", -1, 0, false}},
     {one_step, {SITE_OF(BT_NOT_CONVERGED), ARGS "strength", -1, -1, true}},
     {cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
-};
-
-static const align_status statuses[ALIGN__SITE_COUNT] = {
-    ALIGN_E_NONE,
-#define SITE(name, status, text) ALIGN_E_##status,
-#include "errors.def"
-#undef SITE
 };
 
 static void expect(const struct expected *expected, align_status status, const align_error *error)
@@ -556,164 +491,10 @@ static void check_fields(void)
     }
 }
 
-/* ---- counts -------------------------------------------------------------------------------- */
-
-struct counts_bed {
-    struct bed bed;
-    align_bt_counts counts, other;
-    uint64_t memory[2048], other_memory[2048];
-};
-
-static void make_counts_bed(struct counts_bed *c, align_error *error)
-{
-    memset(c, 0, sizeof *c);
-    make_bed(&c->bed);
-    align_bt_counts_init(&c->counts, c->memory, sizeof c->memory, N);
-    align_bt_counts_init(&c->other, c->other_memory, sizeof c->other_memory, N);
-    align_error_init(error, sizeof *error);
-    c->bed.exec.error = error;
-}
-
-static void expect_counts(const struct counts_bed *c, const struct counts_bed *before,
-                          align_status status, const align_error *error, enum align__site site,
-                          const char *field)
-{
-    reach_note(error);
-    ck_assert_int_eq(status, statuses[site]);
-    ck_assert_msg(error->site == (uint32_t)site, "%s", error->text);
-    ck_assert_str_eq(error->field, field);
-    ck_assert_mem_eq(c->memory, before->memory, sizeof c->memory);
-    ck_assert_mem_eq(c->other_memory, before->other_memory, sizeof c->other_memory);
-    ck_assert_mem_eq(&c->counts, &before->counts, sizeof c->counts);
-}
-
-static void check_counts(void)
-{
-    static struct counts_bed c, before;
-    align_error error;
-    align_status status;
-    make_counts_bed(&c, &error);
-    c.bed.weight[3] = -1;
-    before = c;
-    status = align_bt_counts_update(&c.bed.exec, &c.counts, &c.bed.rows);
-    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_BOUNDS), ROWS "weight");
-    ck_assert_int_eq((int)error.index[0], 3);
-
-    make_counts_bed(&c, &error);
-    c.bed.rows.second.ndim = 0;
-    before = c;
-    status = align_bt_counts_update(&c.bed.exec, &c.counts, &c.bed.rows);
-    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_MISSING), ROWS "second");
-
-    make_counts_bed(&c, &error);
-    align_bt_counts_init(&c.counts, c.memory, sizeof c.memory, 1);
-    before = c;
-    status = align_bt_counts_update(&c.bed.exec, &c.counts, &c.bed.rows);
-    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_BOUNDS), "align_bt_counts.n_items");
-
-    make_counts_bed(&c, &error);
-    align_bt_counts_init(&c.other, c.other_memory, sizeof c.other_memory, N + 1);
-    before = c;
-    status = align_bt_counts_merge(&c.bed.exec, &c.counts, &c.other);
-    expect_counts(&c, &before, status, &error, SITE_OF(FIELD_BOUNDS), "align_bt_counts.n_items");
-
-    make_counts_bed(&c, &error);
-    c.other.size = 8;
-    before = c;
-    status = align_bt_counts_merge(&c.bed.exec, &c.counts, &c.other);
-    expect_counts(&c, &before, status, &error, SITE_OF(STRUCT_SIZE), "align_bt_counts.size");
-
-    make_counts_bed(&c, &error);
-    ck_assert_int_eq(align_bt_counts_update(NULL, &c.other, &c.bed.rows), 0);
-    align_bt_counts_init(&c.counts, c.memory, 300, N);
-    before = c;
-    status = align_bt_counts_merge(&c.bed.exec, &c.counts, &c.other);
-    expect_counts(&c, &before, status, &error, SITE_OF(BT_COUNTS_FULL), "align_bt_counts.room");
-
-    make_counts_bed(&c, &error);
-    ck_assert_int_eq(align_bt_counts_update(NULL, &c.counts, &c.bed.rows), 0);
-    before = c;
-    status = align_bt_counts_grow(&c.bed.exec, &c.counts, NULL, 0);
-    expect_counts(&c, &before, status, &error, SITE_OF(BT_COUNTS_FULL), "align_bt_counts.room");
-    ck_assert_int_eq(align_bt_counts_grow(NULL, NULL, NULL, 0), ALIGN_E_ARG);
-}
-
-/* ---- saved counts -------------------------------------------------------------------------- */
-
-static void seal(unsigned char *bytes, size_t n)
-{
-    uint64_t sum = align__checksum(bytes, n - 8);
-    align__put(bytes + n - 8, sum, 8);
-}
-
-static const struct {
-    size_t at; /* a byte to change in the saved counts of the bed, and what it becomes */
-    unsigned char to;
-    bool sealed; /* with a checksum that fits */
-    size_t cut;
-    enum align__site site;
-    const char *field;
-} damages[] = {
-    {0, 'B', true, 0, SITE_OF(BT_SAVED_MAGIC), "bytes"},
-    {8, 2, true, 0, SITE_OF(BT_SAVED_FORMAT), "bytes"},
-    {12, 1, true, 0, SITE_OF(BT_SAVED_FORMAT), "bytes"},
-    {60, 77, false, 0, SITE_OF(BT_SAVED_CHECKSUM), "bytes"},
-    {40, 12, true, 0, SITE_OF(BT_SAVED_CHECKSUM), "bytes"},
-    {0, 'A', true, 1, SITE_OF(BT_SAVED_SHORT), "n_bytes"},
-    {0, 'A', true, 1000, SITE_OF(BT_SAVED_SHORT), "n_bytes"},
-    {16, 1, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {16, N + 1, true, 0, SITE_OF(FIELD_BOUNDS), "align_bt_counts.n_items"},
-    {31, 0x80, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {24, 1, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {24, 99, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {39, 0x80, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {48, N, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {52, N, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {52, 0, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {59, 1, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-    {58, 0xff, true, 0, SITE_OF(BT_SAVED_CONTENT), "bytes"},
-};
-
-static void check_saved(void)
-{
-    static struct counts_bed c, before;
-    static unsigned char saved[4096], bytes[4096];
-    align_error error;
-    size_t size, again;
-    make_counts_bed(&c, &error);
-    ck_assert_int_eq(align_bt_counts_update(NULL, &c.other, &c.bed.rows), 0);
-    ck_assert_int_eq(align_bt_counts_save(NULL, &c.other, saved, sizeof saved, &size), 0);
-    before = c;
-    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
-        memcpy(bytes, saved, size);
-        bytes[damages[i].at] = damages[i].to;
-        if (damages[i].sealed)
-            seal(bytes, size);
-        size_t n = size > damages[i].cut ? size - damages[i].cut : 20;
-        expect_counts(&c, &before, align_bt_counts_load(&c.bed.exec, &c.counts, bytes, n), &error,
-                      damages[i].site, damages[i].field);
-    }
-    align_status status = align_bt_counts_save(&c.bed.exec, &c.other, bytes, size - 1, &again);
-    expect_counts(&c, &before, status, &error, SITE_OF(BT_SAVED_BYTES), "n_bytes");
-    ck_assert_uint_eq(again, size);
-    status = align_bt_counts_save(&c.bed.exec, &c.other, bytes, size, NULL);
-    expect_counts(&c, &before, status, &error, SITE_OF(NULL_STRUCT), "saved");
-    status = align_bt_counts_load(&c.bed.exec, &c.counts, NULL, size);
-    expect_counts(&c, &before, status, &error, SITE_OF(NULL_STRUCT), "bytes");
-    status = align_bt_counts_get_saved(&c.bed.exec, saved, size, NULL);
-    expect_counts(&c, &before, status, &error, SITE_OF(NULL_STRUCT), "align_bt_counts");
-    align_bt_counts_init(&c.counts, c.memory, 300, N);
-    before = c;
-    status = align_bt_counts_load(&c.bed.exec, &c.counts, saved, size);
-    expect_counts(&c, &before, status, &error, SITE_OF(BT_COUNTS_FULL), "align_bt_counts.room");
-}
-
 START_TEST(every_check_is_reached)
 {
     check_cases();
     check_fields();
-    check_counts();
-    check_saved();
     reach_demand((const char *const[]){"BT_", NULL}, false);
 }
 END_TEST
