@@ -141,25 +141,28 @@ static align_status backward_by_rows(const struct align__head *head, align__head
     return ALIGN_E_NONE;
 }
 
-static align_status forward_linear(const struct align__head *head, struct totals *totals)
+static align_status forward_linear(const struct align__head *head, struct align__kept *kept,
+                                   struct totals *totals)
 {
     struct align__linear linear;
     struct align__head_walk walk = align__head_start;
-    align_status status = align__linear_open(&linear, head);
+    align_status status = align__linear_open(&linear, head, kept);
     for (int64_t count; status == ALIGN_E_NONE &&
                         (count = align__head_next(head, &walk, linear.rows, linear.most)) > 0;) {
         status = align__linear_forward(&linear, count);
         if (status == ALIGN_E_NONE)
             add_rows(head, totals, linear.rows, count);
     }
+    if (kept != NULL)
+        kept->filled = true;
     return status;
 }
 
-static align_status backward_linear(const struct align__head *head)
+static align_status backward_linear(const struct align__head *head, struct align__kept *kept)
 {
     struct align__linear linear;
     struct align__head_walk walk = align__head_start;
-    align_status status = align__linear_open(&linear, head);
+    align_status status = align__linear_open(&linear, head, kept);
     for (int64_t count; status == ALIGN_E_NONE &&
                         (count = align__head_next(head, &walk, linear.rows, linear.most)) > 0;)
         status = align__linear_backward(&linear, count);
@@ -185,19 +188,21 @@ static void scale_row(const struct align__head *head, struct align__head_row *ro
     }
 }
 
-align_status align_head_forward(const align_exec *exec, const align_head *args)
+align_status align__head_forward(const align_exec *exec, const align_head *args,
+                                 struct align__kept *kept)
 {
     struct align__head head;
     struct totals totals = {0};
     align_status status = align__head_check(&head, ALIGN__HEAD_FORWARD, exec, args);
     if (status == ALIGN_E_NONE)
-        status = (head.linear ? forward_linear : forward_dense)(&head, &totals);
+        status = head.linear ? forward_linear(&head, kept, &totals) : forward_dense(&head, &totals);
     if (status == ALIGN_E_NONE)
         close_totals(&head, &totals, head.sequences);
     return status;
 }
 
-align_status align_head_backward(const align_exec *exec, const align_head *args)
+align_status align__head_backward(const align_exec *exec, const align_head *args,
+                                  struct align__kept *kept)
 {
     struct align__head head;
     align_status status = align__head_check(&head, ALIGN__HEAD_BACKWARD, exec, args);
@@ -206,5 +211,15 @@ align_status align_head_backward(const align_exec *exec, const align_head *args)
     if (!head.linear)
         return backward_by_rows(&head, backward_row);
     return align__present(&head.args.jhidden) ? backward_by_rows(&head, scale_row)
-                                              : backward_linear(&head);
+                                              : backward_linear(&head, kept);
+}
+
+align_status align_head_forward(const align_exec *exec, const align_head *args)
+{
+    return align__head_forward(exec, args, NULL);
+}
+
+align_status align_head_backward(const align_exec *exec, const align_head *args)
+{
+    return align__head_backward(exec, args, NULL);
 }

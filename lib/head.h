@@ -36,6 +36,21 @@ enum align__head_use { ALIGN__HEAD_SCRATCH, ALIGN__HEAD_FORWARD, ALIGN__HEAD_BAC
 align_status align__head_check(struct align__head *head, enum align__head_use use,
                                const align_exec *exec, const align_head *args);
 
+/* Memory in which a forward of a linear head in two passes leaves logits, as many as it holds, for the
+ * backward of the same step, which uses them up. */
+struct align__kept {
+    char *at; /* at a cache line */
+    size_t size, used;
+    bool filled;
+};
+
+/* Forward and backward, with kept memory or NULL; and how much of that holds all logits. */
+align_status align__head_forward(const align_exec *exec, const align_head *args,
+                                 struct align__kept *kept);
+align_status align__head_backward(const align_exec *exec, const align_head *args,
+                                  struct align__kept *kept);
+size_t align__linear_kept(const struct align__head *head);
+
 /* Its part about align_tokens: shapes first, then, when shapes of logits are known, what is in them. */
 align_status align__head_check_tokens(struct align__head *head);
 align_status align__head_check_targets(const struct align__head *head);

@@ -92,7 +92,48 @@ size_t align__linear_scratch(const struct align__head *head)
     return blocks.total + align__arena_slack();
 }
 
-align_status align__linear_open(struct align__linear *linear, const struct align__head *head)
+/* Every stretch of a tile of tokens takes as much. */
+static size_t kept_bytes(const struct align__linear *linear, int64_t counted)
+{
+    return align__block((size_t)(counted * linear->wide * align_dtype_bytes(linear->dtype)));
+}
+
+size_t align__linear_kept(const struct align__head *head)
+{
+    struct align__linear linear;
+    size_t bytes = 0;
+    plan(&linear, head);
+    for (int64_t n = 0; n < head->rows; n += linear.most)
+        bytes += kept_bytes(&linear, at_most(linear.most, head->rows - n));
+    return bytes * (size_t)((head->vocab + linear.wide - 1) / linear.wide);
+}
+
+void align__linear_skip(struct align__linear *linear, int64_t counted)
+{
+    if (linear->kept != NULL)
+        for (int64_t v = 0; v < linear->head->vocab; v += linear->wide)
+            linear->kept->used += kept_bytes(linear, counted);
+}
+
+/* Forward and backward come here in the same order with the same sizes, and so to the same places. A tile
+ * of which the backward has fewer rows is made again, as it is without kept memory. */
+static void place_tile(struct align__linear *linear, int64_t counted)
+{
+    struct align__kept *kept = linear->kept;
+    linear->tile = linear->logits;
+    linear->made = false;
+    if (kept == NULL)
+        return;
+    size_t bytes = kept_bytes(linear, counted), at = kept->used;
+    kept->used += bytes;
+    if (kept->used > kept->size || linear->count != counted)
+        return;
+    linear->tile = kept->at + at;
+    linear->made = kept->filled;
+}
+
+align_status align__linear_open(struct align__linear *linear, const struct align__head *head,
+                                struct align__kept *kept)
 {
     struct align__arena arena;
     struct blocks blocks = {.arena = &arena};
@@ -101,6 +142,9 @@ align_status align__linear_open(struct align__linear *linear, const struct align
         return status;
     plan(linear, head);
     lay_out(linear, &blocks);
+    linear->kept = kept;
+    if (kept != NULL)
+        kept->used = 0;
     if (linear->dbias != NULL)
         memset(linear->dbias, 0, (size_t)head->vocab * sizeof *linear->dbias);
     return ALIGN_E_NONE;
@@ -179,12 +223,13 @@ static void convert_weight(const struct align__share *share)
                 align__at(t, linear->first + v, 0), width);
 }
 
-align_status align__linear_turn(struct align__linear *linear, int64_t first)
+align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted)
 {
     const align_head *args = &linear->head->args;
     int64_t bytes = align_dtype_bytes(linear->dtype);
     linear->first = first;
     linear->n = at_most(linear->wide, linear->head->vocab - first);
+    place_tile(linear, counted);
     for (int64_t v = 0; v < linear->n && linear->bias != NULL; v++)
         align__store(linear->dtype, linear->bias + v * bytes,
                      align__load(args->bias.dtype, align__at(&args->bias, first + v, 0)));

@@ -19,6 +19,8 @@ struct align__linear {
     int64_t most;      /* rows of a token tile */
     int64_t wide;      /* elements of a vocabulary tile */
 
+    struct align__kept *kept; /* or NULL */
+
     struct align__head_row *rows; /* [most] of the batch */
     int64_t *live;                /* [most] which of them are in the tile */
     int64_t count;                /* how many */
@@ -37,10 +39,13 @@ struct align__linear {
     int64_t first, n;
     const char *operand; /* its rows of weight, `stride` elements apart */
     int64_t stride;
+    char *tile; /* [most,wide] where its logits stand: `logits`, or kept memory */
+    bool made;  /* they stand there already */
 };
 
 size_t align__linear_scratch(const struct align__head *head);
-align_status align__linear_open(struct align__linear *linear, const struct align__head *head);
+align_status align__linear_open(struct align__linear *linear, const struct align__head *head,
+                                struct align__kept *kept);
 
 /* The next `count` rows, which stand in linear->rows. */
 align_status align__linear_forward(struct align__linear *linear, int64_t count);
@@ -51,8 +56,11 @@ align_status align__linear_close(struct align__linear *linear);
 
 /* ---- shared by the parts of the linear head ---- */
 
-/* Makes the stretch at `first` the one that is worked on. */
-align_status align__linear_turn(struct align__linear *linear, int64_t first);
+/* Makes the stretch at `first` the one that is worked on, by a forward that found `counted` rows. */
+align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted);
+
+/* Leaves out the kept logits of a whole tile of tokens. */
+void align__linear_skip(struct align__linear *linear, int64_t counted);
 
 /* Gathers the rows of linear->live and starts their sums. */
 align_status align__linear_gather(struct align__linear *linear);
@@ -82,7 +90,7 @@ void align__linear_turned(const struct align__share *share, char *c, int64_t str
 
 static inline char *align__linear_tile(const struct align__linear *linear, int64_t i)
 {
-    return linear->logits + i * linear->wide * align_dtype_bytes(linear->dtype);
+    return linear->tile + i * linear->wide * align_dtype_bytes(linear->dtype);
 }
 
 static inline char *align__linear_sum(const struct align__linear *linear, int64_t i)

@@ -115,7 +115,7 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
     align_status status = align__linear_gather(linear);
     for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
          v += linear->wide) {
-        status = align__linear_turn(linear, v);
+        status = align__linear_turn(linear, v, linear->count);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_vocab(linear, align__linear_logits);
         if (status == ALIGN_E_NONE)
@@ -191,12 +191,15 @@ static void store_dhidden(const struct align__share *share)
                 align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN));
 }
 
-static void pick_live(struct align__linear *linear, int64_t count)
+/* Returns how many rows count, with a gradient or without. */
+static int64_t pick_live(struct align__linear *linear, int64_t count)
 {
     const struct align__head *head = linear->head;
+    int64_t counted = 0;
     linear->count = 0;
     for (int64_t i = 0; i < count; i++) {
         struct align__head_row *row = &linear->rows[i];
+        counted += row->weight != 0;
         enum align__head_kind kind = align__head_gradient_start(head, row);
         if (kind == ALIGN__ROW_NAN)
             row->dtarget = NAN;
@@ -205,19 +208,22 @@ static void pick_live(struct align__linear *linear, int64_t count)
         else if (!align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN))
             clear_row(head, &head->args.dhidden, row->index);
     }
+    return counted;
 }
 
 align_status align__linear_backward(struct align__linear *linear, int64_t count)
 {
     const align_head *args = &linear->head->args;
     bool by_vocab = align__present(&args->dweight) || align__present(&args->dbias);
-    pick_live(linear, count);
-    if (linear->count == 0)
+    int64_t counted = pick_live(linear, count);
+    if (linear->count == 0) {
+        align__linear_skip(linear, counted);
         return ALIGN_E_NONE;
+    }
     align_status status = align__linear_gather(linear);
     for (int64_t v = 0; v < linear->head->vocab && status == ALIGN_E_NONE; v += linear->wide) {
-        status = align__linear_turn(linear, v);
-        if (status == ALIGN_E_NONE)
+        status = align__linear_turn(linear, v, counted);
+        if (status == ALIGN_E_NONE && !linear->made)
             status = align__linear_by_vocab(linear, align__linear_logits);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);

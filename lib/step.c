@@ -1,5 +1,7 @@
 #include "step.h"
 
+#include "head.h"
+
 #include <string.h>
 
 static const char owner[] = "align_step_args";
@@ -118,11 +120,14 @@ static align_status measure(struct align__step *step)
 {
     const align_step_args *args = &step->args;
     size_t least = 0, best = 0;
-    step->least = step->best = 0;
+    step->least = step->best = step->kept = 0;
     align_status status = align_head_scratch(&step->exec, args->policy, &least, &best);
     if (status != ALIGN_E_NONE)
         return align__step_locate(step, status, ALIGN__STEP_POLICY, 0);
     grow(step, least, best);
+    status = align__step_measure_kept(step);
+    if (status != ALIGN_E_NONE)
+        return align__step_locate(step, status, ALIGN__STEP_POLICY, 0);
     if (args->ref != NULL) {
         status = align_head_scratch(&step->exec, args->ref, &least, &best);
         if (status != ALIGN_E_NONE)
@@ -147,7 +152,7 @@ align_status align_step_scratch(const align_exec *exec, const align_step_args *a
         status = measure(&step);
     if (status == ALIGN_E_NONE) {
         *least = step.least;
-        *best = step.best;
+        *best = step.best + step.kept;
     }
     return status;
 }
@@ -162,7 +167,23 @@ static align_status poll(const struct align__step *step, const char *before)
                        .word = before);
 }
 
-static align_status run_heads_forward(const struct align__step *step)
+/* The parts work in the front of the scratch; what is left behind that keeps logits. */
+static struct align__kept divide_scratch(struct align__step *step)
+{
+    align_exec *exec = &step->exec;
+    struct align__kept kept = {0};
+    if (step->kept == 0 || exec->scratch_size <= step->best)
+        return kept;
+    char *front = exec->scratch, *back = front + step->best;
+    size_t skip = (ALIGN__LINE - (uintptr_t)back % ALIGN__LINE) % ALIGN__LINE;
+    size_t left = exec->scratch_size - step->best;
+    kept.at = back + skip;
+    kept.size = left > skip ? left - skip : 0;
+    exec->scratch_size = step->best;
+    return kept;
+}
+
+static align_status run_heads_forward(const struct align__step *step, struct align__kept *kept)
 {
     const align_step_args *args = &step->args;
     align_status status = ALIGN_E_NONE;
@@ -175,7 +196,7 @@ static align_status run_heads_forward(const struct align__step *step)
     if (status == ALIGN_E_NONE)
         status = poll(step, "the policy");
     if (status == ALIGN_E_NONE)
-        status = align__step_locate(step, align_head_forward(&step->exec, args->policy),
+        status = align__step_locate(step, align__head_forward(&step->exec, args->policy, kept),
                                     ALIGN__STEP_POLICY, 0);
     return status;
 }
@@ -190,11 +211,12 @@ static align_status run_losses(const struct align__step *step)
     return status;
 }
 
-static align_status run_backward(const struct align__step *step)
+static align_status run_backward(const struct align__step *step, struct align__kept *kept)
 {
     align_status status = poll(step, "the backward");
     if (status == ALIGN_E_NONE)
-        status = align__step_locate(step, align_head_backward(&step->exec, step->args.policy),
+        status = align__step_locate(step,
+                                    align__head_backward(&step->exec, step->args.policy, kept),
                                     ALIGN__STEP_POLICY, 0);
     return status;
 }
@@ -213,9 +235,11 @@ align_status align_step_run(const align_exec *exec, const align_step_args *args)
         struct align__arena arena;
         status = align__arena_open(&step.exec, &arena, step.least);
     }
-    if (status == ALIGN_E_NONE)
-        status = run_heads_forward(&step);
+    if (status != ALIGN_E_NONE)
+        return status;
+    struct align__kept memory = divide_scratch(&step), *kept = memory.size > 0 ? &memory : NULL;
+    status = run_heads_forward(&step, kept);
     if (status == ALIGN_E_NONE)
         status = run_losses(&step);
-    return status == ALIGN_E_NONE ? run_backward(&step) : status;
+    return status == ALIGN_E_NONE ? run_backward(&step, kept) : status;
 }

@@ -11,7 +11,8 @@ struct align__step {
     align_exec exec;
     align_step_args args;
     align_exec early; /* for checks before anything is written: no values are there to be finite */
-    size_t least, best;
+    size_t least, best; /* of the parts, one after another */
+    size_t kept;        /* what holds all logits of the policy, beyond that */
 };
 
 enum align__step_part { ALIGN__STEP_POLICY, ALIGN__STEP_REF, ALIGN__STEP_LOSS };
@@ -29,6 +30,10 @@ static inline const align_loss_args *align__step_loss(const align_step_args *arg
 }
 
 align_status align__step_check_heads(const struct align__step *step);
+
+/* step->kept: 0 for a policy whose backward makes no logits. */
+align_status align__step_measure_kept(struct align__step *step);
+
 align_status align__step_check_losses(const struct align__step *step);
 
 #endif

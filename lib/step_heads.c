@@ -60,6 +60,16 @@ static align_status check_apart(const struct align__step *step, const align_head
     return ALIGN_E_NONE;
 }
 
+align_status align__step_measure_kept(struct align__step *step)
+{
+    struct align__head head;
+    align_status status = align__head_check(&head, ALIGN__HEAD_SCRATCH, &step->early,
+                                            step->args.policy);
+    bool keeps = status == ALIGN_E_NONE && head.linear && !align__present(&head.args.jhidden);
+    step->kept = keeps ? align__linear_kept(&head) + align__arena_slack() : 0;
+    return status;
+}
+
 align_status align__step_check_heads(const struct align__step *step)
 {
     struct align__head policy, ref;

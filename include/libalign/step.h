@@ -33,7 +33,11 @@ typedef struct align_step_args {
 ALIGN_API void align_step_args_init(align_step_args *args, size_t size);
 
 /* Bytes of scratch: the most that any part needs at least, and the most that any makes use of, as parts
- * run one after another. */
+ * run one after another. For a linear policy in two passes `best` adds room for all its logits (4 N V
+ * bytes, 8 with an F64 operand): the step keeps as many as its scratch has room for, from the forward to
+ * the backward, which does not make those again. So a step costs 8 N D V flops with `least` and 6 N D V
+ * with `best` (the resident plan), and anything between, with equal bits. Tiles of tokens in which some
+ * counted row has no gradient are made again. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_step_scratch(const align_exec *exec,
                                                            const align_step_args *args,
                                                            size_t *least, size_t *best);
