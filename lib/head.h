@@ -88,6 +88,9 @@ struct align__head_walk {
 };
 static const struct align__head_walk align__head_start = {.sequence = -1};
 
+/* A walk that begins with a sequence. */
+struct align__head_walk align__head_walk_of(const struct align__head *head, int64_t sequence);
+
 /* The next rows, at most `most`; 0 at the end. */
 int64_t align__head_next(const struct align__head *head, struct align__head_walk *walk,
                          struct align__head_row *rows, int64_t most);

@@ -25,6 +25,17 @@ static int64_t sequence_end(const struct align__head *head, int64_t sequence)
     return *(const int64_t *)align__at(offsets, sequence + 1, 0);
 }
 
+static int64_t sequence_begin(const struct align__head *head, int64_t sequence)
+{
+    return sequence > 0 ? sequence_end(head, sequence - 1) : 0;
+}
+
+struct align__head_walk align__head_walk_of(const struct align__head *head, int64_t sequence)
+{
+    return (struct align__head_walk){sequence_begin(head, sequence), sequence,
+                                     sequence_end(head, sequence)};
+}
+
 /* Whether and with what weight row n, the last of its sequence or not, counts. */
 static void read_row(const struct align__head *head, bool last, struct align__head_row *row)
 {

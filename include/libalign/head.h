@@ -185,4 +185,61 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_head_forward(const align_exec *exe
 ALIGN_API ALIGN_MUST_CHECK align_status align_head_backward(const align_exec *exec,
                                                             const align_head *head);
 
+/* ---- weights from tokens ------------------------------------------------------------------ */
+
+/* align_token_weights.kind. With m the number of counted tokens of a group's shortest sequence:
+ * LD-DPO (arXiv 2409.06411): the first m counted tokens of each sequence weigh 1, the others alpha.
+ * SamPO (arXiv 2406.10957): m counted tokens of each sequence, drawn evenly, weigh 1, the others 0. */
+enum { ALIGN_TOKEN_WEIGHTS_LD = 0, ALIGN_TOKEN_WEIGHTS_SAMPO = 1 };
+
+/* Makes a mask for align_tokens that takes the length out of a comparison. Every group has `items`
+ * sequences. Tokens that count keep their weight in tokens->mask as a factor; all others get 0. Give the
+ * result to the heads of both policy and reference (both methods' papers and TRL since 0.29; up to 0.28
+ * TRL weights the policy alone). */
+typedef struct align_token_weights {
+    size_t size;
+    const align_tokens *tokens; /* required */
+    int32_t kind;               /* ALIGN_TOKEN_WEIGHTS_ */
+    int32_t seed; /* of SamPO: the draw depends on it, the sequence and the token; else 0 */
+
+    /* Sequences of a group, 1 or more, which divides S; default 2. Item k of group g is sequence items g + k
+     * or, when stacked is 1, k G + g. */
+    int32_t items, stacked;
+    double alpha;        /* of LD-DPO, in 0..1; 0 takes the tokens out of `count` too; else 0 */
+    align_tensor weight; /* out, like target, F32 or F64 (a mask is F32) */
+} align_token_weights;
+
+ALIGN_API void align_token_weights_init(align_token_weights *args, size_t size);
+
+/* ARG, SHAPE, DTYPE, LAYOUT, VERSION, RANGE (target, mask, offsets, shift, kind, items, stacked, alpha).
+ * Needs no scratch. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_token_weights_apply(const align_exec *exec,
+                                                                  const align_token_weights *args);
+
+/* Weights of groups for align_loss_args.weight (WPO, arXiv 2406.11827, Eq. 2): how likely the policy is to say
+ * these sequences itself, against how likely it is to say the same twice,
+ *
+ *     w_g = min(most, product over its sequences of exp(1/n sum over counted tokens of log p_t - log sum p^2)),
+ *
+ * a constant to the gradient. A sequence without counted tokens has the factor 1. */
+typedef struct align_wpo {
+    size_t size;
+    const align_tokens *tokens; /* required: those of the forward */
+    align_tensor token_logp;    /* [N] from align_head_forward, and */
+    align_tensor collision;     /* [N] log sum p^2 from the same */
+    int32_t items, stacked;     /* as in align_token_weights; 1 for singles */
+
+    /* 0 or more; default 1, as the authors' code and TRL up to 0.28 have it; INFINITY as in TRL since 0.29 */
+    double most;
+    align_tensor
+        weight; /* out [G], F32 or F64. NaN where an input of the group is NaN: losses refuse it */
+} align_wpo;
+
+ALIGN_API void align_wpo_init(align_wpo *args, size_t size);
+
+/* ARG, SHAPE, DTYPE, LAYOUT, VERSION, RANGE (target, mask, offsets, shift, items, stacked, most). Needs no
+ * scratch. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_wpo_apply(const align_exec *exec,
+                                                        const align_wpo *args);
+
 #endif

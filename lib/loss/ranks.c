@@ -1,6 +1,8 @@
 /* Places of items by score, and what they are worth. */
 #include "list.h"
 
+#include "../draw.h"
+
 double align__gain(double label, int32_t kind)
 {
     return kind == ALIGN_GAIN_LINEAR ? label : exp2(label) - 1;
@@ -29,22 +31,12 @@ double align__max_dcg(struct align__list *list, const double *gain)
     return align__total(sum);
 }
 
-/* 53 bits from a counter (splitmix64). */
-static double draw(uint64_t x)
-{
-    x += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (double)((x ^ x >> 31) >> 11);
-}
-
 /* Sorts by score over items that were put in a drawn order first, so that ties keep that order. */
 static void sort_seeded(struct align__list *list)
 {
     double *drawn = list->work[ALIGN__LIST_WORK - 2], *score = list->work[ALIGN__LIST_WORK - 1];
-    const uint64_t stream = (uint64_t)(uint32_t)list->params->seed << 32 ^ (uint64_t)list->group;
     for (int64_t i = 0; i < list->n; i++)
-        drawn[i] = draw((uint64_t)draw(stream) * UINT64_C(0x2545f4914f6cdd1d) + (uint64_t)i);
+        drawn[i] = align__draw_of(list->params->seed, (uint64_t)list->group, (uint64_t)i);
     align__sort_down(list->n, drawn, list->rank, list->spare);
     for (int64_t k = 0; k < list->n; k++)
         score[k] = list->ratio[list->rank[k]];

@@ -11,6 +11,7 @@ extern int64_t *offsets;
 extern uint16_t *logits;
 extern float *logp, *dlogp, *ref, *rewards;
 extern double *lse, *token_logp, *strength, value;
+extern align_tokens tokens;
 extern align_head head;
 extern align_loss_args loss;
 extern align_exec exec;

@@ -268,6 +268,41 @@ START_TEST(lists_agree_with_xgboost)
 }
 END_TEST
 
+/* LightGBM 4.7.0, objective lambdarank, on the scores of V2 with their labels as places from the bottom. Its derivatives
+ * of item i come from trees of two leaves, that item alone in one: -g / h without and -g / (h + 1) with lambda_l2 1.
+ * It sums in f32 and takes sigmoids from a table. Of item 1 it grows no tree. */
+START_TEST(lists_agree_with_lightgbm)
+{
+    static const struct {
+        int32_t truncation;
+        double d[8], curve[8];
+    } runs[] = {
+        {30,
+         {.141337574, NAN, -1.292696714, .27108258, .205194384, .125207335, .221363425, .219729364},
+         {.165754989, NAN, .73481977, .159303144, .124382481, .288468063, .131036475, .146220371}},
+        {3,
+         {.146030918, NAN, -1.335622907, .277542293, .20671016, .129365057, .220640227, .246688724},
+         {.171259165, NAN, .75922066, .156315744, .124259375, .298047155, .131045625, .140859544}},
+    };
+    double label[] = {5, 0, 7, 3, 2, 6, 1, 4}, h[8];
+    for (int k = 0; k < 2; k++) {
+        struct eval e;
+        open_eval(&e, "lipo_lambda", "lgb");
+        ck_assert_int_eq(e.params.top_n, 30);
+        e.params.top_n = runs[k].truncation;
+        e.args.score = align_2d(v2_score, ALIGN_F64, 1, 8);
+        e.args.label = align_2d(label, ALIGN_F64, 1, 8);
+        e.args.hscore = align_2d(h, ALIGN_F64, 1, 8);
+        run(&e);
+        for (int i = 0; i < 8; i++)
+            if (i != 1) {
+                near(e.d[i], runs[k].d[i], 5e-6, "gradient");
+                near(h[i], runs[k].curve[i], 5e-6, "second derivative");
+            }
+    }
+}
+END_TEST
+
 /* TF-Ranking, losses_impl_test.py, the tables of DCGLambdaWeight and DCGLambdaWeightV2 for labels 2 1 0 at places
  * 1 2 3, divided by its factor K = 3: pairs of places 1 and 2, 1 and 3, 2 and 3. A pair by itself, with equal scores,
  * has half its weight as derivative. */
@@ -362,6 +397,7 @@ int main(void)
     tcase_add_test(tcase, lists_agree_with_allrank);
     tcase_add_test(tcase, lists_agree_with_tf_ranking);
     tcase_add_test(tcase, lists_agree_with_xgboost);
+    tcase_add_test(tcase, lists_agree_with_lightgbm);
     tcase_add_test(tcase, weights_agree_with_tf_ranking);
     tcase_add_test(tcase, approx_ndcg_agrees_with_its_libraries);
     tcase_add_test(tcase, bradley_terry_agrees_with_trl);
