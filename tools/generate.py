@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+import abi
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -54,25 +56,6 @@ def errors_page():
             said = re.sub("%[fvlhw]", lambda match: WORDS[match.group()], sentence)
             rows.append(f"| `{name}` | `{status}` | {said.replace('|', chr(92) + '|')} |")
     return between(read("docs/errors.md"), "table of checks", "\n".join(rows))
-
-
-# ---- tests/abi/layout.txt ----------------------------------------------------------------------
-
-def layout_record():
-    """Size and offset of every field of the public structs, as clang lays them out for 64 bits."""
-    dump = subprocess.run(
-        ["clang", "--target=x86_64-linux-gnu", "-Iinclude", "-fsyntax-only", "-x", "c", "-",
-         "-Xclang", "-fdump-record-layouts-complete"], cwd=ROOT, check=True,
-        input="#include <libalign/align.h>\n", capture_output=True, text=True).stdout
-    lines = ["# Layout of the public structs on 64-bit machines: offset, type, field. Written by ./dev docs.",
-             "# While ALIGN_ABI stays, fields are only appended."]
-    for block in dump.split("*** Dumping AST Record Layout\n"):
-        head = re.match(r"\s*0 \| (?:struct|union) (align_\w+)\n", block)
-        if head:
-            fields = re.findall(r"^ *(\d+) \|   (\S.*) (\w+)$", block, re.MULTILINE)
-            size = re.search(r"\[sizeof=(\d+)", block).group(1)
-            lines += ["", f"{head[1]} {size}"] + [f"{int(at):5} {kind} {name}" for at, kind, name in fields]
-    return "\n".join(lines) + "\n"
 
 
 # ---- docs/losses.md and its pictures -----------------------------------------------------------
@@ -122,8 +105,8 @@ def loss_pictures():
             for name in losses("names").split()}
 
 
-GENERATED = {"docs/errors.md": errors_page, "tests/abi/layout.txt": layout_record,
-             "docs/losses.md": losses_page}
+GENERATED = {"docs/errors.md": errors_page, "tests/abi/layout.txt": abi.layout_record,
+             "bindings/python/src/libalign/_abi.py": abi.python_module, "docs/losses.md": losses_page}
 
 
 def everything():
