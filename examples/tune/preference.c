@@ -33,6 +33,19 @@ static bool check(const preference *f, align_status status, problem *why)
            refuse(why, "libalign: %s: %s", align_status_name(status), f->error.text);
 }
 
+static preference_aux second_number(align_loss_id id)
+{
+    static const struct {
+        align_loss_id id;
+        preference_aux second;
+    } rows[] = {{ALIGN_LOSS_TDPO, AUX_DRIFT}, {ALIGN_LOSS_TPO, AUX_GOLD}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].id == id)
+            return rows[i].second;
+    return AUX_NONE;
+}
+
 bool preference_open(preference *f, const char *loss, int vocab, pool *threads, problem *why)
 {
     const align_loss_id id = align_loss_find(loss);
@@ -49,7 +62,9 @@ bool preference_open(preference *f, const char *loss, int vocab, pool *threads, 
     if (!check(f, align_loss_get_info(id, &f->info), why) ||
         !check(f, align_loss_params_init(&f->params, sizeof f->params, id, NULL), why))
         return false;
-    if (f->info.needs & (ALIGN_LOSS_READS_OLD | ALIGN_LOSS_READS_AUX))
+    f->second = second_number(id);
+    if ((f->info.needs & ALIGN_LOSS_READS_OLD) ||
+        ((f->info.needs & ALIGN_LOSS_READS_AUX) && f->second == AUX_NONE))
         return refuse(why, "loss \"%s\" needs %s, which preference data alone does not have", loss,
                       f->info.needs & ALIGN_LOSS_READS_AUX ? "align_loss_args.aux"
                                                            : "align_loss_args.old");
@@ -63,7 +78,8 @@ bool preference_open(preference *f, const char *loss, int vocab, pool *threads, 
 
 void preference_close(preference *f)
 {
-    void *const parts[] = {f->scratch, f->token_logp, f->lse, f->ref, f->label, f->count, f->index};
+    void *const parts[] = {f->scratch, f->token_logp, f->lse, f->ref, f->label, f->count,
+                           f->index,   f->kl,         f->dkl, f->aux, f->daux};
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
@@ -100,24 +116,41 @@ bool preference_needs_reference(const preference *f)
     return (f->info.needs | f->info.reads) & ALIGN_LOSS_READS_REF;
 }
 
+bool preference_needs_reference_logits(const preference *f)
+{
+    return f->second == AUX_DRIFT;
+}
+
+static void take_anew(double **part, int64_t count)
+{
+    free(*part);
+    *part = take(count, sizeof **part);
+}
+
 static void reserve(preference *f, const pack *p)
 {
     if (p->rows.outputs > f->room_rows) {
+        double **const rows[] = {&f->token_logp, &f->lse, &f->kl, &f->dkl};
+
         f->room_rows = p->rows.outputs;
-        free(f->token_logp);
-        free(f->lse);
-        f->token_logp = take(f->room_rows, sizeof *f->token_logp);
-        f->lse = take(f->room_rows, sizeof *f->lse);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            take_anew(rows[i], f->room_rows);
     }
     if (p->sequences > f->room_sequences) {
+        double **const sequences[] = {&f->ref, &f->label, &f->aux, &f->daux};
+
         f->room_sequences = p->sequences;
-        free(f->ref);
-        free(f->label);
+        for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++)
+            take_anew(sequences[i], f->room_sequences);
         free(f->count);
-        f->ref = take(f->room_sequences, sizeof *f->ref);
-        f->label = take(f->room_sequences, sizeof *f->label);
         f->count = take(f->room_sequences, sizeof *f->count);
     }
+}
+
+static align_tensor logits_of(const preference *f, const pack *p, real *logits)
+{
+    return align_2d(logits, sizeof(real) == sizeof(double) ? ALIGN_F64 : ALIGN_F32, p->rows.outputs,
+                    f->vocab);
 }
 
 /* Every packed row counts: rows that predict the prompt were left out before they had logits. */
@@ -131,33 +164,67 @@ static void describe(preference *f, const pack *p, real *logits, align_tokens *t
     tokens->offsets = align_1d(p->target_offset, ALIGN_I64, p->sequences + 1);
     align_head_init(head, sizeof *head);
     head->tokens = tokens;
-    head->logits = align_2d(logits, sizeof(real) == sizeof(double) ? ALIGN_F64 : ALIGN_F32, n,
-                            f->vocab);
+    head->logits = logits_of(f, p, logits);
     head->token_logp = align_1d(f->token_logp, ALIGN_F64, n);
     head->lse = align_1d(f->lse, ALIGN_F64, n);
 }
 
-bool preference_forward(preference *f, const pack *p, real *logits, double *logp, problem *why)
+/* The reference as the head that KL compares with. */
+static void compare(const preference *f, const pack *p, real *ref_logits, align_head *head,
+                    align_head *other)
+{
+    align_head_init(other, sizeof *other);
+    other->logits = logits_of(f, p, ref_logits);
+    head->other = other;
+}
+
+/* Sums of the rows of each answer. */
+static void sum_rows(const pack *p, const double *rows, double *sums)
+{
+    for (int64_t s = 0; s < p->sequences; s++) {
+        sums[s] = 0;
+        for (int64_t n = p->target_offset[s]; n < p->target_offset[s + 1]; n++)
+            sums[s] += rows[n];
+    }
+}
+
+bool preference_forward(preference *f, const pack *p, real *logits, real *ref_logits, double *logp,
+                        problem *why)
 {
     align_tokens tokens;
-    align_head head;
+    align_head head, other;
 
     reserve(f, p);
     describe(f, p, logits, &tokens, &head);
     head.logp = align_1d(logp, ALIGN_F64, p->sequences);
     head.count = align_1d(f->count, ALIGN_I64, p->sequences);
-    return check(f, align_head_forward(&f->exec, &head), why);
+    if (ref_logits) {
+        compare(f, p, ref_logits, &head, &other);
+        head.kl = align_1d(f->kl, ALIGN_F64, p->rows.outputs);
+    }
+    if (!check(f, align_head_forward(&f->exec, &head), why))
+        return false;
+    if (ref_logits)
+        sum_rows(p, f->kl, f->aux);
+    return true;
 }
 
-bool preference_backward(preference *f, const pack *p, real *logits, const double *dlogp,
-                         problem *why)
+bool preference_backward(preference *f, const pack *p, real *logits, real *ref_logits,
+                         const double *dlogp, problem *why)
 {
     align_tokens tokens;
-    align_head head;
+    align_head head, other;
 
     describe(f, p, logits, &tokens, &head);
     head.dlogp = align_1d(dlogp, ALIGN_F64, p->sequences);
     head.dlogits = head.logits;
+    if (ref_logits) {
+        compare(f, p, ref_logits, &head, &other);
+        head.dkl = align_1d(f->dkl, ALIGN_F64, p->rows.outputs);
+        for (int64_t s = 0; s < p->sequences; s++)
+            for (int64_t n = p->target_offset[s]; n < p->target_offset[s + 1]; n++)
+                f->dkl[n] = f->daux[s];
+    }
     return check(f, align_head_backward(&f->exec, &head), why);
 }
 
@@ -181,22 +248,43 @@ static void index_pairs(preference *f, const dataset *d, const pack *p)
                     add_index(f, ALIGN_LOSS_PAIR, i, j);
 }
 
+static int64_t best_of(const dataset *d, const pack *p, int64_t g)
+{
+    int64_t best = p->group_offset[g];
+
+    for (int64_t i = p->group_offset[g]; i < p->group_offset[g + 1]; i++)
+        if (d->sequences[p->sequence[i]].score > d->sequences[p->sequence[best]].score)
+            best = i;
+    return best;
+}
+
 /* Every answer for a row that is told which are good, and for others the best of each group. */
 static void index_singles(preference *f, const dataset *d, const pack *p)
 {
     f->index_groups = 0;
     for (int64_t g = 0; g < p->groups; g++) {
-        int64_t best = p->group_offset[g];
-
-        for (int64_t i = p->group_offset[g]; i < p->group_offset[g + 1]; i++) {
-            if (f->info.needs & ALIGN_LOSS_READS_LABEL)
-                add_index(f, ALIGN_LOSS_SINGLE, i, 0);
-            else if (d->sequences[p->sequence[i]].score > d->sequences[p->sequence[best]].score)
-                best = i;
+        if (!(f->info.needs & ALIGN_LOSS_READS_LABEL)) {
+            add_index(f, ALIGN_LOSS_SINGLE, best_of(d, p, g), 0);
+            continue;
         }
-        if (!(f->info.needs & ALIGN_LOSS_READS_LABEL))
-            add_index(f, ALIGN_LOSS_SINGLE, best, 0);
+        for (int64_t i = p->group_offset[g]; i < p->group_offset[g + 1]; i++)
+            add_index(f, ALIGN_LOSS_SINGLE, i, 0);
     }
+}
+
+/* The best answer of a group is the gold one of all its pairs. */
+static void gather_gold(preference *f, const dataset *d, const pack *p, const double *logp)
+{
+    for (int64_t g = 0; g < p->groups; g++)
+        for (int64_t i = p->group_offset[g]; i < p->group_offset[g + 1]; i++)
+            f->aux[i] = logp[best_of(d, p, g)];
+}
+
+static void return_gold(const preference *f, const dataset *d, const pack *p, double *dlogp)
+{
+    for (int64_t g = 0; g < p->groups; g++)
+        for (int64_t i = p->group_offset[g]; i < p->group_offset[g + 1]; i++)
+            dlogp[best_of(d, p, g)] += f->daux[i];
 }
 
 /* What the row reads of each answer, in the order of the pack. Of singles, a label says good or not. */
@@ -228,6 +316,8 @@ static void fill_args(preference *f, const pack *p, const double *logp, align_lo
         args->ref = align_1d(f->ref, ALIGN_F64, n);
     if (reads & ALIGN_LOSS_READS_LABEL)
         args->label = align_1d(f->label, ALIGN_F64, n);
+    if (f->second != AUX_NONE)
+        args->aux = align_1d(f->aux, ALIGN_F64, n);
     if ((f->info.needs & ALIGN_LOSS_READS_COUNT) || f->params.length == ALIGN_LENGTH_MEAN)
         args->count = align_1d(f->count, ALIGN_I64, n);
 }
@@ -294,12 +384,18 @@ bool preference_loss(preference *f, const dataset *d, const pack *p, const doubl
     else if (f->info.arity == ALIGN_LOSS_SINGLE)
         index_singles(f, d, p);
     gather(f, d, p, ref);
+    if (f->second == AUX_GOLD)
+        gather_gold(f, d, p, logp);
     fill_args(f, p, logp, &args);
     args.value = align_1d(&value, ALIGN_F64, 1);
     if (dlogp)
         args.dscore = align_1d(dlogp, ALIGN_F64, p->sequences);
+    if (dlogp && f->second != AUX_NONE)
+        args.daux = align_1d(f->daux, ALIGN_F64, p->sequences);
     if (!evaluate(f, &args, why))
         return false;
+    if (dlogp && f->second == AUX_GOLD)
+        return_gold(f, d, p, dlogp);
     groups = (double)(f->info.arity == ALIGN_LOSS_LIST ? p->groups : f->index_groups);
     sum->loss += value * groups;
     sum->groups += groups;

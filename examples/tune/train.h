@@ -15,6 +15,8 @@ typedef struct trainer {
     preference *loss;
     double *
         ref; /* [data->count] log-probabilities under the model before training; NULL: not needed */
+    model anchor; /* the model before training, where its logits are needed in every batch */
+    tape anchor_tape;
     adamw optimizer;
     real *gradient; /* zero between steps */
     weights gradient_view;

@@ -136,6 +136,21 @@ class Program(unittest.TestCase):
                 last = held_out(log)[-1]
                 self.assertTrue(math.isfinite(last["held_out_loss"] + last["held_out_margin"]), loss)
 
+    def test_every_row_of_pairs_and_lists(self):
+        with open(self.few, encoding="utf-8") as file:
+            rows = json.load(file)[:24]
+        tiny, log = self.at("tiny.json"), self.at("rows.jsonl")
+        with open(tiny, "w", encoding="utf-8") as file:
+            json.dump(rows, file)
+        said = subprocess.run([PROGRAM, "--list-losses"], capture_output=True, text=True, check=True).stdout
+        names = [line.split()[0] for line in said.splitlines()
+                 if line[:1] != " " and ("(pair)" in line or "(list)" in line)]
+        self.assertEqual(len(names), 59)
+        for loss in names:
+            self.trained("--pairs", tiny, "--loss", loss, "--steps", 1, "--batch", 4, "--held-out", 4, "--log", log,
+                         "--ref-cache", self.at("rows.ref"))
+            self.assertTrue(math.isfinite(held_out(log)[-1]["held_out_loss"]), loss)
+
     def test_interrupt_saves(self):
         log, save = self.at("interrupt.jsonl"), self.at("interrupt.bin")
         run = subprocess.Popen(command("--pairs", self.few, "--steps", 1000000, "--interval", 1000000, "--held-out", 10, "--loss", "slic",
