@@ -1,33 +1,50 @@
 #include "board.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include "memory.h"
 
-static void *take(size_t count, size_t each)
-{
-    void *memory = calloc(count == 0 ? 1 : count, each);
-    if (memory == NULL) {
-        fprintf(stderr, "libalign-leaderboard: out of memory\n");
-        exit(EXIT_FAILURE);
-    }
-    return memory;
-}
+#include <math.h>
+#include <string.h>
 
 /* The 97.5 % point of the normal distribution. */
 static const double NORMAL_975 = 1.9599639845400545;
 
 struct results {
-    double *score, *se, *draws;
+    double *score, *se, *draws, *covariance, *first;
+    int64_t *low, *high;
 };
 
-static void set_up(align_bt_args *args, const struct votes *votes,
+static struct results make_results(size_t n, const struct board_options *options)
+{
+    bool bootstrap = options->interval == BOARD_BOOTSTRAP;
+    return (struct results){
+        .score = take(n, sizeof(double)),
+        .se = take(n, sizeof(double)),
+        .draws = take(bootstrap ? (size_t)options->draws * n : 0, sizeof(double)),
+        .covariance = take(options->ranks && !bootstrap ? n * n : 0, sizeof(double)),
+        .first = take(n, sizeof(double)),
+        .low = take(n, sizeof(int64_t)),
+        .high = take(n, sizeof(int64_t)),
+    };
+}
+
+static void free_results(const struct results *results)
+{
+    free(results->score);
+    free(results->se);
+    free(results->draws);
+    free(results->covariance);
+    free(results->first);
+    free(results->low);
+    free(results->high);
+}
+
+static void set_up(align_bt_args *args, const struct tally *tally,
                    const struct board_options *options, const struct results *results)
 {
-    int64_t n = votes->n_items;
+    int64_t n = tally->n_items;
     align_bt_args_init(args, sizeof *args);
     args->n_items = n;
-    args->counts = &votes->counts;
+    args->counts = &tally->counts;
     args->ties = options->ties;
     args->scale = options->scale;
     args->offset = options->offset;
@@ -42,23 +59,41 @@ static void set_up(align_bt_args *args, const struct votes *votes,
         return;
     }
     args->se = align_1d(results->se, ALIGN_F64, n);
+    if (options->ranks)
+        args->covariance = align_2d(results->covariance, ALIGN_F64, n, n);
     args->variance = options->interval == BOARD_SANDWICH ? ALIGN_BT_SANDWICH : ALIGN_BT_FISHER;
 }
 
-static void say_failure(const align_error *error, const struct votes *votes)
+/* The anchor among the items of the board. */
+static bool set_anchor(struct board *board, const struct votes *votes, const struct tally *tally,
+                       const char *anchor)
 {
-    fprintf(stderr, "libalign-leaderboard: %s\n", error->text);
-    if (error->status != ALIGN_E_NO_SOLUTION)
-        return;
-    if (error->axes > 0)
-        fprintf(stderr, "  item %lld is '%s'\n", (long long)error->index[0],
-                votes->items[error->index[0]].name);
-    fprintf(stderr,
-            "  --prior-games=1 gives every item a win and a loss against an item of score 0 on "
-            "the log scale, and so a finite score\n");
+    if (anchor == NULL)
+        return true;
+    for (int32_t i = 0; i < tally->n_items; i++)
+        if (strcmp(votes->items.text[tally->item[i]], anchor) == 0) {
+            board->fit.flags |= ALIGN_BT_ANCHOR;
+            board->fit.anchor = i;
+            return true;
+        }
+    snprintf(board->why, sizeof board->why, "the anchor '%s' has no votes", anchor);
+    return false;
 }
 
-static align_status run(align_bt_args *args, const struct votes *votes)
+static void say_why(struct board *board, const align_error *error, const struct votes *votes,
+                    const struct tally *tally)
+{
+    char item[160] = "",
+         advice[] = "; --prior-games=1 gives every item a win and a loss against an "
+                    "item of score 0 on the log scale, and so a finite score";
+    bool none = error->status == ALIGN_E_NO_SOLUTION;
+    if (none && error->axes > 0)
+        snprintf(item, sizeof item, "; item %lld is '%.120s'", (long long)error->index[0],
+                 votes->items.text[tally->item[error->index[0]]]);
+    snprintf(board->why, sizeof board->why, "%.300s%s%s", error->text, item, none ? advice : "");
+}
+
+static bool run(struct board *board, const struct votes *votes, const struct tally *tally)
 {
     align_exec exec;
     align_error error;
@@ -66,16 +101,61 @@ static align_status run(align_bt_args *args, const struct votes *votes)
     align_exec_init(&exec, sizeof exec);
     align_error_init(&error, sizeof error);
     exec.error = &error;
-    align_status status = align_bt_scratch(&exec, args, &least, &best);
+    align_status status = align_bt_scratch(&exec, &board->fit, &least, &best);
     if (status == ALIGN_E_NONE) {
         exec.scratch = take(1, best);
         exec.scratch_size = best;
-        status = align_bt_fit(&exec, args);
+        status = align_bt_fit(&exec, &board->fit);
         free(exec.scratch);
     }
     if (status != ALIGN_E_NONE)
-        say_failure(&error, votes);
-    return status;
+        say_why(board, &error, votes, tally);
+    return status == ALIGN_E_NONE;
+}
+
+/* Rank intervals and the probability of being first, from draws or from the covariance. */
+static bool rank(struct board *board, const struct board_options *options,
+                 const struct results *results)
+{
+    align_exec exec;
+    align_error error;
+    align_bt_ranks_args args;
+    size_t least, best;
+    int64_t n = board->fit.n_items;
+    align_exec_init(&exec, sizeof exec);
+    align_error_init(&error, sizeof error);
+    exec.error = &error;
+    align_bt_ranks_args_init(&args, sizeof args);
+    args.strength = board->fit.strength;
+    args.covariance = board->fit.covariance;
+    args.draws = board->fit.draws;
+    args.seed = options->interval == BOARD_BOOTSTRAP ? 0 : options->seed;
+    args.rank_low = align_1d(results->low, ALIGN_I64, n);
+    args.rank_high = align_1d(results->high, ALIGN_I64, n);
+    args.first = align_1d(results->first, ALIGN_F64, n);
+    align_status status = align_bt_ranks_scratch(&exec, &args, &least, &best);
+    if (status == ALIGN_E_NONE) {
+        exec.scratch = take(1, best);
+        exec.scratch_size = best;
+        status = align_bt_ranks_eval(&exec, &args);
+        free(exec.scratch);
+    }
+    if (status != ALIGN_E_NONE)
+        snprintf(board->why, sizeof board->why, "%s", error.text);
+    return status == ALIGN_E_NONE;
+}
+
+double board_share(const struct board *board, const struct line *i, const struct line *j)
+{
+    double d = i->theta - j->theta, tie = board->fit.tie;
+    switch (board->fit.ties) {
+    case ALIGN_BT_TIES_DAVIDSON:
+        return (exp(d / 2) + tie / 2) / (exp(d / 2) + exp(-d / 2) + tie);
+    case ALIGN_BT_TIES_RAO_KUPPER:
+        return (1 + 1 / (1 + tie * exp(-d)) - 1 / (1 + tie * exp(d))) / 2;
+    default:
+        return 1 / (1 + exp(-d));
+    }
 }
 
 /* ---- intervals ---------------------------------------------------------------------------- */
@@ -114,18 +194,23 @@ static int by_score(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
     return x->score != y->score ? (x->score < y->score) - (x->score > y->score)
-                                : strcmp(x->item->name, y->item->name);
+                                : strcmp(x->item, y->item);
 }
 
-static void fill(struct board *board, const struct votes *votes,
+static void fill(struct board *board, const struct votes *votes, const struct tally *tally,
                  const struct board_options *options, const struct results *results)
 {
     int64_t n = board->count;
     double *column = take((size_t)(options->draws + n), sizeof *column);
     for (int64_t i = 0; i < n; i++) {
         struct line *line = &board->lines[i];
-        line->item = &votes->items[i];
+        line->item = votes->items.text[tally->item[i]];
+        line->record = &tally->record[i];
         line->score = results->score[i];
+        line->theta = (results->score[i] - options->offset) / options->scale;
+        line->first = results->first[i];
+        line->rank_low = results->low[i];
+        line->rank_high = results->high[i];
         if (options->interval == BOARD_BOOTSTRAP) {
             from_draws(line, results->draws, options->draws, n, i, column);
             continue;
@@ -152,23 +237,25 @@ static void fill(struct board *board, const struct votes *votes,
     free(column);
 }
 
-bool board_make(struct board *board, const struct votes *votes, const struct board_options *options)
+bool board_make(struct board *board, const struct votes *votes, const struct tally *tally,
+                const struct board_options *options)
 {
-    size_t n = (size_t)votes->n_items;
-    size_t draws = options->interval == BOARD_BOOTSTRAP ? (size_t)options->draws : 0;
-    struct results results = {take(n, sizeof(double)), take(n, sizeof(double)),
-                              take(draws * n, sizeof(double))};
-    memset(board, 0, sizeof *board);
-    set_up(&board->fit, votes, options, &results);
-    bool done = run(&board->fit, votes) == ALIGN_E_NONE;
-    if (done) {
-        board->count = votes->n_items;
-        board->lines = take(n, sizeof *board->lines);
-        fill(board, votes, options, &results);
+    size_t n = (size_t)tally->n_items;
+    board->votes = tally->votes;
+    if (tally->n_items < 2) {
+        snprintf(board->why, sizeof board->why, "%d items, expected 2 or more", tally->n_items);
+        return false;
     }
-    free(results.score);
-    free(results.se);
-    free(results.draws);
+    struct results results = make_results(n, options);
+    set_up(&board->fit, tally, options, &results);
+    bool done = set_anchor(board, votes, tally, options->anchor) && run(board, votes, tally) &&
+                (!options->ranks || rank(board, options, &results));
+    if (done) {
+        board->count = tally->n_items;
+        board->lines = take(n, sizeof *board->lines);
+        fill(board, votes, tally, options, &results);
+    }
+    free_results(&results);
     return done;
 }
 

@@ -1,4 +1,4 @@
-/* From votes to a ranked board with intervals. */
+/* From a tally to a ranked board with intervals. */
 #ifndef LEADERBOARD_BOARD_H
 #define LEADERBOARD_BOARD_H
 
@@ -11,25 +11,37 @@ struct board_options {
     enum interval_kind interval;
     int64_t draws;
     uint64_t seed;
-    double scale, offset; /* of scores */
+    double scale, offset; /* of scores; offset is the anchor's score where there is one */
+    const char *anchor;   /* name of an item, or NULL */
     double prior_games;   /* of each item against a ghost of strength 0; 0: none */
+    bool ranks;           /* rank intervals, and who is first */
 };
 
 struct line {
-    const struct item *item;
+    const char *item;
+    const struct record *record;
+    double theta; /* in natural log units, mean 0 or as the prior says */
     double score, se, lower, upper;
-    int64_t rank; /* 1 + items whose whole interval lies above this one's */
+    int64_t rank;                /* 1 + items whose whole interval lies above this one's */
+    int64_t rank_low, rank_high; /* with options.ranks: simultaneous 95 % interval of the rank */
+    double first;                /* with options.ranks: probability of being first */
 };
 
 struct board {
-    int64_t count;
-    struct line *lines; /* best first */
+    const char *category; /* NULL: overall */
+    int64_t votes, count;
+    struct line *lines; /* best first; NULL where there is no answer */
     align_bt_args fit;  /* with the certificate */
+    char why[640];      /* there is no answer */
 };
 
-/* False after a message on stderr. */
-bool board_make(struct board *board, const struct votes *votes,
+/* False where there is no answer. */
+bool board_make(struct board *board, const struct votes *votes, const struct tally *tally,
                 const struct board_options *options);
+
+/* P(i wins) + P(tie) / 2 of two lines. */
+double board_share(const struct board *board, const struct line *i, const struct line *j);
+
 void board_free(struct board *board);
 
 #endif

@@ -1,111 +1,166 @@
-#include "csv.h"
+#include "table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void csv_open(struct csv *csv, FILE *file)
-{
-    memset(csv, 0, sizeof *csv);
-    csv->file = file;
-    csv->next_line = 1;
-}
+enum { CELLS = 1024 };
 
-void csv_close(struct csv *csv)
-{
-    free(csv->text);
-    csv->text = NULL;
-}
+struct row {
+    char *begin, *end; /* without the newline */
+    bool quoted;
+};
 
-static bool put(struct csv *csv, size_t *used, int c)
+/* The end of a row with quotes, or NULL where the text ends first. */
+static char *end_of_quoted(char *at, const char *stop)
 {
-    if (*used == csv->room) {
-        size_t room = csv->room == 0 ? 4096 : 2 * csv->room;
-        char *text = realloc(csv->text, room);
-        if (text == NULL) {
-            csv->problem = "out of memory";
-            return false;
-        }
-        csv->text = text;
-        csv->room = room;
+    bool inside = false;
+    for (; at < stop; at++) {
+        if (*at == '"')
+            inside = !inside;
+        else if (*at == '\n' && !inside)
+            return at;
     }
-    csv->text[(*used)++] = (char)c;
-    return true;
+    return NULL;
 }
 
-static int next_char(struct csv *csv)
+/* The next row of the text, as it stands there. */
+static bool find_row(struct table *t, struct row *row)
 {
-    int c = getc_unlocked(csv->file);
-    if (c == '\r') {
-        int after = getc_unlocked(csv->file);
-        if (after == '\n')
-            c = after;
-        else
-            ungetc(after, csv->file);
-    }
-    if (c == '\n')
-        csv->next_line++;
-    if (c == '\0')
-        csv->problem = "a zero byte";
-    return c;
-}
-
-/* Reads one cell up to the comma, newline or end of file behind it, which is returned. */
-static int read_cell(struct csv *csv, size_t *used)
-{
-    int c = next_char(csv);
-    bool quoted = c == '"';
-    if (quoted) {
-        for (;;) {
-            c = next_char(csv);
-            if (c == EOF) {
-                csv->problem = "a quote that is never closed";
-                return EOF;
-            }
-            if (c == '"' && (c = next_char(csv)) != '"')
-                break;
-            if (csv->problem != NULL || !put(csv, used, c))
-                return EOF;
-        }
-        if (c != ',' && c != '\n' && c != EOF)
-            csv->problem = "text behind a closing quote";
-        return c;
-    }
-    for (; c != ',' && c != '\n' && c != EOF; c = next_char(csv))
-        if (csv->problem != NULL || !put(csv, used, c))
-            return EOF;
-    return c;
-}
-
-static bool read_row(struct csv *csv, int *end)
-{
-    size_t used = 0, begin[CSV_CELLS];
-    csv->line = csv->next_line;
-    csv->count = 0;
-    do {
-        if (csv->count == CSV_CELLS) {
-            csv->problem = "more than 256 cells";
+    for (;;) {
+        char *begin = t->text + t->begin, *stop = t->text + t->end;
+        size_t left = (size_t)(stop - begin);
+        char *end = memchr(begin, '\n', left);
+        row->quoted = memchr(begin, '"', end == NULL ? left : (size_t)(end - begin)) != NULL;
+        if (row->quoted)
+            end = end_of_quoted(begin, stop);
+        if (end == NULL && !t->ended && table_fill(t))
+            continue;
+        if (end == NULL && begin == stop)
             return false;
-        }
-        begin[csv->count++] = used;
-        *end = read_cell(csv, &used);
-        if (csv->problem != NULL || !put(csv, &used, '\0'))
-            return false;
-    } while (*end == ',');
-    for (int k = 0; k < csv->count; k++)
-        csv->cells[k] = csv->text + begin[k];
-    return true;
+        row->begin = begin;
+        row->end = end == NULL ? stop : end;
+        t->begin = (size_t)(row->end - t->text) + (end != NULL);
+        if (row->end > begin && row->end[-1] == '\r')
+            row->end--;
+        return true;
+    }
 }
 
-bool csv_next(struct csv *csv)
+/* Takes the quotes away in place. Returns the place behind the closing quote, or NULL. */
+static char *unquote(struct table *t, char *at, const char *stop, char **end)
 {
-    int end = 0;
-    while (csv->problem == NULL && end != EOF) {
-        if (!read_row(csv, &end))
+    char *to = at++;
+    for (;; at++) {
+        if (at == stop) {
+            t->problem = "a quote that is never closed";
+            return NULL;
+        }
+        if (*at == '"' && (at + 1 == stop || at[1] != '"'))
             break;
-        if (csv->count > 1 || csv->cells[0][0] != '\0')
-            return true;
+        if (*at == '"')
+            at++;
+        else if (*at == '\n')
+            t->next_line++;
+        *to++ = *at;
     }
-    if (csv->problem == NULL && ferror(csv->file))
-        csv->problem = "it cannot be read";
+    *end = to;
+    if (++at != stop && *at != ',') {
+        t->problem = "text behind a closing quote";
+        return NULL;
+    }
+    return at;
+}
+
+/* Splits a row into cells, each ended by a zero; their number, or -1 with a problem. */
+static int split(struct table *t, const struct row *row, char *cells[CELLS])
+{
+    int count = 0;
+    char *at = row->begin, *stop = row->end;
+    if (memchr(at, '\0', (size_t)(stop - at)) != NULL) {
+        t->problem = "a zero byte";
+        return -1;
+    }
+    for (;; at++) {
+        if (count == CELLS) {
+            t->problem = "more than 1024 cells";
+            return -1;
+        }
+        char *end = NULL;
+        cells[count++] = at;
+        if (row->quoted && at < stop && *at == '"') {
+            at = unquote(t, at, stop, &end);
+            if (at == NULL)
+                return -1;
+        } else {
+            while (at < stop && *at != ',')
+                at++;
+            end = at;
+        }
+        bool last = at == stop;
+        *end = '\0';
+        if (last)
+            return count;
+    }
+}
+
+/* Cells of the next row that is not empty. */
+static int next_row(struct table *t, char *cells[CELLS])
+{
+    struct row row;
+    do {
+        t->line = t->next_line;
+        if (!find_row(t, &row))
+            return 0;
+        t->next_line++;
+    } while (row.begin == row.end);
+    return split(t, &row, cells);
+}
+
+static bool find_columns(struct table *t, char *const *names)
+{
+    for (int k = 0; k < t->n_columns; k++) {
+        t->place[k] = -1;
+        for (int j = 0; j < t->width; j++) {
+            if (strcmp(names[j], t->columns[k]) != 0)
+                continue;
+            if (t->place[k] >= 0) {
+                fprintf(stderr, "%s:%ld: two columns '%s'\n", t->name, t->line, names[j]);
+                return false;
+            }
+            t->place[k] = j;
+        }
+        if (t->place[k] < 0) {
+            fprintf(stderr, "%s:%ld: no column '%s'\n", t->name, t->line, t->columns[k]);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool csv_open(struct table *t)
+{
+    char *names[CELLS];
+    t->width = next_row(t, names);
+    if (t->width > 0)
+        return find_columns(t, names);
+    fprintf(stderr, "%s:%ld: %s\n", t->name, t->line, t->problem != NULL ? t->problem : "no rows");
     return false;
+}
+
+bool csv_next(struct table *t)
+{
+    static char wrong[80];
+    char *cells[CELLS];
+    int count = next_row(t, cells);
+    if (count <= 0)
+        return false;
+    if (count != t->width) {
+        snprintf(wrong, sizeof wrong, "%d cells, expected %d as in the first line", count,
+                 t->width);
+        t->problem = wrong;
+        return false;
+    }
+    for (int k = 0; k < t->n_columns; k++)
+        t->cells[k] = cells[t->place[k]];
+    return true;
 }

@@ -1,40 +1,46 @@
-/* Votes from a CSV stream, summed into libalign's counts as they come. */
+/* From rows of a table to the tallies of all boards: overall and one for each category. */
 #ifndef LEADERBOARD_VOTES_H
 #define LEADERBOARD_VOTES_H
 
-#include <libalign/bt.h>
+#include "names.h"
+#include "seen.h"
+#include "table.h"
+#include "tally.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+enum { VOTES_CONDITIONS = 16, VOTES_UNIQUE = 16 };
 
-enum { VOTES_BLOCK = 4096, VOTES_ITEMS = 1 << 24 };
+/* --where COLUMN=VALUE or COLUMN!=VALUE */
+struct condition {
+    const char *column, *value;
+    bool differs;
+};
 
-struct item {
-    char *name;
-    double wins, losses, ties; /* weighted */
+struct votes_options {
+    const char *left, *right, *winner, *weight, *by; /* columns; weight and by: NULL for none */
+    struct condition where[VOTES_CONDITIONS];
+    const char *unique[VOTES_UNIQUE]; /* votes that are equal in all of these count once */
+    int n_where, n_unique;
+    bool drop_ties, drop_both_bad;
+    bool progress; /* told on stderr */
 };
 
 struct votes {
-    struct item *items;
-    int64_t n_items, room;
-    int32_t *place; /* hash table over names: item + 1, or 0 */
-    int64_t places;
-    align_bt_counts counts;
-    int64_t rows, dropped; /* read; left out as ties */
-    int64_t waiting;       /* in the block */
-    int32_t first[VOTES_BLOCK], second[VOTES_BLOCK];
-    double outcome[VOTES_BLOCK], weight[VOTES_BLOCK];
+    struct names items, categories;
+    struct tally *overall, **category; /* one for each of categories */
+    int64_t rows;                      /* read, and of these: */
+    int64_t filtered, duplicates, dropped;
+    struct seen seen;
 };
 
-struct votes_columns {
-    const char *left, *right, *winner, *weight; /* weight: NULL for none */
-    bool drop_ties;
-};
+struct votes *votes_new(void);
 
-/* Reads a whole stream; `name` stands in messages. False after a message on stderr. */
-bool votes_read(struct votes *votes, FILE *file, const char *name,
-                const struct votes_columns *columns);
+/* Reads a whole stream. False after a message on stderr. */
+bool votes_read(struct votes *votes, FILE *file, const char *name, enum table_format format,
+                const struct votes_options *options);
+
+/* The tally of a category, made where there is none. */
+struct tally *votes_category(struct votes *votes, const char *name);
+
 void votes_free(struct votes *votes);
 
 #endif
