@@ -69,5 +69,6 @@ const char *const bench_cases[] = {
     "norm_groups groups=4096 k=16 workers=2",
     "gae batch=1024 tokens=1024 workers=1",
     "gae batch=1024 tokens=1024 workers=2",
+    "leaderboard rows=1000000 workers=1",
     NULL,
 };
