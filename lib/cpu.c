@@ -1,7 +1,7 @@
 #include "cpu.h"
 
 #include <stdatomic.h>
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
 #    include <cpuid.h>
 #endif
 
@@ -13,7 +13,7 @@ static _Atomic uint64_t cpu_word;
 static uint64_t look(void)
 {
     uint64_t word = 0;
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
     __builtin_cpu_init(); /* clang 14 does not know f16c by name */
     unsigned a, b, c, d;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

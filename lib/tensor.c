@@ -64,6 +64,9 @@ static align_status check_dtype(const align_exec *exec, struct align__named name
                        .value = named.tensor->dtype, .word = row->word);
 }
 
+/* What the bytes between two elements may come to, so that neither pointers nor int64 overflow. */
+static const double most_bytes = PTRDIFF_MAX < INT64_MAX ? (double)PTRDIFF_MAX : 0x1p62;
+
 static align_status check_sizes(const align_exec *exec, struct align__named named)
 {
     const align_tensor *t = named.tensor;
@@ -74,11 +77,22 @@ static align_status check_sizes(const align_exec *exec, struct align__named name
                                .value = (double)t->shape[k], .low = k);
         double stride = (double)t->stride[k];
         reach += (double)t->shape[k] * (stride < 0 ? -stride : stride);
-        if (reach * align_dtype_bytes(t->dtype) > 0x1p62 || (double)t->shape[k] > 0x1p53)
+        if (reach * align_dtype_bytes(t->dtype) > most_bytes || (double)t->shape[k] > 0x1p53)
             return ALIGN__FAIL(exec, TENSOR_EXTENT, .owner = named.owner, .field = named.field,
                                .value = (double)t->stride[k], .low = k);
     }
     return ALIGN_E_NONE;
+}
+
+/* What the compiler gives an element inside of a struct: its size, but 4 for those of 8 bytes on i386. */
+static int32_t alignment(align_dtype dtype)
+{
+    struct wide {
+        char before;
+        double f64;
+    };
+    int32_t bytes = align_dtype_bytes(dtype), most = (int32_t)offsetof(struct wide, f64);
+    return bytes < most ? bytes : most;
 }
 
 static bool is_empty(const align_tensor *t)
@@ -104,10 +118,10 @@ align_status align__check_tensor(const align_exec *exec, struct align__named nam
         return status;
     if (t->data == NULL)
         return ALIGN__FAIL(exec, TENSOR_DATA, .owner = named.owner, .field = named.field);
-    int32_t bytes = align_dtype_bytes(t->dtype);
-    if ((uintptr_t)t->data % (uintptr_t)bytes != 0)
+    int32_t multiple = alignment(t->dtype);
+    if ((uintptr_t)t->data % (uintptr_t)multiple != 0)
         return ALIGN__FAIL(exec, TENSOR_ALIGN, .owner = named.owner, .field = named.field,
-                           .low = bytes);
+                           .low = multiple);
     return ALIGN_E_NONE;
 }
 

@@ -94,7 +94,7 @@ ALIGN_API int32_t align_dtype_bytes(align_dtype dtype);
 
 /* ---- tensors ------------------------------------------------------------------------------ */
 
-/* A borrowed strided view. Owns nothing, passed and embedded by value, frozen for ever (64 bytes).
+/* A borrowed strided view. Owns nothing, passed and embedded by value, frozen for ever (64 bytes, or 60 on i386).
  * Strides count elements, may be 0 on inputs (one value for all) and negative anywhere. Element
  * (i,j,k) is at data + (i*stride[0] + j*stride[1] + k*stride[2]) * bytes. The data of inputs is only
  * read. Absent when ndim is 0; entries of shape and stride from ndim on are not read. */

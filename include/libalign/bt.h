@@ -42,7 +42,7 @@ ALIGN_API void align_bt_rows_init(align_bt_rows *rows, size_t size);
  * before and 96 after the point (bits below 2^-96 are rounded away row by row), so that shards,
  * files and workers add up to the same bits in any order and any split.
  *
- * The struct is frozen (64 bytes) and points into the caller's memory. Both may be copied together,
+ * The struct is frozen and points into the caller's memory. Both may be copied together,
  * to memory that is aligned alike modulo 64, with `memory` then set to the copy. Used by one thread
  * at a time. The fields are there to be read. */
 typedef struct align_bt_counts {

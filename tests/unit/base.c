@@ -16,7 +16,9 @@ START_TEST(views_are_contiguous)
     ck_assert_int_eq(t.stride[0], 12);
     ck_assert_int_eq(t.stride[1], 4);
     ck_assert_int_eq(t.stride[2], 1);
-    ck_assert_int_eq((int)sizeof t, 64);
+    /* 64 where pointers have 8 bytes, or where int64_t is aligned to 8. */
+    ck_assert_int_eq((int)sizeof t, (int)(offsetof(align_tensor, shape) + 6 * sizeof(int64_t) + 8));
+    ck_assert(sizeof(void *) < 8 || sizeof t == 64);
 }
 END_TEST
 
