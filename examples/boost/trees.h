@@ -1,0 +1,18 @@
+/* Trees boosted by XGBoost's C API, with its own rank:ndcg or with a loss of libalign. */
+#ifndef BOOST_TREES_H
+#define BOOST_TREES_H
+
+#include "lists.h"
+
+struct trees_options {
+    const char *loss;   /* a row over lists that writes hscore; NULL: XGBoost's rank:ndcg */
+    const char *preset; /* of the row, or NULL */
+    int64_t rounds;
+    const char *rate, *depth;
+};
+
+/* Trains on one set of lists and scores another. Prints what is wrong. */
+bool trees_boost(const struct trees_options *options, const struct lists *train,
+                 const struct lists *test, float *score);
+
+#endif
