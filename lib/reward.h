@@ -1,77 +1,241 @@
-/* Inside linear rewards: passes over pairs, the Newton core. */
+/* Inside linear rewards: rows of features, models, passes over the data, the Newton core. */
 #ifndef ALIGN__REWARD_H
 #define ALIGN__REWARD_H
 
 #include "exec.h"
+#include "kernels/f64.h"
+#include "kernels/kernels.h"
 #include "tensor.h"
 
 #include <libalign/reward.h>
 
 #define REWARD_ARGS "align_reward_args"
 
-/* ---- reward_pairs.c ------------------------------------------------------------------------ */
-
-enum { ALIGN__REWARD_BLOCK = 64 };
-
-/* Differences of features a block of pairs at a time, in f64. */
-struct align__reward_pairs {
+/* A unit is a pair, or a list of answers. Parameters are D coefficients, the position bias if there is one,
+ * and the thresholds of the model: `order` numbers in this order. */
+struct align__reward_data {
     const align_reward_args *args;
-    int64_t count, width; /* M, D */
-    double *block;        /* [BLOCK, D] */
-    double *row;          /* [D] */
-    double *z;            /* [BLOCK] */
+    const struct align__reward_model *model;
+    const struct align__f64 *f64;
+    const struct align__kernels *kernels;
+    int64_t count;        /* M units */
+    int64_t group;        /* most rows of a unit: 1 for pairs, K for lists */
+    int64_t width, order; /* D; all parameters */
+    int64_t levels;       /* grades of the model, 0 where there are none */
+    int64_t thresholds;   /* learned: the last of the parameters */
+    int32_t position;     /* 1: a bias of the first place, parameter D */
+    double *scores;       /* [M, group]: what the last evaluation gave to each row of features */
+    double *areas;        /* of tasks, area_size numbers each */
+    size_t area_size;
+    int64_t chunks; /* tasks of a pass */
 };
 
-/* What a pass at some coefficients finds out. */
+/* What a task works in. */
+struct align__reward_area {
+    double *sum;            /* [order] */
+    double *wide;           /* [D] */
+    float *narrow[2];       /* [D] */
+    double *u, *t, *matrix; /* [group], [group], [group, group] */
+};
+
+size_t align__reward_area_size(const struct align__reward_data *data);
+struct align__reward_area align__reward_area_of(const struct align__reward_data *data,
+                                                int64_t task);
+
+/* ---- reward_rows.c ------------------------------------------------------------------------- */
+
+/* Part of a sparse row. */
+struct align__reward_slice {
+    const void *values, *columns;
+    align_dtype dtype, column_dtype;
+    int64_t value_stride, column_stride, count;
+};
+
+/* Features of one row: numbers in the area, or a difference of sparse rows. */
+struct align__reward_row {
+    const double *wide;
+    struct align__reward_slice slices[2];
+    int sparse; /* how many slices */
+};
+
+struct align__reward_row align__reward_fetch(const struct align__reward_data *data,
+                                             const struct align__reward_area *area, int64_t unit,
+                                             int64_t k);
+struct align__reward_slice align__reward_slice_of(const align_tensor *values,
+                                                  const align_tensor *columns,
+                                                  const align_tensor *offsets, int64_t row);
+double align__reward_slice_dot(const struct align__reward_slice *slice, const double *x);
+double align__reward_dot(const struct align__reward_data *data, const struct align__reward_row *row,
+                         const double *x);
+void align__reward_add(const struct align__reward_data *data, const struct align__reward_row *row,
+                       double factor, double *out);
+
+/* How many rows a unit has, 0 for one without weight; its weight. */
+int64_t align__reward_rows(const struct align__reward_data *data, int64_t unit);
+double align__reward_weight(const struct align__reward_data *data, int64_t unit);
+double align__reward_number(const align_tensor *t, int64_t i, double otherwise);
+
+/* Where a feature of the unit is not finite: RANGE with its place. */
+align_status align__reward_find_bad(const align_exec *exec, const struct align__reward_data *data,
+                                    int64_t unit);
+
+/* ---- reward_check.c ------------------------------------------------------------------------ */
+
+struct align__reward_call {
+    align_exec exec;
+    align_reward_args args;
+    struct align__reward_data data;
+};
+
+/* Takes in the structs and checks shapes and options; and what the tensors hold, features apart. */
+align_status align__reward_open(struct align__reward_call *call, const align_exec *exec,
+                                const align_reward_args *args);
+align_status align__reward_check(const align_exec *exec, const struct align__reward_data *data);
+
+/* ---- reward_model.c ------------------------------------------------------------------------ */
+
+/* What a pair adds to the objective: a value and derivatives in z and in up to two thresholds, numbers 1 and
+ * 2 here. slot: which parameter each is, -1 for none; sign: threshold = sign * parameter. */
+struct align__reward_bend {
+    double value, d[3], h[3][3];
+    int64_t slot[3];
+    double sign[3];
+};
+
+/* Rates at which no factor of the likelihood may fall along a direction: smallest and largest. */
+struct align__reward_growth {
+    double worst, best;
+};
+
+enum {
+    ALIGN__REWARD_PROB = 1,
+    ALIGN__REWARD_GRADE = 2,
+    ALIGN__REWARD_LIST = 4,
+    ALIGN__REWARD_SOFT = 8, /* any prob, margins of two sides, smoothing */
+    ALIGN__REWARD_SYMMETRY = 16
+};
+
+/* A row of the table of models. Lists have functions of their own. */
+struct align__reward_model {
+    const char *name; /* as the error texts name it */
+    int reads;
+    int64_t levels; /* grades; 0: as args->levels says, where GRADE is read */
+    void (*bend)(const struct align__reward_data *data, int64_t unit, double z,
+                 const double *thresholds, struct align__reward_bend *out);
+    void (*grow)(const struct align__reward_data *data, int64_t unit, double rate,
+                 const double *thresholds, struct align__reward_growth *growth);
+};
+
+const struct align__reward_model *align__reward_find_model(int32_t id); /* NULL: no such */
+
+/* Thresholds that the args ask for, where they start, and the grade of a unit. */
+int64_t align__reward_thresholds(const struct align__reward_data *data);
+int64_t align__reward_grade(const struct align__reward_data *data, int64_t unit);
+void align__reward_start(const struct align__reward_data *data, double *thresholds);
+
+/* The k-th of levels - 1 thresholds from the learned ones, and which of them it is; -1: always 0. */
+int64_t align__reward_parameter(const struct align__reward_data *data, int64_t k);
+double align__reward_threshold(const struct align__reward_data *data, const double *learned,
+                               int64_t k);
+
+/* Which way the grade or prob of a pair points: 1, -1, or 0. */
+double align__reward_side(const struct align__reward_data *data, int64_t unit);
+
+/* ---- reward_list.c ------------------------------------------------------------------------- */
+
+/* A list of n scores, best first, of which the first `stages` places count. Value and slopes; curvature
+ * times u; curvature as a matrix [n, n], which is then factored to L, L L' = matrix. */
+double align__reward_list_value(const double *scores, int64_t n, int64_t stages, double *slope);
+void align__reward_list_multiply(const double *scores, int64_t n, int64_t stages, const double *u,
+                                 double *out);
+void align__reward_list_factor(const double *scores, int64_t n, int64_t stages, double *matrix);
+void align__reward_list_grow(const double *rates, int64_t n, int64_t stages,
+                             struct align__reward_growth *growth);
+int64_t align__reward_stages(const struct align__reward_data *data, int64_t n);
+
+/* ---- reward_pass.c ------------------------------------------------------------------------- */
+
+/* What a pass at some parameters finds out. */
 struct align__reward_pass {
-    double value; /* sum of weighted losses */
-    double worst, best,
-        soft;             /* over z, turned so that the preferred answer comes first: smallest and
-                                 * largest of pairs of prob 0 or 1, largest magnitude of the others */
+    double value;                       /* sum of weighted losses */
+    struct align__reward_growth growth; /* of the parameters as a direction */
     double right, judged; /* weights of pairs whose order is right, and of all with an order */
+    int64_t bad;          /* first unit whose z is not finite, or -1 */
 };
 
-size_t align__reward_pairs_bytes(int64_t width);
-void align__reward_pairs_take(struct align__reward_pairs *pairs, struct align__arena *arena);
+void align__reward_plan(struct align__reward_data *data);
+size_t align__reward_data_bytes(const struct align__reward_data *data);
+void align__reward_data_take(struct align__reward_data *data, struct align__arena *arena);
 
-/* Numbers of pairs, and features of those of positive weight: RANGE with the place of the first bad one. */
-align_status align__reward_check(const align_exec *exec, struct align__reward_pairs *pairs);
+/* Value, slope [order] and scores, at x [order]. */
+align_status align__reward_evaluate(const align_exec *exec, struct align__reward_data *data,
+                                    const double *x, double *slope,
+                                    struct align__reward_pass *pass);
 
-/* Fills slope [D] and curvature [M] unless NULL. */
-void align__reward_evaluate(struct align__reward_pairs *pairs, const double *coef, double *slope,
-                            double *curvature, struct align__reward_pass *pass);
+/* Growth along x alone. */
+align_status align__reward_grow(const align_exec *exec, struct align__reward_data *data,
+                                const double *x, struct align__reward_pass *pass);
 
-/* out = sum of curvature (delta . x) delta, and the same as a matrix: the part with column >= row. */
-void align__reward_multiply(struct align__reward_pairs *pairs, const double *curvature,
-                            const double *x, double *out);
-void align__reward_hessian(struct align__reward_pairs *pairs, double *curvature, double *matrix);
+/* out = H x, H the curvature at the point `at` of the last evaluation. */
+align_status align__reward_multiply(const align_exec *exec, struct align__reward_data *data,
+                                    const double *at, const double *x, double *out);
 
-/* ---- reward_newton.c ----------------------------------------------------------------------- */
+/* ---- reward_gram.c ------------------------------------------------------------------------- */
+
+/* Curvature as a matrix [order, order], the part with column >= row, from `sample` units spread evenly; in
+ * f32 where it only guides. */
+struct align__reward_gram {
+    struct align__reward_data *data;
+    int64_t sample;
+    bool narrow;
+    int64_t chunks;
+    char *areas;
+    size_t area_bytes;
+};
+
+void align__reward_gram_plan(struct align__reward_gram *gram, struct align__reward_data *data,
+                             bool narrow);
+size_t align__reward_gram_bytes(const struct align__reward_gram *gram);
+align_status align__reward_gram_fill(const align_exec *exec, const struct align__reward_gram *gram,
+                                     const double *at, double *matrix);
+
+/* ---- reward_newton.c, reward_solve.c ------------------------------------------------------- */
 
 struct align__reward_fit {
-    struct align__reward_pairs *pairs;
-    int64_t width;
-    bool dense;
+    struct align__reward_data *data;
+    struct align__reward_gram gram;
+    int64_t order;
+    bool dense, guided; /* matrix exact; or a guide to conjugate gradients */
     double tolerance;
     int64_t max_iterations;
-    double *l2;                          /* [D] */
-    double *coef, *trial, *slope, *step; /* [D] */
-    double *curvature;                   /* [M] */
-    double *work[5];                     /* [D] */
-    double *matrix, *empty; /* [D, D], dense; rows of empty: directions without curvature */
+    double *l2, *center, *start;         /* [order] */
+    double *coef, *trial, *slope, *step; /* [order] */
+    double *work[5];                     /* [order] */
+    double *matrix, *empty; /* [order, order]; rows of empty: directions without curvature */
 
     struct align__reward_pass pass; /* at coef */
-    int64_t iterations, null_dimension;
+    int64_t iterations, null_dimension, inner;
     double value, penalty, score_norm, decrement, last_step;
-    bool converged, separated;
+    bool converged, separated, stale;
 };
 
-size_t align__reward_fit_bytes(const struct align__reward_fit *fit, int64_t count);
-void align__reward_fit_take(struct align__reward_fit *fit, struct align__arena *arena,
-                            int64_t count);
-align_status align__reward_fit_run(const align_exec *exec, struct align__reward_fit *fit);
+double align__reward_product(const double *a, const double *b, int64_t n);
+double align__reward_largest(const double *a, int64_t n);
+
+bool align__reward_find_empty(const align_exec *exec, struct align__reward_fit *fit,
+                              align_status *status);
+bool align__reward_solve_dense(const align_exec *exec, struct align__reward_fit *fit,
+                               align_status *status);
+double align__reward_guess(struct align__reward_fit *fit);
+align_status align__reward_solve_cg(const align_exec *exec, struct align__reward_fit *fit,
+                                    double finest);
 
 /* The inverse of the Hessian at the answer, in fit->matrix, symmetric. False when it has none. */
-bool align__reward_covariance(struct align__reward_fit *fit);
+bool align__reward_covariance(const align_exec *exec, struct align__reward_fit *fit,
+                              align_status *status);
+
+size_t align__reward_fit_bytes(const struct align__reward_fit *fit);
+void align__reward_fit_take(struct align__reward_fit *fit, struct align__arena *arena);
+align_status align__reward_fit_run(const align_exec *exec, struct align__reward_fit *fit);
 
 #endif

@@ -52,6 +52,10 @@ struct align__f64 {
     struct align__sum (*sum)(const double *x, int64_t n);
     /* The plain sum: element i in lane i mod 8, and the lanes added in order. */
     double (*lane_sum)(const double *x, int64_t n);
+    /* The sum of x y; out += s x; out = a - b. NaN in, NaN out. */
+    double (*dot)(const double *x, const double *y, int64_t n);
+    void (*add)(double *out, double s, const double *x, int64_t n);
+    void (*gap)(double *out, const float *a, const float *b, int64_t n);
     /* From and to every stride-th f32. */
     void (*widen)(double *out, const float *in, int64_t stride, int64_t n);
     void (*narrow)(float *out, int64_t stride, const double *in, int64_t n);

@@ -4,6 +4,10 @@
 #include "f64.h"
 #include "lanes.h"
 
+#include "v16/v16.h"
+
+#include "products.h"
+
 #include <math.h>
 
 /* ln 2 in two parts; the first ends in 11 zero bits, so that its product with an exponent is exact. */
@@ -301,6 +305,9 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .tame = tame_f64,
     .sum = sum_f64,
     .lane_sum = lane_sum,
+    .dot = dot_f64,
+    .add = add_f64,
+    .gap = gap_f32,
     .widen = widen,
     .narrow = narrow,
 };

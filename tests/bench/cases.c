@@ -61,6 +61,8 @@ const char *const bench_cases[] = {
     "lipo_lambda groups=16 k=1024 workers=1",
     "lipo_lambda groups=16 k=1024 workers=2",
     "bt_fit items=100 rows=1000000 workers=1",
+    "reward_fit pairs=200000 d=512 workers=1",
+    "reward_fit pairs=200000 d=512 workers=2",
     "norm_update n=1000000 workers=1",
     "norm_update n=1000000 workers=2",
     "norm_whiten n=1000000 workers=1",

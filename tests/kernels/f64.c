@@ -244,6 +244,48 @@ START_TEST(mixtures_are_made_of_logistics)
 }
 END_TEST
 
+/* Against long double, of any length from any address, and the same bits on every level. */
+START_TEST(products_and_gaps)
+{
+    enum { COUNT = 150 };
+    static double y[COUNT + 1], out[COUNT + 1], dots[LEVELS], sums[LEVELS][COUNT],
+        gaps[LEVELS][COUNT];
+    static float a[COUNT + 1], b[COUNT + 1];
+    for (int64_t n = 0; n <= COUNT; n++) {
+        const int64_t at = n % 2 < COUNT - n ? n % 2 : 0;
+        long double truth_of_dot = 0, size = 0;
+        for (int i = 0; i <= COUNT; i++) {
+            x[i] = (double)(random_bits() >> 12) * 0x1p-52 - 0.5;
+            y[i] = (double)(random_bits() >> 12) * 0x1p-52 - 0.5;
+            a[i] = (float)x[i] * 1e5f;
+            b[i] = (float)y[i];
+        }
+        for (int64_t i = 0; i < n; i++) {
+            truth_of_dot += (long double)x[at + i] * y[at + i];
+            size += fabsl((long double)x[at + i] * y[at + i]);
+        }
+        for (int l = 0; l < LEVELS; l++) {
+            const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
+            memcpy(out, y, sizeof out);
+            dots[l] = f64->dot(x + at, y + at, n);
+            f64->add(out + at, 0.3, x + at, n);
+            memcpy(sums[l], out, sizeof sums[l]);
+            f64->gap(out + at, a + at, b + at, n);
+            memcpy(gaps[l], out, sizeof gaps[l]);
+            ck_assert_mem_eq(&dots[l], &dots[0], sizeof dots[0]);
+            ck_assert_mem_eq(sums[l], sums[0], sizeof sums[0]);
+            ck_assert_mem_eq(gaps[l], gaps[0], sizeof gaps[0]);
+        }
+        ck_assert(fabsl(dots[0] - truth_of_dot) <= 16 * 0x1p-53L * size);
+        for (int64_t i = 0; i < COUNT; i++) {
+            bool inside = i >= at && i < at + n;
+            ck_assert(sums[0][i] == (inside ? y[i] + 0.3 * x[i] : y[i]));
+            ck_assert(!inside || gaps[0][i] == (double)a[i] - (double)b[i]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(sums_lose_nothing)
 {
     for (int l = 0; l < LEVELS; l++) {
@@ -303,5 +345,5 @@ END_TEST
 
 SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those_of_the_c_library,
            every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
-           arithmetic_keeps_its_conventions, mixtures_are_made_of_logistics, sums_lose_nothing,
-           f32_moves_by_any_stride)
+           arithmetic_keeps_its_conventions, mixtures_are_made_of_logistics, products_and_gaps,
+           sums_lose_nothing, f32_moves_by_any_stride)

@@ -259,6 +259,14 @@ ALIGN_LOSS_STATE_BYTES = 128
 ALIGN_REWARD_FINITE = 1
 ALIGN_REWARD_DEFICIENT = 2
 ALIGN_REWARD_SEPARATED = 3
+ALIGN_REWARD_LOGISTIC = 0
+ALIGN_REWARD_DAVIDSON = 1
+ALIGN_REWARD_RAO_KUPPER = 2
+ALIGN_REWARD_ORDINAL = 3
+ALIGN_REWARD_LISTS = 4
+ALIGN_REWARD_POSITION = 1
+ALIGN_REWARD_TWO_SIDED = 2
+ALIGN_REWARD_SYMMETRIC = 4
 
 # Enums by their first constant; names are without the words that all of one begin with.
 ENUMS = {
@@ -320,6 +328,8 @@ ENUMS = {
         "writes_hscore": 1024, "reads_weight": 2048, "reads_rank": 4096},
     "ALIGN_SHIFT_CLASSES": {"classes": 0, "all": 1},
     "ALIGN_REWARD_FINITE": {"finite": 1, "deficient": 2, "separated": 3},
+    "ALIGN_REWARD_LOGISTIC": {"logistic": 0, "davidson": 1, "rao_kupper": 2, "ordinal": 3, "lists": 4},
+    "ALIGN_REWARD_POSITION": {"position": 1, "two_sided": 2, "symmetric": 4},
 }
 
 
@@ -632,7 +642,10 @@ align_reward_args._fields_ = [("size", c_size_t), ("first", align_tensor), ("sec
     ("max_iterations", c_int64), ("flags", c_uint32), ("existence", c_int32), ("coef", align_tensor),
     ("se", align_tensor), ("covariance", align_tensor), ("null_dimension", c_int64), ("iterations", c_int64),
     ("score_norm", c_double), ("decrement", c_double), ("last_step", c_double), ("log_likelihood", c_double),
-    ("penalty", c_double), ("accuracy", c_double)]
+    ("penalty", c_double), ("accuracy", c_double), ("model", c_int32), ("levels", c_int32), ("stages", c_int64),
+    ("grade", align_tensor), ("list", align_tensor), ("offset", align_tensor), ("label_smoothing", c_double),
+    ("columns", align_tensor), ("row_offsets", align_tensor), ("start", align_tensor), ("center", align_tensor),
+    ("threshold", align_tensor), ("threshold_se", align_tensor), ("position", c_double), ("position_se", c_double)]
 align_reward_query._fields_ = [("size", c_size_t), ("features", align_tensor), ("coef", align_tensor),
     ("covariance", align_tensor), ("reward", align_tensor), ("se", align_tensor)]
 align_step_args._fields_ = [("size", c_size_t), ("policy", POINTER(align_head)), ("ref", POINTER(align_head)),
