@@ -76,27 +76,27 @@ align_status align_bt_counts_save(const align_exec *user_exec, const align_bt_co
                            .low = (double)extent.bytes);
     unsigned char *begin = bytes, *to = begin + HEAD;
     memcpy(begin, magic, sizeof magic);
-    align__put(begin + 8, FORMAT, 8);
-    align__put(begin + 16, (uint64_t)table.n_items, 8);
-    align__put(begin + 24, (uint64_t)extent.pairs, 8);
-    align__put(begin + 32, (uint64_t)table.rows, 8);
-    align__put(begin + 40, extent.bytes, 8);
+    align__put_bytes(begin + 8, FORMAT, 8);
+    align__put_bytes(begin + 16, (uint64_t)table.n_items, 8);
+    align__put_bytes(begin + 24, (uint64_t)extent.pairs, 8);
+    align__put_bytes(begin + 32, (uint64_t)table.rows, 8);
+    align__put_bytes(begin + 40, extent.bytes, 8);
     for (int64_t at = 0; at < table.cells; at++) {
         uint64_t words[WORDS], place = align__bt_place_of(&table, at);
         if (!align__bt_holds(&table, at))
             continue;
         words_of(&table, at, words);
-        align__put(to, place / (uint64_t)table.n_items, 4);
-        align__put(to + 4, place % (uint64_t)table.n_items, 4);
-        align__put(to + 8, mask_of(words), 4);
+        align__put_bytes(to, place / (uint64_t)table.n_items, 4);
+        align__put_bytes(to + 4, place % (uint64_t)table.n_items, 4);
+        align__put_bytes(to + 8, mask_of(words), 4);
         to += PAIR;
         for (int k = 0; k < WORDS; k++)
             if (words[k] != 0) {
-                align__put(to, words[k], 8);
+                align__put_bytes(to, words[k], 8);
                 to += 8;
             }
     }
-    align__put(to, align__checksum(begin, (size_t)(to - begin)), CHECK);
+    align__put_bytes(to, align__checksum(begin, (size_t)(to - begin)), CHECK);
     return ALIGN_E_NONE;
 }
 
@@ -125,20 +125,20 @@ static align_status open_saved(const align_exec *exec, struct saved *saved,
                            .low = HEAD + CHECK);
     if (memcmp(bytes, magic, sizeof magic) != 0)
         return ALIGN__FAIL(exec, COUNTS_MAGIC, .field = "bytes");
-    if (align__get(bytes + 8, 8) != FORMAT)
+    if (align__get_bytes(bytes + 8, 8) != FORMAT)
         return ALIGN__FAIL(exec, COUNTS_FORMAT, .field = "bytes",
-                           .value = (double)align__get(bytes + 8, 4), .high = FORMAT);
-    uint64_t length = align__get(bytes + 40, 8);
+                           .value = (double)align__get_bytes(bytes + 8, 4), .high = FORMAT);
+    uint64_t length = align__get_bytes(bytes + 40, 8);
     if (length > n_bytes)
         return ALIGN__FAIL(exec, COUNTS_SHORT, .field = "n_bytes", .value = (double)n_bytes,
                            .low = (double)length);
-    bool whole = length >= HEAD + CHECK && align__get(bytes + length - CHECK, CHECK) ==
+    bool whole = length >= HEAD + CHECK && align__get_bytes(bytes + length - CHECK, CHECK) ==
                                                align__checksum(bytes, (size_t)length - CHECK);
     if (!whole)
         return ALIGN__FAIL(exec, COUNTS_CHECKSUM, .field = "bytes");
-    *saved = (struct saved){.n_items = (int64_t)align__get(bytes + 16, 8),
-                            .pairs = (int64_t)align__get(bytes + 24, 8),
-                            .rows = (int64_t)align__get(bytes + 32, 8),
+    *saved = (struct saved){.n_items = (int64_t)align__get_bytes(bytes + 16, 8),
+                            .pairs = (int64_t)align__get_bytes(bytes + 24, 8),
+                            .rows = (int64_t)align__get_bytes(bytes + 32, 8),
                             .at = bytes + HEAD,
                             .end = bytes + length - CHECK};
     if (saved->n_items < 2 || saved->n_items > INT32_MAX || saved->pairs < 0 || saved->rows < 0)
@@ -154,16 +154,16 @@ static bool next_pair(struct saved *saved, int64_t *first, int64_t *second,
     const unsigned char *at = saved->at;
     if (saved->end - at < PAIR)
         return false;
-    uint32_t mask = (uint32_t)align__get(at + 8, 4);
-    *first = (int64_t)align__get(at, 4);
-    *second = (int64_t)align__get(at + 4, 4);
+    uint32_t mask = (uint32_t)align__get_bytes(at + 8, 4);
+    *first = (int64_t)align__get_bytes(at, 4);
+    *second = (int64_t)align__get_bytes(at + 4, 4);
     at += PAIR;
     if (*first >= saved->n_items || *second >= saved->n_items || *first == *second ||
         mask >> WORDS != 0 || saved->end - at < 8 * ones(mask))
         return false;
     for (int k = 0; k < WORDS; k++)
         if ((mask >> k & 1) != 0) {
-            words[k] = align__get(at, 8);
+            words[k] = align__get_bytes(at, 8);
             at += 8;
         }
     memcpy(cell, words, sizeof *cell);

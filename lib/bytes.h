@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline void align__put(unsigned char *at, uint64_t bits, int bytes)
+static inline void align__put_bytes(unsigned char *at, uint64_t bits, int bytes)
 {
     for (int i = 0; i < bytes; i++)
         at[i] = (unsigned char)(bits >> 8 * i);
 }
 
-static inline uint64_t align__get(const unsigned char *at, int bytes)
+static inline uint64_t align__get_bytes(const unsigned char *at, int bytes)
 {
     uint64_t bits = 0;
     for (int i = 0; i < bytes; i++)

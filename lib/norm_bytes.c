@@ -60,10 +60,10 @@ static void transfer(align_norm *state, unsigned char *at, bool save)
             void *in = wide ? (void *)&whole : (void *)&half;
             memcpy(in, field, (size_t)fields[i].bytes);
             if (save) {
-                align__put(at, wide ? whole : half, fields[i].bytes);
+                align__put_bytes(at, wide ? whole : half, fields[i].bytes);
                 continue;
             }
-            whole = align__get(at, fields[i].bytes);
+            whole = align__get_bytes(at, fields[i].bytes);
             half = (uint32_t)whole;
             memcpy(field, in, (size_t)fields[i].bytes);
         }
@@ -95,10 +95,11 @@ align_status align_norm_save(const align_exec *user_exec, const align_norm *stat
         return status;
     unsigned char *at = bytes;
     memcpy(at, magic, sizeof magic);
-    align__put(at + 8, FORMAT, 4);
-    align__put(at + 12, ALIGN_NORM_BYTES, 4);
+    align__put_bytes(at + 8, FORMAT, 4);
+    align__put_bytes(at + 12, ALIGN_NORM_BYTES, 4);
     transfer(&local, at + HEAD, true);
-    align__put(at + ALIGN_NORM_BYTES - CHECK, align__checksum(at, ALIGN_NORM_BYTES - CHECK), CHECK);
+    align__put_bytes(at + ALIGN_NORM_BYTES - CHECK, align__checksum(at, ALIGN_NORM_BYTES - CHECK),
+                     CHECK);
     return ALIGN_E_NONE;
 }
 
@@ -147,10 +148,12 @@ align_status align_norm_load(const align_exec *user_exec, align_norm *state, siz
     memcpy(copy, bytes, sizeof copy);
     if (memcmp(copy, magic, sizeof magic) != 0)
         return ALIGN__FAIL(&exec, NORM_MAGIC, .field = "bytes");
-    if (align__get(copy + 8, 4) != FORMAT || align__get(copy + 12, 4) != ALIGN_NORM_BYTES)
+    if (align__get_bytes(copy + 8, 4) != FORMAT ||
+        align__get_bytes(copy + 12, 4) != ALIGN_NORM_BYTES)
         return ALIGN__FAIL(&exec, NORM_FORMAT, .field = "bytes",
-                           .value = (double)align__get(copy + 8, 4), .high = FORMAT);
-    if (align__get(copy + sizeof copy - CHECK, CHECK) != align__checksum(copy, sizeof copy - CHECK))
+                           .value = (double)align__get_bytes(copy + 8, 4), .high = FORMAT);
+    if (align__get_bytes(copy + sizeof copy - CHECK, CHECK) !=
+        align__checksum(copy, sizeof copy - CHECK))
         return ALIGN__FAIL(&exec, NORM_CHECKSUM, .field = "bytes");
     memset(&local, 0, sizeof local);
     transfer(&local, copy + HEAD, false);

@@ -1,6 +1,6 @@
 /* Saved bytes and what other machines read in them.
  *
- *     bytes          prints the saved states of some normalisers and losses, a line each, in hex
+ *     bytes          prints what normalisers, losses and counts of comparisons save, a line each, in hex
  *     bytes FILE     loads those lines, prints what they say, goes on with them and saves them again
  *     bytes values   prints what a head and a loss make of 16-bit and of 32-bit logits
  *
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REWARDS = 100, NORMS = 4, LOSSES = 3, LINE = 1024 };
+enum { REWARDS = 100, NORMS = 4, LOSSES = 3 };
 
 static double rewards[REWARDS];
 static const int32_t kinds[NORMS] = {ALIGN_NORM_ZSCORE, ALIGN_NORM_MINMAX, ALIGN_NORM_SCALE,
@@ -39,16 +39,20 @@ static void print_hex(const unsigned char *bytes, size_t n)
     printf("\n");
 }
 
-static void read_hex(FILE *file, unsigned char *bytes, size_t n)
+/* Reads a line of at most `room` bytes, and says how many. */
+static size_t read_hex(FILE *file, unsigned char *bytes, size_t room)
 {
-    char line[LINE];
-    must(fgets(line, LINE, file) != NULL && strlen(line) == 2 * n + 1 ? ALIGN_E_NONE
-                                                                      : ALIGN_E_SHAPE,
-         "a line");
-    for (size_t i = 0; i < n; i++) {
-        const char digits[3] = {line[2 * i], line[2 * i + 1], 0};
-        bytes[i] = (unsigned char)strtoul(digits, NULL, 16);
+    unsigned byte;
+    size_t n = 0;
+    while (n < room && fscanf(file, "%2x", &byte) == 1) {
+        bytes[n++] = (unsigned char)byte;
+        int next = fgetc(file);
+        if (next == '\n')
+            return n;
+        ungetc(next, file);
     }
+    must(ALIGN_E_SHAPE, "a line");
+    return 0;
 }
 
 /* ---- normalisers ---- */
@@ -128,6 +132,42 @@ static void load_state(FILE *file, align_loss_state *state)
            state->gap_spread);
 }
 
+/* ---- counts of comparisons ---- */
+
+enum { GAMES = 60, PLAYERS = 7 };
+
+/* Adds games with weights that are no whole numbers. */
+static void save_counts(align_bt_counts *counts, int shift)
+{
+    static unsigned char bytes[16384];
+    int32_t first[GAMES], second[GAMES];
+    float outcome[GAMES], weight[GAMES];
+    for (int i = 0; i < GAMES; i++) {
+        first[i] = (i + shift) % PLAYERS;
+        second[i] = (first[i] + 1 + i / PLAYERS % (PLAYERS - 1)) % PLAYERS;
+        outcome[i] = (float)(i % 3) / 2;
+        weight[i] = (float)(8 + i % 5 * 3) / 8;
+    }
+    align_bt_rows rows;
+    align_bt_rows_init(&rows, sizeof rows);
+    rows.first = align_1d(first, ALIGN_I32, GAMES);
+    rows.second = align_1d(second, ALIGN_I32, GAMES);
+    rows.outcome = align_1d(outcome, ALIGN_F32, GAMES);
+    rows.weight = align_1d(weight, ALIGN_F32, GAMES);
+    size_t n = 0;
+    must(align_bt_counts_update(NULL, counts, &rows), "count");
+    must(align_bt_counts_save(NULL, counts, bytes, sizeof bytes, &n), "counts save");
+    print_hex(bytes, n);
+}
+
+static void load_counts(FILE *file, align_bt_counts *counts)
+{
+    static unsigned char bytes[16384];
+    size_t n = read_hex(file, bytes, sizeof bytes);
+    must(align_bt_counts_load(NULL, counts, bytes, n), "counts load");
+    printf("%d pairs, %d rows\n", (int)counts->pairs, (int)counts->rows);
+}
+
 /* ---- values ---- */
 
 enum { TOKENS = 6, VOCABULARY = 70 };
@@ -196,5 +236,12 @@ int main(int argc, char **argv)
             load_state(file, &state);
         save_state(&state);
     }
+    /* The order of pairs in the bytes is that of the memory. */
+    static _Alignas(64) unsigned char memory[65536];
+    align_bt_counts counts;
+    align_bt_counts_init(&counts, memory, sizeof memory, PLAYERS);
+    if (file != NULL)
+        load_counts(file, &counts);
+    save_counts(&counts, file != NULL);
     return 0;
 }
