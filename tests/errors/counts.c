@@ -100,7 +100,7 @@ static void check_counts(void)
 static void seal(unsigned char *bytes, size_t n)
 {
     uint64_t sum = align__checksum(bytes, n - 8);
-    align__put(bytes + n - 8, sum, 8);
+    align__put_bytes(bytes + n - 8, sum, 8);
 }
 
 static const struct {
