@@ -1,4 +1,5 @@
-"""The public headers as clang reads them, and what is written from that: ctypes for Python, the layout record.
+"""The public headers as clang reads them, and what is written from that: ctypes for Python, the layout record; and Rust,
+which bindgen writes.
 
 Records, enums and prototypes come from clang's syntax tree, macros from its preprocessor with values that clang
 itself works out, offsets and sizes from its record layouts for 64-bit Linux.
@@ -8,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -219,3 +221,23 @@ def python_module():
     lines += ["", "# What each function returns, and its arguments: libalign, and libalign-threads."]
     lines += python_functions("FUNCTIONS", core) + python_functions("POOL_FUNCTIONS", pool)
     return "\n".join(lines) + "\n"
+
+
+# ---- bindings/rust/libalign-sys/src/bindings.rs ---------------------------------------------------
+
+RUST_SYS = os.path.join(ROOT, "bindings/rust/libalign-sys")
+
+
+def rust_bindings():
+    """What bindgen makes of the headers, with the arguments that build.rs gives it too."""
+    with open(os.path.join(RUST_SYS, "bindgen.args"), encoding="utf-8") as file:
+        arguments = file.read().splitlines()
+    environment = dict(os.environ)
+    if os.path.exists("/usr/bin/rustfmt"):
+        environment["RUSTFMT"] = "/usr/bin/rustfmt"
+    with tempfile.TemporaryDirectory() as folder:
+        header = os.path.join(folder, "wrapper.h")
+        with open(header, "w", encoding="utf-8") as file:
+            file.write("#include <libalign/align.h>\n")
+        return subprocess.run(["bindgen", *arguments, header, "--", f"-I{ROOT}/include"], cwd=RUST_SYS,
+                              env=environment, check=True, capture_output=True, text=True).stdout

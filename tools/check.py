@@ -16,7 +16,7 @@ import check_text
 import generate
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TEXT = (".c", ".h", ".cpp", ".hpp", ".def", ".py", ".sh", ".md", ".build", ".txt", ".map", ".svg", "dev", "run")
+TEXT = (".c", ".h", ".cpp", ".hpp", ".def", ".py", ".sh", ".md", ".build", ".txt", ".map", ".svg", ".rs", ".toml", "dev", "run")
 
 
 def output_of(*command):
@@ -78,12 +78,14 @@ def checks(build, clang_build):
     paths = tracked()
     sources = read(p for p in paths if p.endswith((".c", ".h")))
     cpp = [path for path in paths if path.endswith((".cpp", ".hpp"))]
+    rust = [path for path in paths if path.endswith(".rs") and path != "bindings/rust/libalign-sys/src/bindings.rs"]
     texts = read(p for p in paths if p.endswith(TEXT))
     headers = read(glob.glob("include/libalign/*.h"))
     pool = {"include/libalign/threads.h": headers.pop("include/libalign/threads.h")}
     core, threads = "lib/libalign", "lib/threads/libalign-threads"
     return {
         "format": lambda: lines_of(["clang-format", "--dry-run", "-Werror", *sources, *cpp]),
+        "format-rust": lambda: lines_of(["/usr/bin/rustfmt", "--check", "--edition", "2021", *rust]),
         "lint": lambda: tidy(clang_build),
         "includes": lambda: check_text.check_includes(sources),
         "names": lambda: check_text.check_names(sources),

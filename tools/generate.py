@@ -106,7 +106,8 @@ def loss_pictures():
 
 
 GENERATED = {"docs/errors.md": errors_page, "tests/abi/layout.txt": abi.layout_record,
-             "bindings/python/src/libalign/_abi.py": abi.python_module, "docs/losses.md": losses_page}
+             "bindings/python/src/libalign/_abi.py": abi.python_module,
+             "bindings/rust/libalign-sys/src/bindings.rs": abi.rust_bindings, "docs/losses.md": losses_page}
 
 
 def everything():

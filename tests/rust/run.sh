@@ -1,0 +1,121 @@
+#!/bin/sh
+# The Rust crates as their users meet them, over a copy of the library that is installed from BUILD.
+#   msrv     Debian's rustc, which is the oldest supported, and crates of Debian: no network. Tests and examples of the
+#            documentation, the start of README, features static and bindgen, documentation without a library
+#   stable   a newer cargo, if PATH has one, with Cargo.lock: the feature ndarray too, clippy
+#   package  libalign-sys as it is published: compiled from its own sources
+# usage: run.sh MODE SOURCE_ROOT BUILD
+set -eu
+mode=$1 source=$(cd "$2" && pwd) build=$(cd "$3" && pwd)
+oldest=1.63
+work=$build/rust/$mode
+mkdir -p "$work"
+export CARGO_PROFILE_DEV_DEBUG=0
+unset RUSTFLAGS RUSTDOCFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET DOCS_RS LIBALIGN_BLAS
+
+# ---- a cargo of Debian, with nothing but Debian's crates -------------------------------------------
+
+use_debian() {
+    export RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc CARGO_HOME="$work/home" CARGO_NET_OFFLINE=true
+    cargo=/usr/bin/cargo
+    [ -x $cargo ] && [ -d /usr/share/cargo/registry ] || { echo 'skipped: no Rust of Debian 12' && exit 77; }
+    case $($RUSTC --version) in
+    "rustc $oldest."*) ;;
+    *) echo "skipped: $($RUSTC --version) is not $oldest" && exit 77 ;;
+    esac
+    mkdir -p "$CARGO_HOME"
+    printf '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "/usr/share/cargo/registry"\n' \
+        >"$CARGO_HOME/config.toml"
+}
+
+# The workspace, without the lock file and the crate that Debian does not have.
+copy_crates() {
+    mkdir -p "$work/crates"
+    for path in Cargo.toml rustfmt.toml libalign libalign-sys; do
+        cp -pR "$source/bindings/rust/$path" "$work/crates"
+    done
+    sed -i '/^ndarray = /d' "$work/crates/libalign/Cargo.toml"
+    grep -q "^rust-version = \"$oldest\"" "$work/crates/libalign/Cargo.toml"
+    cd "$work/crates"
+}
+
+# ---- the library, installed ------------------------------------------------------------------------
+
+install_library() {
+    rm -rf "$work/stage"
+    meson install -C "$build" --no-rebuild --quiet --tags devel,runtime --destdir "$work/stage"
+    pc=$(find "$work/stage" -name libalign.pc)
+    prefix=$(sed -n 's/^prefix=//p' "$pc")
+    sed -i "s|^prefix=.*|prefix=$work/stage$prefix|" "$pc"
+    PKG_CONFIG_PATH=$(dirname "$pc")
+    LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
+    export PKG_CONFIG_PATH LD_LIBRARY_PATH
+}
+
+# The first Rust block of a page is the program of a stranger who adds the crate.
+start_of_readme() {
+    mkdir -p "$work/start/src"
+    printf '[package]\nname = "start"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\nlibalign = { path = "%s" }\n' \
+        "$work/crates/libalign" >"$work/start/Cargo.toml"
+    sed -n '/^```rust$/,/^```$/p' "$source/README.md" | sed '/^```rust$/d; /^```$/q' | sed '/^```$/d' >"$work/start/src/main.rs"
+    [ -s "$work/start/src/main.rs" ] || { echo 'README.md has no Rust block' && exit 1; }
+    CARGO_TARGET_DIR=$work/target $cargo run --quiet --manifest-path "$work/start/Cargo.toml" >"$work/said"
+    grep -q '^loss 0\.' "$work/said" || { cat "$work/said" && exit 1; }
+    echo 'ok: the start of README.md'
+}
+
+msrv() {
+    use_debian
+    copy_crates
+    install_library
+    export CARGO_TARGET_DIR="$work/target"
+    $cargo test --quiet --workspace --features rayon
+    echo "ok: tests under $($RUSTC --version)"
+    start_of_readme
+
+    program=$($cargo test --quiet -p libalign-sys --features static --test library --no-run --message-format=json |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+    ! ldd "$program" | grep libalign || { echo 'feature static needs the shared library' && exit 1; }
+    "$program" >"$work/log" || { cat "$work/log" && exit 1; }
+    echo 'ok: feature static'
+
+    RUSTFMT=/usr/bin/rustfmt $cargo test --quiet -p libalign-sys --features bindgen --lib
+    cmp "$(find "$work/target" -name bindings.rs -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2)" \
+        libalign-sys/src/bindings.rs
+    echo 'ok: feature bindgen makes what is committed'
+
+    DOCS_RS=1 PKG_CONFIG=false RUSTDOCFLAGS='-D warnings' CARGO_TARGET_DIR="$work/docs" \
+        $cargo doc --quiet --no-deps --workspace --features rayon
+    echo 'ok: documentation without a library'
+}
+
+stable() {
+    cargo=$(command -v cargo) || { echo 'skipped: no cargo' && exit 77; }
+    minor=$($cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
+    [ "$minor" -ge 80 ] || { echo "skipped: $($cargo --version) is older than the crates of Cargo.lock ask for" && exit 77; }
+    install_library
+    export CARGO_TARGET_DIR="$work/target"
+    cd "$source/bindings/rust"
+    $cargo test --quiet --locked --workspace --features ndarray,rayon --lib --tests
+    echo "ok: tests under $($cargo --version)"
+    $cargo clippy --quiet --locked --workspace --all-targets --features ndarray,rayon -- -D warnings
+    echo 'ok: clippy'
+}
+
+package() {
+    use_debian
+    copy_crates
+    "$source/tools/amalgamate.py" libalign-sys/vendor
+    $cargo package --quiet --no-verify --allow-dirty -p libalign-sys --target-dir "$work/target"
+    rm -rf "$work/published"
+    mkdir "$work/published"
+    tar -C "$work/published" --strip-components 1 -xf "$work"/target/package/libalign-sys-*.crate
+    cd "$work/published"
+    CARGO_TARGET_DIR="$work/target" $cargo test --quiet --features vendored
+    echo 'ok: the published sources, compiled'
+}
+
+case $mode in
+msrv | stable | package) "$mode" ;;
+*) echo "no such mode: $mode" >&2 && exit 1 ;;
+esac
