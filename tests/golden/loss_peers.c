@@ -4,7 +4,7 @@
  *   TRL: huggingface/trl f2cd5771, branches of DPOTrainer._compute_loss, KTOTrainer, CPOTrainer.cpo_loss,
  *        BCOTrainer.bco_loss
  *   turbo: turbo-llm/turbo-alignment 72e737d, the loss classes of trainers/dpo.py */
-#include "../suite.h"
+#include "../loss_set.h"
 
 #include <libalign/align.h>
 
@@ -174,22 +174,6 @@ static const struct peer peers[] = {
      {{0}},
      0.25},
 };
-
-static void set_param(align_loss_params *params, const char *name, double value)
-{
-    align_param_info info = {0};
-    for (uint32_t i = 0; align_loss_get_param(params->loss, i, &info) == 0; i++)
-        if (strcmp(info.name, name) == 0) {
-            int32_t choice = (int32_t)value;
-            char *at = (char *)params + info.offset;
-            if (info.dtype == ALIGN_I32)
-                memcpy(at, &choice, sizeof choice);
-            else
-                memcpy(at, &value, sizeof value);
-            return;
-        }
-    ck_abort_msg("no parameter %s", name);
-}
 
 START_TEST(rows_agree_with_their_peers)
 {
