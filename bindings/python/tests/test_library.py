@@ -9,6 +9,7 @@ import libalign as la
 import pytest
 from libalign import _library
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 SOURCE = pathlib.Path(_library.__file__).parent.parent
 LIBRARY = pathlib.Path(_library.lib.place).resolve()
 
@@ -21,7 +22,7 @@ def python(code, **environment):
 
 
 def test_version():
-    header = (SOURCE.parents[2] / "include/libalign/base.h").read_text()
+    header = (ROOT / "include/libalign/base.h").read_text()
     numbers = [re.search(rf"ALIGN_VERSION_{part} (\d+)", header)[1] for part in ("MAJOR", "MINOR", "PATCH")]
     assert la.version() == ".".join(numbers) == la.__version__
 

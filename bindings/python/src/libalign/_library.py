@@ -7,7 +7,8 @@ from typing import Iterator
 
 from . import _abi
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+# Where meson-python puts the shared libraries of a wheel.
+BUNDLED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".libalign.mesonpy.libs")
 
 
 def places(name: str, inside_build: str) -> Iterator[str]:
@@ -17,12 +18,14 @@ def places(name: str, inside_build: str) -> Iterator[str]:
     folder that nothing was installed from. Else the copy that the wheel brought, then what the system's loader finds.
     """
     named = os.environ.get("LIBALIGN_LIBRARY")
+    versioned = f"{name}.{_abi.ALIGN_ABI}"
     if not named:
-        yield os.path.join(HERE, name)
-        yield f"{name}.{_abi.ALIGN_ABI}"
+        yield os.path.join(BUNDLED, versioned)
+        yield versioned
     elif os.path.isdir(named):
         yield os.path.join(named, inside_build, name)
         yield os.path.join(named, name)
+        yield os.path.join(named, versioned)
     else:
         yield named if name == "libalign.so" else os.path.join(os.path.dirname(named), name)
 

@@ -58,18 +58,17 @@ def dtype_code(dtype: Any, field: str) -> int:
 
 
 def of_array(array: np.ndarray, field: str) -> View:
-    size = array.itemsize
-    stride = array.strides
+    size, stride = array.itemsize, array.strides
     code = DTYPES.get(array.dtype) or dtype_code(array.dtype, field)
+    capsule = array.__array_struct__  # held while its memory is read
+    address = _interface_at(_pointer_of(capsule, None)).data
     if len(stride) == 2:
         first, second = stride
         if not first % size and not second % size:
-            return View(_interface_at(_pointer_of(array.__array_struct__, None)).data, array.shape,
-                        (first // size, second // size), code, array)
+            return View(address, array.shape, (first // size, second // size), code, array)
     if any(step % size for step in stride):
         raise LayoutError(f"{field}: strides {stride} are not whole elements of {size} bytes", field)
-    return View(_interface_at(_pointer_of(array.__array_struct__, None)).data, array.shape,
-                tuple(step // size for step in stride), code, array)
+    return View(address, array.shape, tuple(step // size for step in stride), code, array)
 
 
 # ---- DLPack ------------------------------------------------------------------------------------
