@@ -9,41 +9,89 @@ void align_bt_args_init(align_bt_args *args, size_t size)
     args->size = size;
 }
 
+void align_bt_rankings_init(align_bt_rankings *rankings, size_t size)
+{
+    memset(rankings, 0, size);
+    rankings->size = size;
+}
+
 /* ---- scratch ------------------------------------------------------------------------------ */
 
 struct plan {
-    size_t table, edges, squares, order, begin, graph, exist, fit, variance, draw;
+    size_t table, edges, squares, order, begin, judge, z, frozen, ranked, stage, graph, exist, fit;
+    size_t sweeps, variance, clusters, draw;
 };
 
-static struct align__bt_fit shape_of(const struct bt_call *call)
+/* Parameters in the order of align__bt_fit, with room for every tie that rankings may hold. */
+static struct align__bt_fit shape_of(const struct bt_call *call, int64_t ties)
 {
     const align_bt_args *args = &call->args;
-    struct align__bt_fit fit = {.n = args->n_items, .dense = call->dense, .tie = -1, .home = -1};
+    struct align__bt_fit fit = {.n = args->n_items,
+                                .dense = call->dense,
+                                .tie = -1,
+                                .tie_count = ties,
+                                .home = -1,
+                                .bias = -1,
+                                .reliability = -1,
+                                .judges = args->n_annotators,
+                                .coefs = call->coefs};
     fit.size = fit.n;
-    if (args->ties != ALIGN_BT_TIES_HALF)
-        fit.tie = fit.size++;
+    if (ties > 0)
+        fit.tie = fit.size;
+    fit.size += ties;
     if ((args->flags & ALIGN_BT_HOME) != 0)
         fit.home = fit.size++;
+    if ((args->flags & ALIGN_BT_BIAS) != 0) {
+        fit.bias = fit.size;
+        fit.size += fit.judges;
+    }
+    if ((args->flags & ALIGN_BT_RELIABILITY) != 0) {
+        fit.reliability = fit.size;
+        fit.size += fit.judges;
+    }
+    fit.coef = fit.size;
+    fit.size += fit.coefs;
     return fit;
+}
+
+static int64_t most_ties(const struct bt_call *call)
+{
+    if (call->args.ties == ALIGN_BT_TIES_HALF)
+        return 0;
+    return call->args.rankings == NULL ? 1 : call->longest;
+}
+
+static int64_t most_links(const struct bt_call *call)
+{
+    return call->edges + (align__present(&call->args.fixed) ? call->args.n_items : 0);
 }
 
 static struct plan make_plan(const struct bt_call *call)
 {
-    size_t n = (size_t)call->args.n_items, edges = (size_t)call->edges;
-    size_t pairs = (size_t)call->pairs;
-    bool rows = call->args.rows != NULL, draws = align__present(&call->args.draws);
-    struct align__bt_fit shape = shape_of(call);
+    const align_bt_args *args = &call->args;
+    size_t n = (size_t)args->n_items, edges = (size_t)call->edges, pairs = (size_t)call->pairs;
+    bool ranked = args->rankings != NULL, table = args->rows != NULL && !call->rowwise;
+    bool sorted = !ranked && !call->rowwise, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
+    struct align__bt_fit shape = shape_of(call, most_ties(call));
+    int64_t most = most_ties(call) > 0 ? call->longest : 1;
     return (struct plan){
-        .table = rows ? align__bt_table_bytes(shape.n, call->pairs, call->weighted) : 0,
-        .edges = sizeof(struct align__bt_edge) * (edges + 1),
-        .squares = call->squares ? sizeof(double) * ALIGN__BT_SQUARES * (edges + 1) : 0,
-        .order = 2 * sizeof(uint32_t) * pairs,
-        .begin = sizeof(int64_t) * (n + 1),
-        .graph = align__bt_graph_bytes(shape.n, call->edges),
+        .table = table ? align__bt_table_bytes(shape.n, call->pairs, call->weighted) : 0,
+        .edges = sizeof(struct align__bt_edge) * (size_t)(most_links(call) + 1),
+        .squares = call->squares && !ranked ? sizeof(double) * ALIGN__BT_SQUARES * (edges + 1) : 0,
+        .order = sorted ? 2 * sizeof(uint32_t) * pairs : 0,
+        .begin = sorted ? sizeof(int64_t) * (n + 1) : 0,
+        .judge = call->rowwise ? sizeof(int32_t) * (edges + 1) : 0,
+        .z = call->coefs > 0 ? sizeof(double) * (edges + 1) * (size_t)call->coefs : 0,
+        .frozen = sizeof(bool) * (size_t)shape.size,
+        .ranked = ranked ? 2 * align__bt_rankings_bytes(call->units, call->longest) : 0,
+        .stage = ranked ? sizeof(double) * align__bt_stage_doubles(call->longest, most) : 0,
+        .graph = align__bt_graph_bytes(shape.n, most_links(call)),
         .exist = align__bt_exist_bytes(shape.n),
         .fit = align__bt_fit_bytes(&shape, call->edges),
-        .variance = call->errors ? align__bt_variance_bytes(&shape, call->sandwich) : 0,
-        .draw = draws ? align__bt_draw_bytes(&shape, call->edges) : 0,
+        .sweeps = sweeps ? align__bt_sweeps_bytes(shape.n, call->edges) : 0,
+        .variance = call->errors ? align__bt_variance_bytes(&shape, call->meat) : 0,
+        .clusters = args->n_clusters > 0 ? align__bt_clusters_bytes(call) : 0,
+        .draw = align__present(&args->draws) ? align__bt_draw_bytes(call, &shape) : 0,
     };
 }
 
@@ -51,7 +99,9 @@ static size_t plan_bytes(const struct plan *plan)
 {
     return align__arena_slack() + align__block(plan->table) + align__block(plan->edges) +
            align__block(plan->squares) + align__block(plan->order) + align__block(plan->begin) +
-           plan->graph + plan->exist + plan->fit + plan->variance + plan->draw;
+           align__block(plan->judge) + align__block(plan->z) + align__block(plan->frozen) +
+           align__block(plan->stage) + plan->ranked + plan->graph + plan->exist + plan->fit +
+           plan->sweeps + plan->variance + plan->clusters + plan->draw;
 }
 
 align_status align_bt_scratch(const align_exec *user_exec, const align_bt_args *user_args,
@@ -74,11 +124,17 @@ struct work {
     struct plan plan;
     struct align__arena arena;
     struct align__bt_edge_list list;
+    struct align__bt_rankings loaded, ranked;
     struct align__bt_graph graph;
     struct align__bt_fit fit;
     struct align__bt_variance variance;
+    int32_t *judge;
+    double *z;
+    bool *frozen;
+    int32_t fixed; /* an item whose strength is given; -1: none */
     int32_t existence;
-    bool pinned, has_errors;
+    int64_t superfluous;
+    bool has_errors;
 };
 
 static align_status check_items(const struct bt_call *call)
@@ -90,9 +146,10 @@ static align_status check_items(const struct bt_call *call)
                        .value = (double)call->args.n_items, .high = (double)(items - 1));
 }
 
-static align_status list_edges(struct bt_call *call, struct work *work)
+static align_status list_pairs(struct bt_call *call, struct work *work)
 {
     align_status status = ALIGN_E_NONE;
+    struct align__bt_edge_list *list = &work->list;
     if (call->args.rows != NULL) {
         void *memory = align__arena_take(&work->arena, work->plan.table);
         align__bt_table_lay(&call->table, memory, work->plan.table, call->args.n_items,
@@ -103,27 +160,74 @@ static align_status list_edges(struct bt_call *call, struct work *work)
         status = check_items(call);
     if (status != ALIGN_E_NONE)
         return status;
-    struct align__bt_edge_list *list = &work->list;
-    list->n_items = call->args.n_items;
-    list->ordered = (call->args.flags & ALIGN_BT_HOME) != 0;
-    list->edges = align__arena_take(&work->arena, work->plan.edges);
-    if (call->squares)
-        list->squares = align__arena_take(&work->arena, work->plan.squares);
     list->order = align__arena_take(&work->arena, work->plan.order);
     list->begin = align__arena_take(&work->arena, work->plan.begin);
     align__bt_list_edges(list, &call->table);
+    for (int64_t e = 0; call->coefs > 0 && e < list->count; e++)
+        align__bt_features(call, list->edges[e].i, list->edges[e].j, work->z + e * call->coefs);
+    call->seen = call->table.rows;
+    return status;
+}
+
+static align_status list_rankings(struct bt_call *call, struct work *work)
+{
+    const align_bt_args *args = &call->args;
+    align__bt_rankings_take(&work->loaded, &work->arena, call->units, call->longest);
+    align__bt_rankings_take(&work->ranked, &work->arena, call->units, call->longest);
+    work->loaded.work = work->ranked.work = align__arena_take(&work->arena, work->plan.stage);
+    align_status status = align__bt_rankings_load(&call->exec, &work->loaded, &call->rankings,
+                                                  args->n_items, args->ties != ALIGN_BT_TIES_HALF);
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (align__present(&args->orders) && args->orders.shape[0] < work->loaded.most - 1)
+        return ALIGN__FAIL(&call->exec, RANKINGS_ORDERS, .owner = BT_ARGS, .field = "orders",
+                           .value = (double)args->orders.shape[0],
+                           .low = (double)work->loaded.most);
+    work->list.count = align__bt_rankings_links(&work->loaded, work->list.edges);
+    call->seen = work->loaded.count;
+    return status;
+}
+
+static align_status list_edges(struct bt_call *call, struct work *work)
+{
+    struct align__bt_edge_list *list = &work->list;
+    align_status status = align__bt_check_extras(call);
+    if (status != ALIGN_E_NONE)
+        return status;
+    list->n_items = call->args.n_items;
+    list->ordered = (call->args.flags & ALIGN_BT_HOME) != 0;
+    list->edges = align__arena_take(&work->arena, work->plan.edges);
+    if (work->plan.squares > 0)
+        list->squares = align__arena_take(&work->arena, work->plan.squares);
+    work->judge = align__arena_take(&work->arena, work->plan.judge);
+    work->z = align__arena_take(&work->arena, work->plan.z);
+    work->frozen = align__arena_take(&work->arena, work->plan.frozen);
+    if (call->args.rankings != NULL)
+        return list_rankings(call, work);
+    if (!call->rowwise)
+        return list_pairs(call, work);
+    status = align__bt_check_rows(&call->exec, &call->rows, call->args.n_items);
+    if (status == ALIGN_E_NONE)
+        align__bt_list_rows(call, list, work->judge, work->z);
+    call->seen = list->count;
     return status;
 }
 
 /* Edges whose ends lie in different parts go: the limit of the likelihood knows them no more. */
-static void keep_inner(struct align__bt_edge_list *list, const struct align__bt_graph *graph)
+static void keep_inner(const struct bt_call *call, struct work *work)
 {
-    int64_t kept = 0;
+    struct align__bt_edge_list *list = &work->list;
+    const int32_t *part = work->graph.part;
+    int64_t kept = 0, coefs = call->coefs;
     for (int64_t e = 0; e < list->count; e++) {
-        if (graph->part[list->edges[e].i] != graph->part[list->edges[e].j])
+        if (part[list->edges[e].i] != part[list->edges[e].j])
             continue;
         if (list->squares != NULL)
             memmove(list->squares[kept], list->squares[e], sizeof *list->squares);
+        if (call->rowwise)
+            work->judge[kept] = work->judge[e];
+        for (int64_t p = 0; p < coefs; p++)
+            work->z[kept * coefs + p] = work->z[e * coefs + p];
         list->edges[kept++] = list->edges[e];
     }
     list->count = kept;
@@ -143,54 +247,104 @@ static void choose_parameters(const struct bt_call *call, struct work *work)
 {
     const align_bt_args *args = &call->args;
     struct align__bt_fit *fit = &work->fit;
-    bool none = work->list.count == 0 && !work->pinned;
-    *fit = shape_of(call);
-    fit->size = fit->n;
-    fit->ties = args->ties;
-    if (fit->tie >= 0 && (none || !has_ties(&work->list))) {
-        fit->ties = ALIGN_BT_TIES_HALF;
-        fit->tie = -1;
-        if (work->existence == ALIGN_BT_FINITE)
-            work->existence = ALIGN_BT_BOUNDARY;
-    }
-    if (none)
+    bool ranked = args->rankings != NULL, model = args->ties != ALIGN_BT_TIES_HALF;
+    bool none = work->list.count == 0 && !call->pinned && !ranked;
+    int64_t ties = !model   ? 0
+                   : ranked ? work->loaded.orders - 1
+                            : (!none && has_ties(&work->list) ? 1 : 0);
+    *fit = shape_of(call, ties);
+    fit->ties = ties > 0 ? args->ties : ALIGN_BT_TIES_HALF;
+    if (model && ties == 0 && work->existence == ALIGN_BT_FINITE)
+        work->existence = ALIGN_BT_BOUNDARY;
+    if (none && fit->home >= 0) {
+        fit->coef--;
+        fit->size--;
+        fit->bias -= fit->bias >= 0;
+        fit->reliability -= fit->reliability >= 0;
         fit->home = -1;
-    if (fit->tie >= 0)
-        fit->tie = fit->size++;
-    if (fit->home >= 0)
-        fit->home = fit->size++;
+    }
+    fit->judge = call->rowwise ? work->judge : NULL;
+    fit->z = work->z;
+}
+
+/* Fixed strengths, and with features but no prior on items all of them, stay where they start. */
+static align_status freeze(const struct bt_call *call, struct work *work)
+{
+    const align_bt_args *args = &call->args;
+    const align_tensor *fixed = &args->fixed;
+    bool all = call->item_coefs > 0 && align__bt_priors[args->prior] == NULL;
+    work->fixed = -1;
+    memset(work->frozen, 0, work->plan.frozen);
+    for (int32_t i = 0; i < args->n_items; i++) {
+        double x = align__present(fixed) ? align__load(fixed->dtype, align__at(fixed, i, 0)) : 0;
+        if (isinf(x))
+            return ALIGN__FAIL(&call->exec, FIELD_VALUE, .owner = BT_ARGS, .field = "fixed",
+                               .axes = 1, .index = {i}, .value = x, .word = "finite, or NaN");
+        work->frozen[i] = all || (align__present(fixed) && !isnan(x));
+        work->fixed = work->fixed < 0 && work->frozen[i] ? i : work->fixed;
+    }
+    return ALIGN_E_NONE;
+}
+
+/* The graph, in which fixed items are a chain of ties. */
+static void find_graph(const struct bt_call *call, struct work *work)
+{
+    struct align__bt_graph *graph = &work->graph;
+    int64_t n = call->args.n_items, links = work->list.count;
+    bool both = call->args.prior == ALIGN_BT_PRIOR_EDGE ||
+                call->args.prior == ALIGN_BT_PRIOR_JEFFREYS;
+    int32_t last = -1;
+    for (int32_t i = 0; align__present(&call->args.fixed) && i < n; i++) {
+        if (!work->frozen[i])
+            continue;
+        if (last >= 0)
+            work->list.edges[links++] = (struct align__bt_edge){
+                .i = last, .j = i, .sum = {[ALIGN__BT_TIE] = 1}};
+        last = i;
+    }
+    align__bt_graph_take(graph, &work->arena, n, most_links(call));
+    align__bt_graph_find(graph, work->list.edges, links, both);
+    for (int64_t part = 0; part < graph->parts; part++)
+        graph->loose[part] = !call->pinned;
+    for (int64_t i = 0; i < n; i++)
+        if (work->frozen[i])
+            graph->loose[graph->part[i]] = 0;
 }
 
 static void decide_existence(const struct bt_call *call, struct work *work)
 {
-    int64_t n = call->args.n_items;
-    bool edge_prior = call->args.prior == ALIGN_BT_PRIOR_EDGE;
+    const align_bt_args *args = &call->args;
+    int64_t n = args->n_items;
     struct align__bt_graph *graph = &work->graph;
-    work->pinned = align__bt_priors[call->args.prior] != NULL;
-    align__bt_graph_take(graph, &work->arena, n, call->edges);
-    align__bt_graph_find(graph, work->list.edges, work->list.count, edge_prior);
-    work->existence = work->pinned || graph->parts == 1   ? ALIGN_BT_FINITE
+    find_graph(call, work);
+    work->existence = call->pinned || graph->parts == 1   ? ALIGN_BT_FINITE
                       : graph->parts == graph->components ? ALIGN_BT_ISLANDS
                                                           : ALIGN_BT_SEPARATED;
-    if (!work->pinned)
-        keep_inner(&work->list, graph);
+    if (args->rankings != NULL)
+        align__bt_rankings_split(&work->loaded, &work->ranked, graph->part);
+    else if (!call->pinned)
+        keep_inner(call, work);
     choose_parameters(call, work);
     struct align__bt_exist exist = {
         .count = work->list.count,
         .edges = work->list.edges,
-        .both = edge_prior,
-        .pinned = work->pinned,
+        .both = args->prior == ALIGN_BT_PRIOR_EDGE,
+        .pinned = call->pinned,
         .home = work->fit.home >= 0,
         .tie = work->fit.tie >= 0,
+        .fixed = work->fixed,
+        .frozen = work->frozen,
     };
     align__bt_exist_take(&exist, &work->arena, n);
-    if (!align__bt_is_bounded(&exist))
+    bool decidable = args->rankings == NULL && call->coefs == 0 &&
+                     args->prior != ALIGN_BT_PRIOR_JEFFREYS;
+    if (decidable && !align__bt_is_bounded(&exist))
         work->existence = ALIGN_BT_UNBOUNDED;
 }
 
 /* ---- the fit ------------------------------------------------------------------------------ */
 
-static align_status run(const struct bt_call *call, struct work *work)
+static void set_up(const struct bt_call *call, struct work *work)
 {
     const align_bt_args *args = &call->args;
     struct align__bt_fit *fit = &work->fit;
@@ -199,17 +353,97 @@ static align_status run(const struct bt_call *call, struct work *work)
                                           .precision = args->prior_precision,
                                           .shape = args->prior_shape,
                                           .rate = args->prior_rate,
-                                          .games = args->prior_games};
+                                          .games = args->prior_games,
+                                          .coefficient = args->coefficient_precision,
+                                          .bias = args->bias_precision,
+                                          .reliability = args->reliability_precision};
+    bool ranked = args->rankings != NULL, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
+    double scale = args->scale == 0 ? 1 : args->scale;
     fit->edges = work->list.edges;
-    fit->edge_count = work->list.count;
+    fit->edge_count = ranked ? 0 : work->list.count;
+    fit->ranked = !ranked ? NULL : call->pinned ? &work->loaded : &work->ranked;
     fit->graph = &work->graph;
+    fit->frozen = work->fixed >= 0 ? work->frozen : NULL;
     fit->tolerance = args->tolerance == 0 ? 1e-9 : args->tolerance;
-    fit->max_iterations = args->max_iterations == 0 ? 100 : args->max_iterations;
+    fit->max_iterations = args->max_iterations != 0 ? args->max_iterations : sweeps ? 10000 : 100;
+    fit->watched = (call->coefs > 0 && args->coefficient_precision == 0 &&
+                    args->prior != ALIGN_BT_PRIOR_JEFFREYS) ||
+                   (ranked && fit->tie >= 0);
     align__bt_fit_take(fit, &work->arena, call->edges);
+    for (int64_t i = 0; align__present(&args->fixed) && i < fit->n; i++)
+        if (work->frozen[i])
+            fit->x[i] = (align__load(args->fixed.dtype, align__at(&args->fixed, i, 0)) -
+                         args->offset) /
+                        scale;
+    for (int64_t i = 0; !align__present(&args->fixed) && i < fit->n; i++)
+        fit->x[i] = 0;
+}
+
+static align_status run(const struct bt_call *call, struct work *work)
+{
+    const align_bt_args *args = &call->args;
+    struct align__bt_fit *fit = &work->fit;
+    bool free = call->coefs > 0 && args->coefficient_precision == 0;
+    set_up(call, work);
     if (work->existence == ALIGN_BT_UNBOUNDED)
         return ALIGN_E_NONE;
     align__bt_start(fit);
-    return align__bt_fit_run(&call->exec, fit);
+    if (args->solver >= ALIGN_BT_SOLVER_MM)
+        return align__bt_sweep(&call->exec, fit, args->solver, &work->arena);
+    if (free || args->prior == ALIGN_BT_PRIOR_JEFFREYS) {
+        int32_t prior = fit->prior.kind;
+        fit->prior.kind = prior == ALIGN_BT_PRIOR_JEFFREYS ? ALIGN_BT_PRIOR_NONE : prior;
+        align__bt_evaluate(fit, fit->x);
+        work->superfluous = align__bt_superfluous(fit);
+        fit->prior.kind = prior;
+        if (work->superfluous >= 0) {
+            work->existence = ALIGN_BT_RANK_DEFICIENT;
+            return ALIGN_E_NONE;
+        }
+    }
+    align_status status = align__bt_fit_run(&call->exec, fit);
+    if (fit->receding)
+        work->existence = ALIGN_BT_UNBOUNDED;
+    return status;
+}
+
+/* With features of items the covariance is that of feature . coefficient + x. */
+static void add_features(const struct bt_call *call, struct work *work)
+{
+    const struct align__bt_fit *fit = &work->fit;
+    const align_tensor *feature = &call->args.item_feature;
+    int64_t n = fit->n, size = fit->size, count = call->item_coefs;
+    double *v = work->variance.covariance, *row = fit->work[0];
+    for (int64_t i = 0; count > 0 && i < n; i++) {
+        memcpy(row, v + i * size, sizeof *row * (size_t)size);
+        for (int64_t p = 0; p < count; p++) {
+            double f = align__load(feature->dtype, align__at(feature, i, p));
+            for (int64_t j = 0; j < size; j++)
+                row[j] += f * v[(fit->coef + p) * size + j];
+        }
+        for (int64_t j = 0; j < n; j++) {
+            double sum = row[j];
+            for (int64_t p = 0; p < count; p++)
+                sum += row[fit->coef + p] * align__load(feature->dtype, align__at(feature, j, p));
+            v[i * size + j] = sum;
+        }
+    }
+}
+
+/* Under a prior the scores do not sum to 0, and their sum is no part of their spread. */
+static void find_meat(const struct bt_call *call, struct work *work)
+{
+    struct align__bt_variance *variance = &work->variance;
+    struct align__bt_fit *fit = &work->fit;
+    double *total = fit->trial, rows = (double)call->seen;
+    if (call->args.variance == ALIGN_BT_CLUSTER) {
+        align__bt_fill_clusters(call, variance, fit, &work->arena);
+        return;
+    }
+    align__bt_fill_meat(variance, fit, total);
+    for (int64_t i = 0; rows > 0 && i < fit->size; i++)
+        for (int64_t j = i; j < fit->size; j++)
+            variance->meat[i * fit->size + j] -= total[i] * total[j] / rows;
 }
 
 static align_status find_spread(const struct bt_call *call, struct work *work)
@@ -217,167 +451,23 @@ static align_status find_spread(const struct bt_call *call, struct work *work)
     const align_bt_args *args = &call->args;
     const double(
         *squares)[ALIGN__BT_SQUARES] = (const double(*)[ALIGN__BT_SQUARES])work->list.squares;
-    if (call->errors && work->existence != ALIGN_BT_UNBOUNDED) {
+    bool known = work->existence != ALIGN_BT_UNBOUNDED &&
+                 work->existence != ALIGN_BT_RANK_DEFICIENT;
+    if (call->errors && known) {
         work->variance = (struct align__bt_variance){
-            .kind = args->variance,
-            .rows = call->table.rows,
-            .squares = squares,
-            .anchor = (args->flags & ALIGN_BT_ANCHOR) != 0 ? args->anchor : -1,
-        };
-        align__bt_variance_take(&work->variance, &work->arena, &work->fit, call->sandwich);
+            .kind = args->variance, .rows = call->seen, .squares = squares};
+        align__bt_variance_take(&work->variance, &work->arena, &work->fit, call->meat);
+        if (call->meat)
+            find_meat(call, work);
         work->has_errors = align__bt_variance_find(&work->variance, &work->fit);
+        if (work->has_errors)
+            add_features(call, work);
+        if (work->has_errors && (args->flags & ALIGN_BT_ANCHOR) != 0)
+            align__bt_variance_anchor(&work->variance, &work->fit, args->anchor, work->fit.trial);
     }
     if (!align__present(&args->draws))
         return ALIGN_E_NONE;
-    return align__bt_draw(call, &work->fit, work->existence != ALIGN_BT_UNBOUNDED, squares,
-                          &work->arena);
-}
-
-/* ---- results ------------------------------------------------------------------------------ */
-
-static double entropy_of(double a, double total)
-{
-    return a > 0 ? a * log(a / total) : 0;
-}
-
-/* How high the log-likelihood is with free probabilities for every edge. */
-static double saturated(const struct align__bt_fit *fit)
-{
-    double value = 0;
-    for (int64_t e = 0; e < fit->edge_count; e++) {
-        const double *sum = fit->edges[e].sum;
-        double w = sum[ALIGN__BT_WIN], t = sum[ALIGN__BT_TIE], l = sum[ALIGN__BT_LOSS];
-        double total = w + t + l, half = fit->ties == ALIGN_BT_TIES_HALF ? t / 2 : 0;
-        value += entropy_of(w + half, total) + entropy_of(l + half, total);
-        value += half == 0 ? entropy_of(t, total) : 0;
-    }
-    return value;
-}
-
-static void store(const align_tensor *t, int64_t i, int64_t j, double x)
-{
-    if (align__present(t))
-        align__store(t->dtype, align__at(t, i, j), x);
-}
-
-static void write_items(const align_bt_args *args, const struct work *work)
-{
-    const struct align__bt_fit *fit = &work->fit;
-    double scale = args->scale == 0 ? 1 : args->scale, level = 0;
-    bool known = work->existence != ALIGN_BT_UNBOUNDED;
-    if (known && (args->flags & ALIGN_BT_ANCHOR) != 0)
-        level = fit->x[args->anchor];
-    for (int64_t i = 0; i < fit->n; i++) {
-        store(&args->strength, i, 0,
-              known ? args->offset + scale * (fit->x[i] - level) : (double)NAN);
-        store(&args->component, i, 0, work->graph.component[i]);
-        store(&args->part, i, 0, work->graph.part[i]);
-        const double *row = work->has_errors ? work->variance.covariance + i * fit->size : NULL;
-        store(&args->se, i, 0, row != NULL ? scale * sqrt(row[i]) : (double)NAN);
-        for (int64_t j = 0; align__present(&args->covariance) && j < fit->n; j++)
-            store(&args->covariance, i, j, row != NULL ? scale * scale * row[j] : (double)NAN);
-    }
-}
-
-static double error_of(const struct work *work, int64_t place)
-{
-    return work->has_errors && place >= 0
-               ? sqrt(work->variance.covariance[place * work->fit.size + place])
-               : (double)NAN;
-}
-
-static void write_numbers(align_bt_args *args, const struct work *work)
-{
-    const struct align__bt_fit *fit = &work->fit;
-    bool known = work->existence != ALIGN_BT_UNBOUNDED;
-    args->existence = work->existence;
-    args->components = work->graph.components;
-    args->parts = work->graph.parts;
-    args->iterations = fit->iterations;
-    args->score_norm = fit->score_norm;
-    args->decrement = fit->decrement;
-    args->last_step = fit->last_step;
-    args->condition = fit->condition;
-    args->log_likelihood = known ? align__bt_log_likelihood(fit) : (double)NAN;
-    args->deviance = 2 * (saturated(fit) - args->log_likelihood);
-    args->penalty = args->prior == ALIGN_BT_PRIOR_NONE ? 0 : fit->value + args->log_likelihood;
-    args->tie = args->tie_se = args->home = args->home_se = 0;
-    if (args->ties != ALIGN_BT_TIES_HALF) {
-        double none = args->ties == ALIGN_BT_TIES_RAO_KUPPER ? 1 : 0;
-        args->tie = !known ? (double)NAN : fit->tie < 0 ? none : exp(fit->x[fit->tie]);
-        args->tie_se = error_of(work, fit->tie);
-    }
-    if ((args->flags & ALIGN_BT_HOME) != 0) {
-        args->home = known && fit->home >= 0 ? fit->x[fit->home] : (double)NAN;
-        args->home_se = error_of(work, fit->home);
-    }
-}
-
-/* ---- what has no finite answer ------------------------------------------------------------- */
-
-static int64_t first_in(const int32_t *number, int64_t n, int64_t wanted)
-{
-    int64_t i = 0;
-    while (i < n && number[i] != wanted)
-        i++;
-    return i;
-}
-
-/* The first component that is more than one part. Parts are numbered so that its first never lost to
- * the others and its last never won; the smaller of the two is named. */
-static align_status say_separated(const align_exec *exec, const struct align__bt_graph *graph)
-{
-    int32_t *first = graph->work[0], *last = graph->work[1], *members = graph->work[2];
-    for (int64_t c = 0; c < graph->components; c++) {
-        first[c] = INT32_MAX;
-        last[c] = -1;
-        members[c] = 0;
-    }
-    for (int64_t i = 0; i < graph->n; i++) {
-        int32_t c = graph->component[i], part = graph->part[i];
-        first[c] = part < first[c] ? part : first[c];
-        last[c] = part > last[c] ? part : last[c];
-        members[c]++;
-    }
-    int64_t c = 0;
-    while (first[c] == last[c])
-        c++;
-    bool winless = graph->size[last[c]] < graph->size[first[c]];
-    int32_t part = winless ? last[c] : first[c];
-    int64_t item = first_in(graph->part, graph->n, part);
-    struct align__fault fault = {
-        .site = winless ? ALIGN__SITE_BT_WINLESS : ALIGN__SITE_BT_UNBEATEN,
-        .owner = BT_ARGS,
-        .field = "strength",
-        .axes = 1,
-        .index = {item},
-        .value = (double)item,
-        .low = graph->size[part],
-        .high = members[c] - graph->size[part],
-    };
-    return align__fail(exec, &fault);
-}
-
-static align_status say_outcome(const align_exec *exec, const struct work *work)
-{
-    const struct align__bt_graph *graph = &work->graph;
-    const struct align__bt_fit *fit = &work->fit;
-    if (!work->pinned && graph->parts > graph->components)
-        return say_separated(exec, graph);
-    if (!work->pinned && graph->components > 1) {
-        int64_t item = first_in(graph->component, graph->n, 1);
-        return ALIGN__FAIL(exec, BT_ISLANDS, .owner = BT_ARGS, .field = "strength", .axes = 1,
-                           .index = {item}, .value = (double)item,
-                           .high = (double)graph->components);
-    }
-    if (work->existence == ALIGN_BT_UNBOUNDED)
-        return ALIGN__FAIL(exec, BT_UNBOUNDED, .owner = BT_ARGS,
-                           .field = fit->home < 0 ? "tie" : "home");
-    if (!fit->converged)
-        return ALIGN__FAIL(exec, BT_NOT_CONVERGED, .owner = BT_ARGS, .field = "strength",
-                           .value = fit->last_step, .low = (double)fit->iterations,
-                           .high = fit->tolerance);
-    return ALIGN_E_NONE;
+    return align__bt_draw(call, &work->fit, known, squares, &work->arena);
 }
 
 /* ---- the call ----------------------------------------------------------------------------- */
@@ -388,10 +478,12 @@ align_status align_bt_fit(const align_exec *user_exec, align_bt_args *user_args)
     align_status status = align__bt_open(&call, user_exec, user_args);
     if (status != ALIGN_E_NONE)
         return status;
-    struct work work = {.plan = make_plan(&call)};
+    struct work work = {.plan = make_plan(&call), .superfluous = -1};
     status = align__arena_open(&call.exec, &work.arena, plan_bytes(&work.plan));
     if (status == ALIGN_E_NONE)
         status = list_edges(&call, &work);
+    if (status == ALIGN_E_NONE)
+        status = freeze(&call, &work);
     if (status != ALIGN_E_NONE)
         return status;
     decide_existence(&call, &work);
@@ -400,9 +492,13 @@ align_status align_bt_fit(const align_exec *user_exec, align_bt_args *user_args)
         status = find_spread(&call, &work);
     if (status != ALIGN_E_NONE)
         return status;
-    align_bt_args *args = &call.args;
-    write_items(args, &work);
-    write_numbers(args, &work);
-    memcpy(user_args, args, args->size < sizeof *args ? args->size : sizeof *args);
-    return say_outcome(&call.exec, &work);
+    struct align__bt_result result = {.existence = work.existence,
+                                      .superfluous = work.superfluous,
+                                      .graph = &work.graph,
+                                      .fit = &work.fit,
+                                      .variance = work.has_errors ? &work.variance : NULL};
+    align__bt_write(&call, &result);
+    memcpy(user_args, &call.args,
+           call.args.size < sizeof call.args ? call.args.size : sizeof call.args);
+    return align__bt_say(&call, &result);
 }

@@ -99,6 +99,7 @@ struct align__bt_graph {
     int64_t n, components, parts;
     int32_t *component, *part; /* [n] */
     int32_t *size;             /* [parts] */
+    int32_t *loose;            /* [parts]: 1 where nothing gives the strengths a level */
     int64_t *begin;            /* [n + 1], inside */
     int32_t *target;           /* [2 * edges], inside */
     int64_t *next;             /* [n], inside */
@@ -120,6 +121,8 @@ struct align__bt_exist {
     const struct align__bt_edge *edges;
     bool both, pinned; /* points in both directions on each edge; strengths that cannot move */
     bool home, tie;    /* which parameters there are */
+    int32_t fixed;     /* one of the items whose strength is given; -1: none is */
+    const bool *frozen;
     int64_t *height, *parent, *seen; /* [n], inside */
 };
 
@@ -143,6 +146,7 @@ extern const struct align__bt_model align__bt_models[]; /* by ALIGN_BT_TIES_... 
 struct align__bt_prior {
     int32_t kind;
     double mean, precision, shape, rate, games;
+    double coefficient, bias, reliability; /* precisions of those parameters */
 };
 typedef struct align__bt_terms (*align__bt_prior_fn)(const struct align__bt_prior *prior,
                                                      double theta);
@@ -150,29 +154,38 @@ extern const align__bt_prior_fn align__bt_priors[]; /* by ALIGN_BT_PRIOR_...; NU
 
 /* ---- bt_newton.c -------------------------------------------------------------------------- */
 
+/* Parameters: strengths [n], ties [tie_count], home, bias and reliability [judges each], and last
+ * coefficients [coefs]. The places of those that are absent are -1. */
 struct align__bt_fit {
-    int64_t n, size;   /* items; parameters: strengths, tie, home */
-    int64_t tie, home; /* places of those two; -1: absent */
+    int64_t n, size;
+    int64_t tie, tie_count, home, bias, reliability, judges, coef, coefs;
     int32_t ties;
     struct align__bt_prior prior;
     int64_t edge_count;
-    const struct align__bt_edge *edges; /* both ends in one part */
+    const struct align__bt_edge *edges;      /* both ends in one part */
+    const int32_t *judge;                    /* [edges]; NULL: one */
+    const double *z;                         /* [edges, coefs] */
+    const struct align__bt_rankings *ranked; /* NULL: none */
     const struct align__bt_graph *graph;
-    bool dense;
+    const bool *frozen; /* [size]: parameters that stay where they start; NULL: none */
+    bool dense, exact;  /* exact: the Hessian, not only its part that is never negative */
+    bool watched;       /* look for directions in which the likelihood has no maximum */
     double tolerance;
     int64_t max_iterations;
 
     double *x, *trial, *score, *step; /* [size] */
-    double *curvature[3];             /* [edges]: by d twice, by d and u, by u twice */
-    double *matrix;                   /* [size, size], dense */
-    double *work[4], *triple;         /* [size], [3 * size] */
+    double *curvature
+        [4]; /* [edges]: by d twice, by d and u, by u twice; the slope by d, for reliability */
+    double *matrix;           /* [size, size], dense */
+    double *work[4], *triple; /* [size], [3 * size] */
 
     int64_t iterations;
     double value, score_norm, decrement, last_step, norm, condition;
-    bool converged;
+    double gauge; /* what the last factor added to the shift of each part that has no level */
+    bool converged, receding;
 };
 
-/* Both look at n, size and dense. */
+/* Both look at n, size, reliability and dense. */
 size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges);
 void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, int64_t edges);
 
@@ -180,14 +193,98 @@ void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, i
  * CANCELLED by the hook. */
 void align__bt_start(struct align__bt_fit *fit);
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit);
-
-double align__bt_difference(const struct align__bt_fit *fit, const struct align__bt_edge *edge,
-                            const double *x);
 double align__bt_log_likelihood(const struct align__bt_fit *fit);
-void align__bt_assemble(const struct align__bt_fit *fit, double *const coefficient[3],
+
+/* Minus the log-likelihood and the log-prior at x; fills score and curvatures. */
+double align__bt_evaluate(struct align__bt_fit *fit, const double *x);
+
+/* The precision of a parameter that is no strength. */
+double align__bt_ridge(const struct align__bt_fit *fit, int64_t place);
+
+/* Stops a run between steps. */
+align_status align__bt_poll(const align_exec *exec, int64_t iterations);
+
+/* From x, however it was found: score, decrement, condition; strengths are centred. */
+void align__bt_certify(struct align__bt_fit *fit);
+
+/* ---- bt_sweeps.c: the fixed-point methods that people compare with ------------------------- */
+
+size_t align__bt_sweeps_bytes(int64_t n, int64_t edges);
+align_status align__bt_sweep(const align_exec *exec, struct align__bt_fit *fit, int32_t solver,
+                             struct align__arena *arena);
+
+/* ---- bt_matrix.c -------------------------------------------------------------------------- */
+
+/* Adds the products of the slopes of every edge, weighed by coefficients like curvature. Of the
+ * symmetric matrix the part with column >= row is kept: LAPACK's lower triangle. */
+void align__bt_assemble(const struct align__bt_fit *fit, double *const coefficient[4],
                         double *matrix);
-double align__bt_gauge(const struct align__bt_fit *fit);
 bool align__bt_factor(struct align__bt_fit *fit);
+void align__bt_solve_dense(struct align__bt_fit *fit);
+
+/* The inverse of the information, whole, without what the gauge added. */
+bool align__bt_invert(struct align__bt_fit *fit);
+
+/* The place of a parameter that the others make superfluous, at the point evaluated last; -1: none. */
+int64_t align__bt_superfluous(struct align__bt_fit *fit);
+double align__bt_condition(const struct align__bt_fit *fit);
+
+/* ---- bt_sparse.c -------------------------------------------------------------------------- */
+
+void align__bt_solve_sparse(struct align__bt_fit *fit, double relative);
+
+/* Takes the mean of the strengths of each part without a level away. `sum` holds [n]. */
+void align__bt_centre(const struct align__bt_fit *fit, double *x, double *sum);
+
+/* ---- bt_firth.c --------------------------------------------------------------------------- */
+
+/* Adds the slope of Jeffreys' prior to the score; returns its part of the value. */
+double align__bt_firth(struct align__bt_fit *fit, const double *x);
+
+/* ---- bt_rankings.c, bt_stage.c ------------------------------------------------------------- */
+
+/* Rankings as sequences of choices. Items lie in the order of places; group[k] is the number of items
+ * that are tied from k on where a group begins, 0 inside it, -1 for items behind all places. */
+struct align__bt_rankings {
+    int64_t count, total, longest; /* rankings, entries, entries of the longest */
+    int64_t orders, most;          /* how many sizes of ties there are; the largest */
+    int64_t *begin;                /* [total + 1] */
+    int32_t *item, *group;         /* [total] */
+    double *weight;                /* [total], by ranking */
+    int64_t *source;               /* [total], by ranking: its row */
+    int32_t *order;                /* [longest + 1]: sizes of ties, rising; order[0] is 1 */
+    double *work;                  /* inside */
+};
+
+size_t align__bt_rankings_bytes(int64_t total, int64_t longest);
+void align__bt_rankings_take(struct align__bt_rankings *ranked, struct align__arena *arena,
+                             int64_t total, int64_t longest);
+align_status align__bt_rankings_load(const align_exec *exec, struct align__bt_rankings *ranked,
+                                     const align_bt_rankings *rows, int64_t n_items, bool ties);
+
+/* Links that connect what the rankings connect, one fewer than entries at most. */
+int64_t align__bt_rankings_links(const struct align__bt_rankings *ranked,
+                                 struct align__bt_edge *edges);
+
+/* Breaks rankings up into those inside parts, in memory of its own. */
+void align__bt_rankings_split(const struct align__bt_rankings *ranked,
+                              struct align__bt_rankings *out, const int32_t *part);
+
+/* Adds value and score (of one ranking), or the Hessian of all. */
+double align__bt_rank_value(const struct align__bt_fit *fit, int64_t ranking, const double *x,
+                            double *score);
+void align__bt_rank_hessian(const struct align__bt_fit *fit, const double *x, double *matrix);
+size_t align__bt_stage_doubles(int64_t longest, int64_t most);
+
+/* ---- bt_recede.c -------------------------------------------------------------------------- */
+
+/* Whether going along sign * v for ever lowers no factor of the likelihood or prior, and raises some. */
+bool align__bt_recedes(const struct align__bt_fit *fit, const double *v, double sign);
+
+/* For rankings: by how much the choice of each stage is worth more than the best other one, along v: the
+ * least and the largest of all. */
+void align__bt_rank_leads(const struct align__bt_fit *fit, const double *v, double sign,
+                          double *least, double *most);
 
 /* ---- bt_variance.c ------------------------------------------------------------------------ */
 
@@ -195,16 +292,26 @@ struct align__bt_variance {
     int32_t kind;
     int64_t rows;                               /* for centring */
     const double (*squares)[ALIGN__BT_SQUARES]; /* of the edges, for SANDWICH */
-    int64_t anchor;                             /* -1: none */
-    double *covariance, *meat;                  /* [size, size]; meat for SANDWICH */
+    double *covariance, *meat;                  /* [size, size]; meat but for FISHER */
 };
 
 size_t align__bt_variance_bytes(const struct align__bt_fit *fit, bool sandwich);
 void align__bt_variance_take(struct align__bt_variance *variance, struct align__arena *arena,
                              const struct align__bt_fit *fit, bool sandwich);
 
-/* Of a dense fit that has run: the whole covariance, symmetric; the fit's matrix is lost. False when the information has no
- * inverse in f64. */
+/* Products of scores summed over rows, or over rankings, and the sum of all scores. */
+void align__bt_fill_meat(struct align__bt_variance *variance, struct align__bt_fit *fit,
+                         double *total);
+
+/* Adds the outer product of a score, of which most is 0, to the upper half. `places` holds [size]. */
+void align__bt_add_outer(const double *score, int64_t size, double *matrix, double *places);
+
+/* Of a dense fit that has run: the whole covariance of the parameters, symmetric; the fit's matrix is lost.
+ * The meat is there already but for FISHER. False when the information has no inverse in f64. */
 bool align__bt_variance_find(struct align__bt_variance *variance, struct align__bt_fit *fit);
+
+/* Differences from item k: V_ij - V_ik - V_kj + V_kk, over the first n. */
+void align__bt_variance_anchor(const struct align__bt_variance *variance,
+                               const struct align__bt_fit *fit, int64_t k, double *column);
 
 #endif

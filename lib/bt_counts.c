@@ -1,4 +1,4 @@
-#include "bt.h"
+#include "bt_call.h"
 
 #include <string.h>
 
@@ -71,6 +71,9 @@ align_status align__bt_import_rows(const align_exec *exec, align_bt_rows *rows,
         {{ROWS, "second", &rows->second}, ALIGN__SET_INDEX, true},
         {{ROWS, "outcome", &rows->outcome}, ALIGN__SET_REAL, false},
         {{ROWS, "weight", &rows->weight}, ALIGN__SET_REAL, false},
+        {{ROWS, "annotator", &rows->annotator}, ALIGN__SET_INDEX, false},
+        {{ROWS, "cluster", &rows->cluster}, ALIGN__SET_INDEX, false},
+        {{ROWS, "covariate", &rows->covariate}, ALIGN__SET_REAL, false},
     };
     align_status status = align__import(exec, ROWS, rows, sizeof *rows, sizeof *rows, user);
     for (size_t i = 0; status == ALIGN_E_NONE && i < sizeof fields / sizeof fields[0]; i++) {
@@ -79,7 +82,9 @@ align_status align__bt_import_rows(const align_exec *exec, align_bt_rows *rows,
                                .word = reader);
         status = align__check_tensor(exec, fields[i].named, fields[i].set);
         if (status == ALIGN_E_NONE)
-            status = align__check_shape(exec, fields[i].named, 1, rows->first.shape);
+            status = align__check_shape(
+                exec, fields[i].named, fields[i].named.tensor == &rows->covariate ? 2 : 1,
+                (const int64_t[]){rows->first.shape[0], rows->covariate.shape[1]});
     }
     return status;
 }
@@ -103,6 +108,8 @@ align_status align_bt_counts_update(const align_exec *user_exec, align_bt_counts
         status = align__bt_import_counts(&exec, &table, counts);
     if (status == ALIGN_E_NONE)
         status = align__bt_import_rows(&exec, &rows, user_rows, "align_bt_counts_update");
+    if (status == ALIGN_E_NONE)
+        status = align__bt_refuse_extras(&exec, &rows, "align_bt_counts_update");
     if (status == ALIGN_E_NONE)
         status = align__bt_check_rows(&exec, &rows, table.n_items);
     if (status != ALIGN_E_NONE)

@@ -9,7 +9,7 @@
  * v_j - v_i - h >= s; for a tie, |v_i - v_j + h| <= s. (s in units of 2 log nu or of eta; 0 without a
  * tie parameter, whence ties bind like a win and a loss.) For given h and s these are difference
  * constraints, v_to <= v_from + weight, which can be met exactly when no cycle of arcs has negative
- * weight. So a cycle is a proof against a direction (h, s) and all others on its side. */
+ * weight. Items that are fixed are one node. So a cycle is a proof against a direction (h, s) and all others on its side. */
 
 struct arc {
     int32_t from, to;
@@ -23,7 +23,9 @@ static bool arc_of(const struct align__bt_exist *exist, int64_t edge, int kind, 
     static const int32_t signs[ARCS][2] = {{1, -1}, {-1, -1}, {1, 1}, {-1, 1}};
     static const int outcome[ARCS] = {ALIGN__BT_WIN, ALIGN__BT_LOSS, ALIGN__BT_TIE, ALIGN__BT_TIE};
     const struct align__bt_edge *e = &exist->edges[edge];
-    *arc = (struct arc){kind % 2 == 0 ? e->i : e->j, kind % 2 == 0 ? e->j : e->i, signs[kind][0],
+    int32_t i = exist->fixed >= 0 && exist->frozen[e->i] ? exist->fixed : e->i;
+    int32_t j = exist->fixed >= 0 && exist->frozen[e->j] ? exist->fixed : e->j;
+    *arc = (struct arc){kind % 2 == 0 ? i : j, kind % 2 == 0 ? j : i, signs[kind][0],
                         signs[kind][1]};
     return e->sum[outcome[kind]] > 0 || (exist->both && kind < 2);
 }

@@ -5,7 +5,7 @@
 size_t align__bt_graph_bytes(int64_t n, int64_t edges)
 {
     size_t items = align__block(sizeof(int32_t) * (size_t)n);
-    return 7 * items + 2 * align__block(sizeof(int64_t) * (size_t)(n + 1)) +
+    return 8 * items + 2 * align__block(sizeof(int64_t) * (size_t)(n + 1)) +
            align__block(2 * sizeof(int32_t) * (size_t)edges);
 }
 
@@ -17,6 +17,7 @@ void align__bt_graph_take(struct align__bt_graph *graph, struct align__arena *ar
     graph->component = align__arena_take(arena, items);
     graph->part = align__arena_take(arena, items);
     graph->size = align__arena_take(arena, items);
+    graph->loose = align__arena_take(arena, items);
     for (int k = 0; k < 4; k++)
         graph->work[k] = align__arena_take(arena, items);
     graph->begin = align__arena_take(arena, sizeof(int64_t) * (size_t)(n + 1));

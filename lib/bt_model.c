@@ -126,8 +126,7 @@ static struct align__bt_terms ghost(const struct align__bt_prior *prior, double 
 }
 
 const align__bt_prior_fn align__bt_priors[] = {
-    [ALIGN_BT_PRIOR_GAUSSIAN] = gaussian,
-    [ALIGN_BT_PRIOR_GAMMA] = gamma_worth,
-    [ALIGN_BT_PRIOR_GHOST] = ghost,
-    [ALIGN_BT_PRIOR_EDGE] = NULL,
+    [ALIGN_BT_PRIOR_GAUSSIAN] = gaussian, [ALIGN_BT_PRIOR_GAMMA] = gamma_worth,
+    [ALIGN_BT_PRIOR_GHOST] = ghost,       [ALIGN_BT_PRIOR_EDGE] = NULL,
+    [ALIGN_BT_PRIOR_JEFFREYS] = NULL,
 };

@@ -31,9 +31,30 @@ typedef struct align_bt_rows {
     align_tensor second;  /* [M] I32 or I64, 0..n_items-1, other than first */
     align_tensor outcome; /* [M] F32, F64, BF16 or F16 in [0,1]; absent: every first won */
     align_tensor weight;  /* [M] F32, F64, BF16 or F16 in [0, 2^32]; absent: 1 */
+
+    /* For fits of rows alone; counts and Elo refuse them, as nothing of them can be summed up. */
+    align_tensor covariate; /* [M,C] F32, F64, BF16 or F16, finite: of first less second */
+    align_tensor annotator; /* [M] I32 or I64, 0..n_annotators-1 */
+    align_tensor cluster;   /* [M] I32 or I64, 0..n_clusters-1: rows whose errors may depend */
 } align_bt_rows;
 
 ALIGN_API void align_bt_rows_init(align_bt_rows *rows, size_t size);
+
+/* Rankings and choices, one a row; M rows over T entries. An entry is an item and its place: smaller
+ * is better, equal places are a tie of any order, and an item of negative place is behind all others
+ * with no order among its like. So a choice of one from a set is place 0 for it and -1 for the rest,
+ * and the top of a list is 0, 1, 2 and then -1. No item is twice in a row. */
+typedef struct align_bt_rankings {
+    size_t size;
+    align_tensor
+        offsets;        /* [M+1] I64: row r holds entries offsets[r]..offsets[r+1]-1; from 0 to T */
+    align_tensor item;  /* [T] I32 or I64, 0..n_items-1 */
+    align_tensor place; /* [T] I32 or I64; absent: entries are listed from best to worst */
+    align_tensor weight;  /* [M] F32, F64, BF16 or F16 in [0, 2^32]; absent: 1 */
+    align_tensor cluster; /* [M] I32 or I64, 0..n_clusters-1 */
+} align_bt_rankings;
+
+ALIGN_API void align_bt_rankings_init(align_bt_rankings *rankings, size_t size);
 
 /* ---- counts ------------------------------------------------------------------------------- */
 
@@ -118,7 +139,14 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_counts_get_saved(const align_ex
  *  DAVIDSON    win, loss and tie are as exp(d/2), exp(-d/2), nu (Davidson 1970); `tie` is nu > 0.
  *              With pi = exp(theta): P(tie) = nu g / (pi_i + pi_j + nu g), g = sqrt(pi_i pi_j)
  *  RAO_KUPPER  P(win) = s(d - eta), P(loss) = s(-d - eta), s the logistic function, the rest a tie
- *              (Rao and Kupper 1967); `tie` is their theta = exp(eta) > 1 */
+ *              (Rao and Kupper 1967); `tie` is their theta = exp(eta) > 1
+ *
+ * Rankings follow Plackett and Luce: the best is chosen from all, then the next from those left, each
+ * choice of i with probability exp(theta_i) / sum exp(theta). With DAVIDSON places may be shared
+ * (Davidson-Luce: Firth, Kosmidis and Turner 2019; Turner, van Etten, Firth and Kosmidis 2020): a set
+ * T of m items is chosen in proportion to delta_m exp(mean of theta over T) among all sets whose size
+ * occurs as a tie somewhere; delta_1 = 1, and delta_2 is Davidson's nu. HALF knows no shared places,
+ * and RAO_KUPPER no rankings. */
 enum { ALIGN_BT_TIES_HALF = 0, ALIGN_BT_TIES_DAVIDSON = 1, ALIGN_BT_TIES_RAO_KUPPER = 2 };
 
 /* align_bt_args.prior: a density that the likelihood is multiplied with. Each reads its own fields
@@ -132,14 +160,19 @@ enum { ALIGN_BT_TIES_HALF = 0, ALIGN_BT_TIES_DAVIDSON = 1, ALIGN_BT_TIES_RAO_KUP
  *  GHOST     each item won and lost prior_games > 0 games against an item of strength 0: a logistic
  *            density to the power prior_games
  *  EDGE      each pair that met at all also split prior_games > 0 wins evenly
- * Under GAUSSIAN, GAMMA and GHOST strengths have a level of their own and are not centred, and a
- * finite maximum exists on any graph; EDGE needs a connected one. No prior covers home or tie. */
+ *  JEFFREYS  the square root of the determinant of the information (Firth 1993), of all parameters,
+ *            with its empty directions left out. For ties HALF and rows or counts; converges in
+ *            more, cheaper steps
+ * EDGE and JEFFREYS know pairs, not rankings. Under GAUSSIAN, GAMMA and GHOST strengths have a level of their own and are not centred, and a
+ * finite maximum exists on any graph; EDGE and JEFFREYS need a connected one. None but JEFFREYS covers
+ * home or tie. */
 enum {
     ALIGN_BT_PRIOR_NONE = 0,
     ALIGN_BT_PRIOR_GAUSSIAN = 1,
     ALIGN_BT_PRIOR_GAMMA = 2,
     ALIGN_BT_PRIOR_GHOST = 3,
-    ALIGN_BT_PRIOR_EDGE = 4
+    ALIGN_BT_PRIOR_EDGE = 4,
+    ALIGN_BT_PRIOR_JEFFREYS = 5
 };
 
 /* align_bt_args.flags
@@ -147,19 +180,47 @@ enum {
  *          that is fitted too
  *  ANCHOR  strengths are shifted, all by the same amount, so that item `anchor` has strength
  *          `offset`; errors and covariances are those of differences from it. With prior NONE or
- *          EDGE only */
-enum { ALIGN_BT_HOME = 1, ALIGN_BT_ANCHOR = 2 };
+ *          EDGE or JEFFREYS only, and not with `fixed`
+ *  BIAS         annotator k has an order effect of its own: d has + bias[k], with Normal(0,
+ *               1 / bias_precision) as its prior, so that annotators of few rows stay near home
+ *  RELIABILITY  annotator k sees d times r[k]: 1 as all others, 0 at random, more if sharper (the
+ *               adherence of Raman and Joachims 2014 and Turner et al. 2020, a discrimination in
+ *               item response theory). log r[k] has Normal(0, 1 / reliability_precision) as its
+ *               prior. The fit finds a maximum near r = 1; the likelihood may have others. With ties
+ *               HALF only. An annotator who is wrong on purpose (Crowd-BT, Chen et al. 2013) goes to
+ *               r = 0, not below
+ * Both need rows with annotators and rest on a precision above 0. */
+enum { ALIGN_BT_HOME = 1, ALIGN_BT_ANCHOR = 2, ALIGN_BT_BIAS = 4, ALIGN_BT_RELIABILITY = 8 };
 
 /* align_bt_args.variance: where se and covariance come from.
  *  FISHER    the inverse of the observed information (with the prior's, if there is one)
  *  SANDWICH  the same on both sides of the sum over rows of weight^2 * score score', scores of the
  *            data alone, centred on their mean: right when weights are not frequencies, and when
- *            half ties make the model wrong about ties */
-enum { ALIGN_BT_FISHER = 0, ALIGN_BT_SANDWICH = 1 };
+ *            half ties make the model wrong about ties. A ranking is one row
+ *  CLUSTER   the same with the scores of each cluster added up before they are squared, times
+ *            K / (K - 1) for K clusters that hold rows (Liang and Zeger 1986): right when rows of one
+ *            annotator or prompt depend on each other and K is not small. Needs rows or rankings with
+ *            `cluster`; these are read again after the fit */
+enum { ALIGN_BT_FISHER = 0, ALIGN_BT_SANDWICH = 1, ALIGN_BT_CLUSTER = 2 };
 
-/* align_bt_args.solver: AUTO is CHOLESKY up to 1024 items and whenever errors are asked for, else
- * CG. */
-enum { ALIGN_BT_SOLVER_AUTO = 0, ALIGN_BT_SOLVER_CHOLESKY = 1, ALIGN_BT_SOLVER_CG = 2 };
+/* align_bt_args.solver. The first three make Newton steps.
+ *  AUTO      CHOLESKY up to 1024 items and wherever CG is refused, else CG
+ *  CHOLESKY  of the dense Hessian
+ *  CG        conjugate gradients on what is stored for each pair. Not with errors, rankings,
+ *            JEFFREYS, or coefficients of precision 0
+ *  MM        one item after another, pi_i = points / sum of games / (pi_i + pi_j) (Zermelo 1929, Hunter
+ *            2004), for comparison: each step moves all items once, and hundreds may be needed
+ *  NEWMAN    likewise, with Newman's (2023) fixed point, which needs fewer
+ * Both want ties HALF and strengths alone, without home, annotators, features or `fixed`; MM knows the
+ * priors NONE, GAMMA, GHOST and EDGE, NEWMAN all of these but GAMMA. The certificate is that of a Newton
+ * fit, at the point where they stopped. */
+enum {
+    ALIGN_BT_SOLVER_AUTO = 0,
+    ALIGN_BT_SOLVER_CHOLESKY = 1,
+    ALIGN_BT_SOLVER_CG = 2,
+    ALIGN_BT_SOLVER_MM = 3,
+    ALIGN_BT_SOLVER_NEWMAN = 4
+};
 
 /* align_bt_args.existence: whether the likelihood has a finite maximum.
  *
@@ -172,7 +233,13 @@ enum { ALIGN_BT_SOLVER_AUTO = 0, ALIGN_BT_SOLVER_CHOLESKY = 1, ALIGN_BT_SOLVER_C
  * no factor of the likelihood. A closed walk along arrows with more points taken at home than away
  * rules out that home grows for ever, one with more taken away that it falls, and one with more
  * wins than ties that the tie parameter grows; with both parameters every mixture of them must be
- * ruled out. This too is decided exactly, by looking for such walks. */
+ * ruled out. This too is decided exactly, by looking for such walks.
+ *
+ * For rankings there is an arrow from each item to those it was placed before or beside (Hunter 2004).
+ * Items that are `fixed` count as having taken points from each other. With coefficients or shared
+ * places a direction without a maximum is looked for along the way of the Newton steps, and is
+ * certified when it lowers no factor by more than 1e-7 of the largest change; coefficients without
+ * a precision are first checked to be independent of each other and of the strengths. */
 enum {
     ALIGN_BT_FINITE = 1,  /* one part */
     ALIGN_BT_ISLANDS = 2, /* several components, each one part: levels between them are unknown */
@@ -181,8 +248,12 @@ enum {
     /* Finite strengths; no tie was seen, so that the tie parameter is at its end (nu 0 or
      * theta 1) and its error is NaN. The call returns NONE. */
     ALIGN_BT_BOUNDARY = 4,
-    /* Home or tie has no finite maximum, or no unique one: strengths, errors and both are NaN. */
-    ALIGN_BT_UNBOUNDED = 5
+    /* Home, ties or coefficients have no finite maximum, or no unique one: strengths, errors and
+     * all of these are NaN. */
+    ALIGN_BT_UNBOUNDED = 5,
+    /* A coefficient (or home) says nothing that the others and the strengths do not say: the error
+     * names it, and all is NaN. */
+    ALIGN_BT_RANK_DEFICIENT = 6
 };
 
 /* ---- the fit ------------------------------------------------------------------------------ */
@@ -204,12 +275,12 @@ typedef struct align_bt_args {
     /* 2..2^31-1, no more than the counts are for, and more than any item that they hold */
     int64_t n_items;
     const align_bt_rows *rows;     /* the comparisons; or: */
-    const align_bt_counts *counts; /* what they add up to */
+    const align_bt_counts *counts; /* what they add up to; or `rankings`, below */
 
     int32_t ties;     /* ALIGN_BT_TIES_HALF, _DAVIDSON or _RAO_KUPPER */
     int32_t prior;    /* ALIGN_BT_PRIOR_... and its numbers */
-    int32_t variance; /* ALIGN_BT_FISHER or _SANDWICH */
-    int32_t solver;   /* ALIGN_BT_SOLVER_AUTO, _CHOLESKY or _CG */
+    int32_t variance; /* ALIGN_BT_FISHER, _SANDWICH or _CLUSTER */
+    int32_t solver;   /* ALIGN_BT_SOLVER_... */
     double prior_mean, prior_precision, prior_shape, prior_rate, prior_games;
     double scale, offset; /* 0: scale 1 */
     int64_t anchor;       /* with ALIGN_BT_ANCHOR; else 0 */
@@ -217,8 +288,8 @@ typedef struct align_bt_args {
     /* Converged when the last step moved no parameter by more than `tolerance`; 0: 1e-9. Newton
      * squares its error each step, so what is left is far smaller. */
     double tolerance;
-    int64_t max_iterations; /* 0: 100 */
-    uint32_t flags;         /* ALIGN_BT_HOME | ALIGN_BT_ANCHOR */
+    int64_t max_iterations; /* 0: 100, or 10000 of MM and NEWMAN */
+    uint32_t flags;         /* ALIGN_BT_HOME | _ANCHOR | _BIAS | _RELIABILITY */
 
     int32_t existence; /* out: ALIGN_BT_FINITE and so on */
 
@@ -256,6 +327,34 @@ typedef struct align_bt_args {
      * first, and its error (0 without ALIGN_BT_HOME). Errors are NaN unless se or covariance is
      * asked for. */
     double tie, tie_se, home, home_se;
+
+    /* ---- more that a fit may know ---- */
+
+    const align_bt_rankings *rankings; /* in place of rows and counts */
+
+    /* [n_items] F32 or F64: strengths that are given, as offset and scale say, and NaN for those
+     * that are not. They stay as they are, have no error, and give the others their level. */
+    align_tensor fixed;
+
+    /* [n_items,P] F32, F64, BF16 or F16, finite: features of items (structured Bradley-Terry). Without
+     * a prior on items, strengths are feature . coefficient and nothing else; with one they deviate
+     * from it by what the prior holds near its mean (0, say): theta_i = feature_i . coefficient + x_i.
+     * Not centred. Neither JEFFREYS nor EDGE is a prior on items. */
+    align_tensor item_feature;
+
+    /* Of coefficients: those of item features, then those of covariates of rows, each with the
+     * prior Normal(0, 1 / coefficient_precision); 0: none. */
+    double coefficient_precision;
+    double bias_precision, reliability_precision; /* with BIAS, RELIABILITY; else 0 */
+    int64_t n_annotators;                         /* with either; else 0 */
+    int64_t n_clusters;                           /* with CLUSTER; else 0 */
+
+    align_tensor coefficient, coefficient_se; /* out [P+C] F32 or F64 */
+    align_tensor bias, reliability;           /* out [n_annotators] F32 or F64 */
+
+    /* Out [K] F32 or F64, K at least the largest number of items that share a place: delta_2,
+     * delta_3, ... and 0 for those that do not occur (rankings with DAVIDSON); `tie` is delta_2. */
+    align_tensor orders;
 } align_bt_args;
 
 ALIGN_API void align_bt_args_init(align_bt_args *args, size_t size);
@@ -279,6 +378,26 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
  *   PARALLEL        by the hook; likewise
  *   ARG, SHAPE, DTYPE, LAYOUT, RANGE, SCRATCH, VERSION   nothing was written */
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_fit(const align_exec *exec, align_bt_args *args);
+
+/* ---- Elo ---------------------------------------------------------------------------------- */
+
+/* Ratings that follow rows one after another: first gains k * weight * (outcome - expected), and second
+ * loses it, with expected = 1 / (1 + exp((second - first) / scale)). Depends on the order of rows, has
+ * no errors and no maximum behind it: for comparison, and for streams that must answer at once. */
+typedef struct align_bt_elo_args {
+    size_t size;
+    const align_bt_rows *rows;
+    align_tensor
+        rating;   /* in and out, [n_items] F32 or F64; where to begin is the caller's (1000, say) */
+    double k;     /* 0: 4 */
+    double scale; /* of one natural unit; 0: 400 / ln 10 */
+} align_bt_elo_args;
+
+ALIGN_API void align_bt_elo_args_init(align_bt_elo_args *args, size_t size);
+
+/* All rows are checked before the first changes a rating. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_elo_update(const align_exec *exec,
+                                                            const align_bt_elo_args *args);
 
 /* ---- differences and ranks ---------------------------------------------------------------- */
 

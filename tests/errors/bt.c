@@ -164,7 +164,7 @@ static void odd_prior(struct bed *bed)
 }
 static void odd_variance(struct bed *bed)
 {
-    bed->args.variance = 2;
+    bed->args.variance = 3;
 }
 static void odd_solver(struct bed *bed)
 {
@@ -279,6 +279,152 @@ static void cancelled(struct bed *bed)
     bed->exec.cancel = stop;
 }
 
+static void clusters_of_rows(struct bed *bed)
+{
+    bed->args.variance = ALIGN_BT_CLUSTER;
+    bed->args.n_clusters = 2;
+}
+static void annotators_of_rows(struct bed *bed)
+{
+    bed->args.flags = ALIGN_BT_BIAS;
+}
+static void annotator_unread(struct bed *bed)
+{
+    bed->rows.annotator = align_1d(bed->first, ALIGN_I32, M);
+}
+static void cluster_beyond(struct bed *bed)
+{
+    clusters_of_rows(bed);
+    bed->args.draws.ndim = 0;
+    bed->rows.cluster = align_1d(bed->first, ALIGN_I32, M);
+}
+static void annotator_beyond(struct bed *bed)
+{
+    annotators_of_rows(bed);
+    bed->args.bias_precision = 1;
+    bed->args.n_annotators = 2;
+    bed->rows.annotator = align_1d(bed->first, ALIGN_I32, M);
+}
+static void bias_flat(struct bed *bed)
+{
+    annotator_beyond(bed);
+    bed->args.bias_precision = 0;
+}
+static void no_annotators(struct bed *bed)
+{
+    annotator_beyond(bed);
+    bed->args.n_annotators = 0;
+}
+static void precision_of_nothing(struct bed *bed)
+{
+    bed->args.reliability_precision = 1;
+}
+static void clusters_of_nothing(struct bed *bed)
+{
+    bed->args.n_clusters = 4;
+}
+static void coefficients_of_nothing(struct bed *bed)
+{
+    bed->args.coefficient_precision = 4;
+}
+static void reliable_ties(struct bed *bed)
+{
+    annotator_beyond(bed);
+    bed->args.flags = ALIGN_BT_RELIABILITY;
+    bed->args.ties = ALIGN_BT_TIES_DAVIDSON;
+}
+static void covariate_nan(struct bed *bed)
+{
+    static double z[M] = {0, 1, 0, NAN, 1, 2};
+    bed->rows.covariate = align_2d(z, ALIGN_F64, M, 1);
+}
+static void features_are_levels(struct bed *bed)
+{
+    static const double f[N][2] = {{1, 2}, {2, 4}, {-1, -2}};
+    bed->args.item_feature = align_2d(f, ALIGN_F64, N, 2);
+}
+static void precision_negative(struct bed *bed)
+{
+    features_are_levels(bed);
+    bed->args.coefficient_precision = -1;
+}
+static void covariate_separates(struct bed *bed)
+{
+    static double z[M];
+    for (int r = 0; r < M; r++) {
+        bed->outcome[r] = (float)(r % 2);
+        z[r] = 2 * (r % 2) - 1;
+    }
+    bed->rows.covariate = align_2d(z, ALIGN_F64, M, 1);
+}
+static void fixed_infinite(struct bed *bed)
+{
+    static const double fixed[N] = {NAN, INFINITY, 0};
+    bed->args.fixed = align_1d(fixed, ALIGN_F64, N);
+}
+static void fixed_and_anchor(struct bed *bed)
+{
+    fixed_infinite(bed);
+    bed->args.flags = ALIGN_BT_ANCHOR;
+}
+static void fixed_features(struct bed *bed)
+{
+    features_are_levels(bed);
+    fixed_infinite(bed);
+}
+static void jeffreys_ties(struct bed *bed)
+{
+    bed->args.prior = ALIGN_BT_PRIOR_JEFFREYS;
+    bed->args.ties = ALIGN_BT_TIES_DAVIDSON;
+}
+static void sweeps_home(struct bed *bed)
+{
+    bed->args.solver = ALIGN_BT_SOLVER_MM;
+    bed->args.flags = ALIGN_BT_HOME;
+}
+static void sweeps_draws(struct bed *bed)
+{
+    bed->args.solver = ALIGN_BT_SOLVER_NEWMAN;
+}
+static void newman_gamma(struct bed *bed)
+{
+    bed->args.solver = ALIGN_BT_SOLVER_NEWMAN;
+    bed->args.prior = ALIGN_BT_PRIOR_GAMMA;
+    bed->args.prior_shape = 2;
+    bed->args.prior_rate = 1;
+}
+static void sweeps_cancelled(struct bed *bed)
+{
+    bed->args.solver = ALIGN_BT_SOLVER_MM;
+    bed->args.draws.ndim = 0;
+    bed->exec.cancel = stop;
+}
+static void bias_of_nothing(struct bed *bed)
+{
+    bed->args.bias = align_1d(bed->strength, ALIGN_F64, N);
+}
+static void coefficient_of_nothing(struct bed *bed)
+{
+    bed->args.coefficient = align_1d(bed->strength, ALIGN_F64, N);
+}
+static void clusters_of_counts(struct bed *bed)
+{
+    align_bt_counts_init(&counts, counts_memory, sizeof counts_memory, N);
+    clusters_of_rows(bed);
+    bed->args.rows = NULL;
+    bed->args.counts = &counts;
+}
+static void annotators_of_counts(struct bed *bed)
+{
+    clusters_of_counts(bed);
+    bed->args.flags = ALIGN_BT_RELIABILITY;
+}
+static void draws_of_clusters(struct bed *bed)
+{
+    cluster_beyond(bed);
+    bed->args.draws = align_2d(bed->draws, ALIGN_F64, 2, N);
+}
+
 #define ARGS "align_bt_args."
 #define ROWS "align_bt_rows."
 static const struct {
@@ -311,7 +457,7 @@ static const struct {
     {home_alone, {SITE_OF(BT_UNBOUNDED), ARGS "home", -1, 0, true}},
     {odd_ties, {SITE_OF(FIELD_BOUNDS), ARGS "ties", -1, 3, false}},
     {odd_prior, {SITE_OF(FIELD_BOUNDS), ARGS "prior", -1, -1, false}},
-    {odd_variance, {SITE_OF(FIELD_BOUNDS), ARGS "variance", -1, 2, false}},
+    {odd_variance, {SITE_OF(FIELD_BOUNDS), ARGS "variance", -1, 3, false}},
     {odd_solver, {SITE_OF(FIELD_BOUNDS), ARGS "solver", -1, 9, false}},
     {mean_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "prior_mean", -1, 0, false}},
     {games_of_gaussian, {SITE_OF(FIELD_UNREAD), ARGS "prior_games", -1, 0, false}},
@@ -332,6 +478,34 @@ static const struct {
     {counts_unmade, {SITE_OF(COUNTS_BROKEN), "align_bt_counts.room", -1, -1, false}},
     {seed_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "seed", -1, 0, false}},
     {soft_draws, {SITE_OF(BT_SOFT_DRAWS), ARGS "draws", -1, 0, false}},
+    {clusters_of_rows, {SITE_OF(FIELD_MISSING), ROWS "cluster", -1, 0, false}},
+    {annotators_of_rows, {SITE_OF(FIELD_MISSING), ROWS "annotator", -1, 0, false}},
+    {annotator_unread, {SITE_OF(FIELD_UNREAD), ROWS "annotator", -1, 0, false}},
+    {cluster_beyond, {SITE_OF(FIELD_BOUNDS), ROWS "cluster", 2, 2, false}},
+    {annotator_beyond, {SITE_OF(FIELD_BOUNDS), ROWS "annotator", 2, 2, false}},
+    {bias_flat, {SITE_OF(FIELD_VALUE), ARGS "bias_precision", -1, 0, false}},
+    {no_annotators, {SITE_OF(FIELD_BOUNDS), ARGS "n_annotators", -1, 0, false}},
+    {precision_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "reliability_precision", -1, 0, false}},
+    {clusters_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "n_clusters", -1, 0, false}},
+    {coefficients_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "coefficient_precision", -1, 0, false}},
+    {reliable_ties, {SITE_OF(FIELD_UNREAD), ARGS "ties", -1, 0, false}},
+    {features_are_levels, {SITE_OF(BT_SUPERFLUOUS), ARGS "coefficient", 1, 1, true}},
+    {covariate_nan, {SITE_OF(FIELD_VALUE), ROWS "covariate", 3, NAN, false}},
+    {precision_negative, {SITE_OF(FIELD_VALUE), ARGS "coefficient_precision", -1, -1, false}},
+    {covariate_separates, {SITE_OF(BT_UNBOUNDED), ARGS "coefficient", -1, 0, true}},
+    {fixed_infinite, {SITE_OF(FIELD_VALUE), ARGS "fixed", 1, INFINITY, false}},
+    {fixed_and_anchor, {SITE_OF(FIELD_UNREAD), ARGS "anchor", -1, 0, false}},
+    {fixed_features, {SITE_OF(FIELD_UNREAD), ARGS "fixed", -1, 0, false}},
+    {jeffreys_ties, {SITE_OF(FIELD_UNREAD), ARGS "ties", -1, 0, false}},
+    {sweeps_home, {SITE_OF(FIELD_UNREAD), ARGS "solver", -1, 0, false}},
+    {sweeps_draws, {SITE_OF(FIELD_UNREAD), ARGS "draws", -1, 0, false}},
+    {newman_gamma, {SITE_OF(FIELD_UNREAD), ARGS "prior", -1, 0, false}},
+    {sweeps_cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
+    {bias_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "bias", -1, 0, false}},
+    {coefficient_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "coefficient", -1, 0, false}},
+    {clusters_of_counts, {SITE_OF(FIELD_UNREAD), ARGS "variance", -1, 0, false}},
+    {annotators_of_counts, {SITE_OF(FIELD_UNREAD), ARGS "flags", -1, 0, false}},
+    {draws_of_clusters, {SITE_OF(FIELD_UNREAD), ARGS "draws", -1, 0, false}},
     {one_step, {SITE_OF(BT_NOT_CONVERGED), ARGS "strength", -1, -1, true}},
     {cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
 };
@@ -343,7 +517,8 @@ static void expect(const struct expected *expected, align_status status, const a
     ck_assert_int_eq(error->status, status);
     ck_assert_str_eq(error->field, expected->field);
     ck_assert_ptr_nonnull(strstr(error->text, expected->field));
-    ck_assert_int_eq((int)error->axes, expected->index >= 0);
+    bool table = strcmp(expected->field, ROWS "covariate") == 0;
+    ck_assert_int_eq((int)error->axes, table ? 2 : expected->index >= 0);
     if (expected->index >= 0)
         ck_assert_int_eq((int)error->index[0], (int)expected->index);
     if (expected->value != -1)

@@ -135,3 +135,33 @@ void ref_bt_slopes(const struct ref_rows *data, const struct ref_model *model, i
         }
     }
 }
+
+static long double worth_of_set(const int *item, uint32_t set, uint32_t orders,
+                                const long double *strength, const long double *tie)
+{
+    long double sum = 0;
+    int size = 0;
+    for (int k = 0; k < 16; k++)
+        if ((set >> k & 1) != 0) {
+            sum += strength[item[k]];
+            size++;
+        }
+    return (orders >> size & 1) == 0 ? 0 : expl(tie[size] + sum / size);
+}
+
+long double ref_bt_ranking(const struct ref_ranking *ranking, uint32_t orders,
+                           const long double *strength, const long double *tie)
+{
+    long double value = 0;
+    int total = ranking->n_behind, at = 0;
+    for (int g = 0; g < ranking->n_groups; g++)
+        total += ranking->size[g];
+    for (int g = 0; g < ranking->n_groups; at += ranking->size[g++]) {
+        long double sum = 0;
+        uint32_t chosen = (1u << ranking->size[g]) - 1;
+        for (uint32_t set = 1; set < 1u << (total - at); set++)
+            sum += worth_of_set(ranking->item + at, set, orders, strength, tie);
+        value += logl(worth_of_set(ranking->item + at, chosen, orders, strength, tie) / sum);
+    }
+    return value;
+}

@@ -33,4 +33,15 @@ long double ref_bt_row(const struct ref_rows *data, const struct ref_model *mode
 void ref_bt_slopes(const struct ref_rows *data, const struct ref_model *model, int64_t row,
                    const long double *x, long double *slope, long double *second);
 
+/* One ranking by the definition of Davidson and Luce: groups of items from best to worst, then items behind
+ * all, with every set of every size in `orders` enumerated (bit m: sets of m items). `tie` is log delta by
+ * size. Up to 16 items. */
+struct ref_ranking {
+    int n_groups, n_behind;
+    int size[16], item[16]; /* of groups; of all items in order */
+};
+
+long double ref_bt_ranking(const struct ref_ranking *ranking, uint32_t orders,
+                           const long double *strength, const long double *tie);
+
 #endif

@@ -100,18 +100,25 @@ ALIGN_BT_PRIOR_GAUSSIAN = 1
 ALIGN_BT_PRIOR_GAMMA = 2
 ALIGN_BT_PRIOR_GHOST = 3
 ALIGN_BT_PRIOR_EDGE = 4
+ALIGN_BT_PRIOR_JEFFREYS = 5
 ALIGN_BT_HOME = 1
 ALIGN_BT_ANCHOR = 2
+ALIGN_BT_BIAS = 4
+ALIGN_BT_RELIABILITY = 8
 ALIGN_BT_FISHER = 0
 ALIGN_BT_SANDWICH = 1
+ALIGN_BT_CLUSTER = 2
 ALIGN_BT_SOLVER_AUTO = 0
 ALIGN_BT_SOLVER_CHOLESKY = 1
 ALIGN_BT_SOLVER_CG = 2
+ALIGN_BT_SOLVER_MM = 3
+ALIGN_BT_SOLVER_NEWMAN = 4
 ALIGN_BT_FINITE = 1
 ALIGN_BT_ISLANDS = 2
 ALIGN_BT_SEPARATED = 3
 ALIGN_BT_BOUNDARY = 4
 ALIGN_BT_UNBOUNDED = 5
+ALIGN_BT_RANK_DEFICIENT = 6
 ALIGN_HEAD_ADD_DLOGITS = 1
 ALIGN_HEAD_ADD_DHIDDEN = 2
 ALIGN_HEAD_ADD_DWEIGHT = 4
@@ -289,11 +296,11 @@ ENUMS = {
     "ALIGN_PIPELINE_OVERLONG": {"overlong": 1, "clip": 2, "score_kl": 3, "group": 4, "dense": 5, "whiten_reward": 6,
         "advantage": 7, "broadcast": 8, "whiten": 9},
     "ALIGN_BT_TIES_HALF": {"half": 0, "davidson": 1, "rao_kupper": 2},
-    "ALIGN_BT_PRIOR_NONE": {"none": 0, "gaussian": 1, "gamma": 2, "ghost": 3, "edge": 4},
-    "ALIGN_BT_HOME": {"home": 1, "anchor": 2},
-    "ALIGN_BT_FISHER": {"fisher": 0, "sandwich": 1},
-    "ALIGN_BT_SOLVER_AUTO": {"auto": 0, "cholesky": 1, "cg": 2},
-    "ALIGN_BT_FINITE": {"finite": 1, "islands": 2, "separated": 3, "boundary": 4, "unbounded": 5},
+    "ALIGN_BT_PRIOR_NONE": {"none": 0, "gaussian": 1, "gamma": 2, "ghost": 3, "edge": 4, "jeffreys": 5},
+    "ALIGN_BT_HOME": {"home": 1, "anchor": 2, "bias": 4, "reliability": 8},
+    "ALIGN_BT_FISHER": {"fisher": 0, "sandwich": 1, "cluster": 2},
+    "ALIGN_BT_SOLVER_AUTO": {"auto": 0, "cholesky": 1, "cg": 2, "mm": 3, "newman": 4},
+    "ALIGN_BT_FINITE": {"finite": 1, "islands": 2, "separated": 3, "boundary": 4, "unbounded": 5, "rank_deficient": 6},
     "ALIGN_HEAD_ADD_DLOGITS": {"add_dlogits": 1, "add_dhidden": 2, "add_dweight": 4, "add_dbias": 8, "kl_reverse": 16},
     "ALIGN_TOKEN_WEIGHTS_LD": {"ld": 0, "sampo": 1},
     "ALIGN_LOSS_DPO": {"dpo": 1, "hinge": 2, "slic": 3, "bradley_terry": 4, "pair_logistic": 5, "pair_hinge": 6,
@@ -425,11 +432,19 @@ class align_bt_rows(Structure):
     pass
 
 
+class align_bt_rankings(Structure):
+    pass
+
+
 class align_bt_counts(Structure):
     pass
 
 
 class align_bt_args(Structure):
+    pass
+
+
+class align_bt_elo_args(Structure):
     pass
 
 
@@ -572,7 +587,10 @@ align_claims_args._fields_ = [("size", c_size_t), ("accept", align_tensor), ("re
 align_aspects_args._fields_ = [("size", c_size_t), ("rating", align_tensor), ("score", align_tensor),
     ("chosen", align_tensor), ("rejected", align_tensor), ("range", c_double), ("margin", align_tensor)]
 align_bt_rows._fields_ = [("size", c_size_t), ("first", align_tensor), ("second", align_tensor),
-    ("outcome", align_tensor), ("weight", align_tensor)]
+    ("outcome", align_tensor), ("weight", align_tensor), ("covariate", align_tensor), ("annotator", align_tensor),
+    ("cluster", align_tensor)]
+align_bt_rankings._fields_ = [("size", c_size_t), ("offsets", align_tensor), ("item", align_tensor),
+    ("place", align_tensor), ("weight", align_tensor), ("cluster", align_tensor)]
 align_bt_counts._fields_ = [("size", c_size_t), ("memory", c_void_p), ("bytes", c_size_t), ("n_items", c_int64),
     ("pairs", c_int64), ("room", c_int64), ("rows", c_int64), ("taken", c_int64)]
 align_bt_args._fields_ = [("size", c_size_t), ("n_items", c_int64), ("rows", POINTER(align_bt_rows)),
@@ -584,7 +602,13 @@ align_bt_args._fields_ = [("size", c_size_t), ("n_items", c_int64), ("rows", POI
     ("part", align_tensor), ("draws", align_tensor), ("seed", c_uint64), ("components", c_int64), ("parts", c_int64),
     ("iterations", c_int64), ("score_norm", c_double), ("decrement", c_double), ("last_step", c_double),
     ("condition", c_double), ("log_likelihood", c_double), ("deviance", c_double), ("penalty", c_double),
-    ("tie", c_double), ("tie_se", c_double), ("home", c_double), ("home_se", c_double)]
+    ("tie", c_double), ("tie_se", c_double), ("home", c_double), ("home_se", c_double),
+    ("rankings", POINTER(align_bt_rankings)), ("fixed", align_tensor), ("item_feature", align_tensor),
+    ("coefficient_precision", c_double), ("bias_precision", c_double), ("reliability_precision", c_double),
+    ("n_annotators", c_int64), ("n_clusters", c_int64), ("coefficient", align_tensor), ("coefficient_se", align_tensor),
+    ("bias", align_tensor), ("reliability", align_tensor), ("orders", align_tensor)]
+align_bt_elo_args._fields_ = [("size", c_size_t), ("rows", POINTER(align_bt_rows)), ("rating", align_tensor),
+    ("k", c_double), ("scale", c_double)]
 align_bt_ranks_args._fields_ = [("size", c_size_t), ("strength", align_tensor), ("covariance", align_tensor),
     ("draws", align_tensor), ("level", c_double), ("samples", c_int64), ("seed", c_uint64), ("rank", align_tensor),
     ("rank_low", align_tensor), ("rank_high", align_tensor), ("first", align_tensor), ("difference_se", align_tensor),
@@ -711,6 +735,7 @@ FUNCTIONS = {
     "align_aspects_args_init": (None, POINTER(align_aspects_args), c_size_t),
     "align_aspects_eval": (c_int32, POINTER(align_exec), POINTER(align_aspects_args)),
     "align_bt_rows_init": (None, POINTER(align_bt_rows), c_size_t),
+    "align_bt_rankings_init": (None, POINTER(align_bt_rankings), c_size_t),
     "align_bt_counts_get_bytes": (c_size_t, c_int64, c_int64),
     "align_bt_counts_init": (None, POINTER(align_bt_counts), c_void_p, c_size_t, c_int64),
     "align_bt_counts_update": (c_int32, POINTER(align_exec), POINTER(align_bt_counts), POINTER(align_bt_rows)),
@@ -723,6 +748,8 @@ FUNCTIONS = {
     "align_bt_args_init": (None, POINTER(align_bt_args), c_size_t),
     "align_bt_scratch": (c_int32, POINTER(align_exec), POINTER(align_bt_args), POINTER(c_size_t), POINTER(c_size_t)),
     "align_bt_fit": (c_int32, POINTER(align_exec), POINTER(align_bt_args)),
+    "align_bt_elo_args_init": (None, POINTER(align_bt_elo_args), c_size_t),
+    "align_bt_elo_update": (c_int32, POINTER(align_exec), POINTER(align_bt_elo_args)),
     "align_bt_ranks_args_init": (None, POINTER(align_bt_ranks_args), c_size_t),
     "align_bt_ranks_scratch": (c_int32, POINTER(align_exec), POINTER(align_bt_ranks_args), POINTER(c_size_t),
         POINTER(c_size_t)),

@@ -3811,10 +3811,13 @@ pub struct align_bt_rows {
     pub second: align_tensor,
     pub outcome: align_tensor,
     pub weight: align_tensor,
+    pub covariate: align_tensor,
+    pub annotator: align_tensor,
+    pub cluster: align_tensor,
 }
 #[test]
 fn bindgen_test_layout_align_bt_rows() {
-    assert_eq!(::std::mem::size_of::<align_bt_rows>(), 264usize, concat!("Size of: ", stringify!(align_bt_rows)));
+    assert_eq!(::std::mem::size_of::<align_bt_rows>(), 456usize, concat!("Size of: ", stringify!(align_bt_rows)));
     assert_eq!(::std::mem::align_of::<align_bt_rows>(), 8usize, concat!("Alignment of ", stringify!(align_bt_rows)));
     fn test_field_size() {
         assert_eq!(
@@ -3876,6 +3879,42 @@ fn bindgen_test_layout_align_bt_rows() {
         );
     }
     test_field_weight();
+    fn test_field_covariate() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rows>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).covariate) as usize - ptr as usize
+            },
+            264usize,
+            concat!("Offset of field: ", stringify!(align_bt_rows), "::", stringify!(covariate))
+        );
+    }
+    test_field_covariate();
+    fn test_field_annotator() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rows>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).annotator) as usize - ptr as usize
+            },
+            328usize,
+            concat!("Offset of field: ", stringify!(align_bt_rows), "::", stringify!(annotator))
+        );
+    }
+    test_field_annotator();
+    fn test_field_cluster() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rows>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).cluster) as usize - ptr as usize
+            },
+            392usize,
+            concat!("Offset of field: ", stringify!(align_bt_rows), "::", stringify!(cluster))
+        );
+    }
+    test_field_cluster();
 }
 impl Default for align_bt_rows {
     fn default() -> Self {
@@ -3888,6 +3927,113 @@ impl Default for align_bt_rows {
 }
 extern "C" {
     pub fn align_bt_rows_init(rows: *mut align_bt_rows, size: usize);
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_bt_rankings {
+    pub size: usize,
+    pub offsets: align_tensor,
+    pub item: align_tensor,
+    pub place: align_tensor,
+    pub weight: align_tensor,
+    pub cluster: align_tensor,
+}
+#[test]
+fn bindgen_test_layout_align_bt_rankings() {
+    assert_eq!(
+        ::std::mem::size_of::<align_bt_rankings>(),
+        328usize,
+        concat!("Size of: ", stringify!(align_bt_rankings))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_bt_rankings>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_bt_rankings))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rankings>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_bt_rankings), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_offsets() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rankings>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).offsets) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_bt_rankings), "::", stringify!(offsets))
+        );
+    }
+    test_field_offsets();
+    fn test_field_item() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rankings>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).item) as usize - ptr as usize
+            },
+            72usize,
+            concat!("Offset of field: ", stringify!(align_bt_rankings), "::", stringify!(item))
+        );
+    }
+    test_field_item();
+    fn test_field_place() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rankings>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).place) as usize - ptr as usize
+            },
+            136usize,
+            concat!("Offset of field: ", stringify!(align_bt_rankings), "::", stringify!(place))
+        );
+    }
+    test_field_place();
+    fn test_field_weight() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rankings>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).weight) as usize - ptr as usize
+            },
+            200usize,
+            concat!("Offset of field: ", stringify!(align_bt_rankings), "::", stringify!(weight))
+        );
+    }
+    test_field_weight();
+    fn test_field_cluster() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_rankings>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).cluster) as usize - ptr as usize
+            },
+            264usize,
+            concat!("Offset of field: ", stringify!(align_bt_rankings), "::", stringify!(cluster))
+        );
+    }
+    test_field_cluster();
+}
+impl Default for align_bt_rankings {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_bt_rankings_init(rankings: *mut align_bt_rankings, size: usize);
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -4082,22 +4228,29 @@ pub const ALIGN_BT_PRIOR_GAUSSIAN: _bindgen_ty_15 = 1;
 pub const ALIGN_BT_PRIOR_GAMMA: _bindgen_ty_15 = 2;
 pub const ALIGN_BT_PRIOR_GHOST: _bindgen_ty_15 = 3;
 pub const ALIGN_BT_PRIOR_EDGE: _bindgen_ty_15 = 4;
+pub const ALIGN_BT_PRIOR_JEFFREYS: _bindgen_ty_15 = 5;
 pub type _bindgen_ty_15 = ::std::os::raw::c_uint;
 pub const ALIGN_BT_HOME: _bindgen_ty_16 = 1;
 pub const ALIGN_BT_ANCHOR: _bindgen_ty_16 = 2;
+pub const ALIGN_BT_BIAS: _bindgen_ty_16 = 4;
+pub const ALIGN_BT_RELIABILITY: _bindgen_ty_16 = 8;
 pub type _bindgen_ty_16 = ::std::os::raw::c_uint;
 pub const ALIGN_BT_FISHER: _bindgen_ty_17 = 0;
 pub const ALIGN_BT_SANDWICH: _bindgen_ty_17 = 1;
+pub const ALIGN_BT_CLUSTER: _bindgen_ty_17 = 2;
 pub type _bindgen_ty_17 = ::std::os::raw::c_uint;
 pub const ALIGN_BT_SOLVER_AUTO: _bindgen_ty_18 = 0;
 pub const ALIGN_BT_SOLVER_CHOLESKY: _bindgen_ty_18 = 1;
 pub const ALIGN_BT_SOLVER_CG: _bindgen_ty_18 = 2;
+pub const ALIGN_BT_SOLVER_MM: _bindgen_ty_18 = 3;
+pub const ALIGN_BT_SOLVER_NEWMAN: _bindgen_ty_18 = 4;
 pub type _bindgen_ty_18 = ::std::os::raw::c_uint;
 pub const ALIGN_BT_FINITE: _bindgen_ty_19 = 1;
 pub const ALIGN_BT_ISLANDS: _bindgen_ty_19 = 2;
 pub const ALIGN_BT_SEPARATED: _bindgen_ty_19 = 3;
 pub const ALIGN_BT_BOUNDARY: _bindgen_ty_19 = 4;
 pub const ALIGN_BT_UNBOUNDED: _bindgen_ty_19 = 5;
+pub const ALIGN_BT_RANK_DEFICIENT: _bindgen_ty_19 = 6;
 pub type _bindgen_ty_19 = ::std::os::raw::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -4143,10 +4296,23 @@ pub struct align_bt_args {
     pub tie_se: f64,
     pub home: f64,
     pub home_se: f64,
+    pub rankings: *const align_bt_rankings,
+    pub fixed: align_tensor,
+    pub item_feature: align_tensor,
+    pub coefficient_precision: f64,
+    pub bias_precision: f64,
+    pub reliability_precision: f64,
+    pub n_annotators: i64,
+    pub n_clusters: i64,
+    pub coefficient: align_tensor,
+    pub coefficient_se: align_tensor,
+    pub bias: align_tensor,
+    pub reliability: align_tensor,
+    pub orders: align_tensor,
 }
 #[test]
 fn bindgen_test_layout_align_bt_args() {
-    assert_eq!(::std::mem::size_of::<align_bt_args>(), 640usize, concat!("Size of: ", stringify!(align_bt_args)));
+    assert_eq!(::std::mem::size_of::<align_bt_args>(), 1136usize, concat!("Size of: ", stringify!(align_bt_args)));
     assert_eq!(::std::mem::align_of::<align_bt_args>(), 8usize, concat!("Alignment of ", stringify!(align_bt_args)));
     fn test_field_size() {
         assert_eq!(
@@ -4640,6 +4806,162 @@ fn bindgen_test_layout_align_bt_args() {
         );
     }
     test_field_home_se();
+    fn test_field_rankings() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).rankings) as usize - ptr as usize
+            },
+            640usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(rankings))
+        );
+    }
+    test_field_rankings();
+    fn test_field_fixed() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).fixed) as usize - ptr as usize
+            },
+            648usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(fixed))
+        );
+    }
+    test_field_fixed();
+    fn test_field_item_feature() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).item_feature) as usize - ptr as usize
+            },
+            712usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(item_feature))
+        );
+    }
+    test_field_item_feature();
+    fn test_field_coefficient_precision() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).coefficient_precision) as usize - ptr as usize
+            },
+            776usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(coefficient_precision))
+        );
+    }
+    test_field_coefficient_precision();
+    fn test_field_bias_precision() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).bias_precision) as usize - ptr as usize
+            },
+            784usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(bias_precision))
+        );
+    }
+    test_field_bias_precision();
+    fn test_field_reliability_precision() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).reliability_precision) as usize - ptr as usize
+            },
+            792usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(reliability_precision))
+        );
+    }
+    test_field_reliability_precision();
+    fn test_field_n_annotators() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).n_annotators) as usize - ptr as usize
+            },
+            800usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(n_annotators))
+        );
+    }
+    test_field_n_annotators();
+    fn test_field_n_clusters() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).n_clusters) as usize - ptr as usize
+            },
+            808usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(n_clusters))
+        );
+    }
+    test_field_n_clusters();
+    fn test_field_coefficient() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).coefficient) as usize - ptr as usize
+            },
+            816usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(coefficient))
+        );
+    }
+    test_field_coefficient();
+    fn test_field_coefficient_se() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).coefficient_se) as usize - ptr as usize
+            },
+            880usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(coefficient_se))
+        );
+    }
+    test_field_coefficient_se();
+    fn test_field_bias() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).bias) as usize - ptr as usize
+            },
+            944usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(bias))
+        );
+    }
+    test_field_bias();
+    fn test_field_reliability() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).reliability) as usize - ptr as usize
+            },
+            1008usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(reliability))
+        );
+    }
+    test_field_reliability();
+    fn test_field_orders() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).orders) as usize - ptr as usize
+            },
+            1072usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(orders))
+        );
+    }
+    test_field_orders();
 }
 impl Default for align_bt_args {
     fn default() -> Self {
@@ -4663,6 +4985,103 @@ extern "C" {
 }
 extern "C" {
     pub fn align_bt_fit(exec: *const align_exec, args: *mut align_bt_args) -> align_status;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_bt_elo_args {
+    pub size: usize,
+    pub rows: *const align_bt_rows,
+    pub rating: align_tensor,
+    pub k: f64,
+    pub scale: f64,
+}
+#[test]
+fn bindgen_test_layout_align_bt_elo_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_bt_elo_args>(),
+        96usize,
+        concat!("Size of: ", stringify!(align_bt_elo_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_bt_elo_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_bt_elo_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_elo_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_bt_elo_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_rows() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_elo_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).rows) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_bt_elo_args), "::", stringify!(rows))
+        );
+    }
+    test_field_rows();
+    fn test_field_rating() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_elo_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).rating) as usize - ptr as usize
+            },
+            16usize,
+            concat!("Offset of field: ", stringify!(align_bt_elo_args), "::", stringify!(rating))
+        );
+    }
+    test_field_rating();
+    fn test_field_k() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_elo_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).k) as usize - ptr as usize
+            },
+            80usize,
+            concat!("Offset of field: ", stringify!(align_bt_elo_args), "::", stringify!(k))
+        );
+    }
+    test_field_k();
+    fn test_field_scale() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_elo_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).scale) as usize - ptr as usize
+            },
+            88usize,
+            concat!("Offset of field: ", stringify!(align_bt_elo_args), "::", stringify!(scale))
+        );
+    }
+    test_field_scale();
+}
+impl Default for align_bt_elo_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_bt_elo_args_init(args: *mut align_bt_elo_args, size: usize);
+}
+extern "C" {
+    pub fn align_bt_elo_update(exec: *const align_exec, args: *const align_bt_elo_args) -> align_status;
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
