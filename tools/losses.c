@@ -116,6 +116,25 @@ static void print_own_readings(void)
     printf(".\n");
 }
 
+/* Rows of one arity have the same metrics: those of the first such row. */
+static void print_metrics(void)
+{
+    static const align_loss_id first[] = {ALIGN_LOSS_SFT, ALIGN_LOSS_DPO, ALIGN_LOSS_PAIR_LOGISTIC};
+    printf("\n## Metrics\n\nEach is a sum and a count over the live groups of a call, so that "
+           "batches and "
+           "workers merge by addition;\nthe mean is sum / count. Infinite numbers stay out of "
+           "means.\n");
+    for (int k = 0; k < 3; k++) {
+        align_metric_info metric = {0};
+        printf("\n| metric of a %s | what it is |\n|---|---|\n",
+               arities[align__loss_row(first[k])->arity]);
+        for (uint32_t i = 0; align_loss_get_metric(first[k], i, &metric) == 0; i++) {
+            printf("| `%s` | %s |\n", metric.name, metric.brief);
+            metric = (align_metric_info){0};
+        }
+    }
+}
+
 static void print_page(void)
 {
     printf("| row | groups | what it is |\n|---|---|---|\n");
@@ -125,6 +144,8 @@ static void print_page(void)
                row->brief);
     }
     print_own_readings();
+    print_metrics();
+    printf("\n## Rows\n");
     for (align_loss_id id = 1; id <= align_loss_count(); id++)
         print_row(id);
 }

@@ -11,7 +11,16 @@
     M(non_finite, "share of groups with an infinity or NaN in score, ref, old or aux")             \
     M(saturated, "share of groups whose gradient is at most 1e-6 beta")                            \
     M(weight, "weight of a group")                                                                 \
-    M(weight_squared, "its square; effective sample size is sum(weight)^2 / sum(weight_squared)")
+    M(weight_squared, "its square; effective sample size is sum(weight)^2 / sum(weight_squared)")  \
+    M(score_desirable, "score of items with label 1/2 and above, in rows whose labels are kinds")  \
+    M(score_undesirable, "score of the other items of these rows")                                 \
+    M(reward_desirable, "beta times log-ratio of items with label 1/2 and above")                  \
+    M(reward_undesirable, "beta times log-ratio of the other items")                               \
+    M(falls, "share of items whose log-ratio is below 0, in rows that read ref")                   \
+    M(kl, "k3 estimate e^-q - 1 + q of KL to ref from the log-ratio q, in rows that read ref")     \
+    M(ratio, "e^(score - old), in rows with clips")                                                \
+    M(clipped_low, "share of items with a negative advantage and a ratio below 1 - clip_low")      \
+    M(clipped_high, "share of items with a positive advantage and a ratio above 1 + clip_high")
 
 #define PAIR_METRICS(M)                                                                            \
     M(loss, "loss of a group before its weight")                                                   \
@@ -27,7 +36,8 @@
     M(non_finite, "share of groups with an infinity or NaN in score, ref, old or aux")             \
     M(saturated, "share of groups whose gradients are at most 1e-6 beta")                          \
     M(weight, "weight of a group")                                                                 \
-    M(weight_squared, "its square; effective sample size is sum(weight)^2 / sum(weight_squared)")
+    M(weight_squared, "its square; effective sample size is sum(weight)^2 / sum(weight_squared)")  \
+    M(chosen_nll, "minus the score of the chosen item a token, where count is given")
 
 #define LIST_METRICS(M)                                                                            \
     M(loss, "loss of a list before its weight")                                                    \
@@ -97,6 +107,43 @@ static void note_pair(align__metric_sums sums, const struct align__block *b, int
     note(sums[PAIR_chosen_falls], u < 0);
     note(sums[PAIR_saturated],
          fabs(b->side[0].d[i]) <= 1e-6 * beta && fabs(b->side[1].d[i]) <= 1e-6 * beta);
+    if (b->side[0].count[i] > 0)
+        note(sums[PAIR_chosen_nll], -b->side[0].score[i] / b->side[0].count[i]);
+}
+
+static void note_kind(align__metric_sums sums, const struct align__side *side, int i, double beta)
+{
+    const bool good = side->label[i] >= 0.5;
+    note(sums[good ? SINGLE_score_desirable : SINGLE_score_undesirable], side->score[i]);
+    note(sums[good ? SINGLE_reward_desirable : SINGLE_reward_undesirable], beta * side->ratio[i]);
+}
+
+static void note_clips(align__metric_sums sums, const struct align__block *b, int i)
+{
+    const struct align__side *side = &b->side[0];
+    const double ratio = exp(align__minus(side->score[i], side->old[i]));
+    const double gain = side->label[i] - b->offset[i];
+    note(sums[SINGLE_ratio], ratio);
+    note(sums[SINGLE_clipped_low], gain < 0 && ratio < 1 - b->params->clip_low);
+    note(sums[SINGLE_clipped_high], gain > 0 && ratio > 1 + b->params->clip_high);
+}
+
+static void note_single(align__metric_sums sums, const struct align__loss_row *row,
+                        const struct align__block *b, int i, double beta)
+{
+    const struct align__side *side = &b->side[0];
+    const double q = side->ratio[i];
+    note(sums[SINGLE_score], side->score[i]);
+    note(sums[SINGLE_reward], beta * q);
+    note(sums[SINGLE_saturated], fabs(side->d[i]) <= 1e-6 * beta);
+    if ((row->needs & ALIGN_LOSS_READS_LABEL) != 0 && row->label_least == 0 && row->label_most == 1)
+        note_kind(sums, side, i, beta);
+    if (((row->needs | row->reads) & ALIGN_LOSS_READS_REF) != 0) {
+        note(sums[SINGLE_falls], q < 0);
+        note(sums[SINGLE_kl], align__plus(expm1(-q), q));
+    }
+    if (align__loss_has(row, ALIGN__PARAM_CLIP_LOW))
+        note_clips(sums, b, i);
 }
 
 void align__metrics_block(align__metric_sums sums, const struct align__loss_row *row,
@@ -116,9 +163,7 @@ void align__metrics_block(align__metric_sums sums, const struct align__loss_row 
             note_pair(sums, block, i, beta);
             continue;
         }
-        note(sums[SINGLE_score], block->side[0].score[i]);
-        note(sums[SINGLE_reward], beta * block->side[0].ratio[i]);
-        note(sums[SINGLE_saturated], fabs(block->side[0].d[i]) <= 1e-6 * beta);
+        note_single(sums, row, block, i, beta);
     }
 }
 

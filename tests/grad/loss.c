@@ -160,12 +160,14 @@ static void check_case(struct random *r, const struct align__loss_row *row, stru
                   "%s: value %.17g, expected %.17g", row->name, value, sum);
 }
 
+/* Far out a gradient is e^-z, which carries the rounding of z. */
 START_TEST(rows_agree_with_their_references)
 {
     const double spreads[] = {0.01, 1, 5, 60, 1000, 1e4};
     struct random r = {(uint64_t)_i * 977 + 1};
     for (int trial = 0; trial < 60; trial++) {
-        struct how how = {spreads[trial % 6], ALIGN_F64, 4e-13, trial % 2 == 1};
+        const double within = trial % 6 < 4 ? 1e-13 : 4e-13;
+        struct how how = {spreads[trial % 6], ALIGN_F64, within, trial % 2 == 1};
         check_case(&r, row_of(_i), how);
     }
 }

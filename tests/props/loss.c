@@ -4,8 +4,10 @@
 
 #include <stdio.h>
 
+enum { METRICS = 24 };
+
 struct result {
-    double value, d[CASE_ALL], group[CASE_GROUPS];
+    double value, d[CASE_ALL], group[CASE_GROUPS], metrics[METRICS][2];
 };
 
 static void eval_args(align_loss_args *a, struct result *out)
@@ -194,23 +196,42 @@ static void part(struct loss_case *c, int first, int n, struct result *x, align_
     a->value = align_1d(&x->value, ALIGN_F64, 1);
     a->dscore = a->score;
     a->dscore.data = x->d + first * c->items;
+    align_loss_info info = {0};
+    ck_assert_int_eq(align_loss_get_info(a->loss, &info), 0);
+    ck_assert_uint_le(info.n_metrics, METRICS);
+    a->metrics = align_2d(x->metrics, ALIGN_F64, info.n_metrics, 2);
     must_eval(NULL, a);
+}
+
+/* Sums and counts of two parts against those of the whole: counts exactly. */
+static bool metrics_add(const struct result *whole, const struct result *x, const struct result *y,
+                        int64_t count)
+{
+    for (int64_t m = 0; m < count; m++) {
+        const double *all = whole->metrics[m], *a = x->metrics[m], *b = y->metrics[m];
+        const double within = 4 * 0x1p-53 * (fabs(a[0]) + fabs(b[0]));
+        if (a[1] + b[1] != all[1] || fabs(a[0] + b[0] - all[0]) > within)
+            return false;
+    }
+    return true;
 }
 
 static bool merge(struct random *r, const struct align__loss_row *row)
 {
     struct loss_case c;
-    struct result whole, parts;
+    struct result whole, parts, before;
     align_loss_args a;
     plain_case(r, row, &c);
     part(&c, 0, c.groups, &whole, &a);
     const int cut = pick(r, c.groups + 1);
     part(&c, 0, cut, &parts, &a);
     const double first = parts.value;
+    before = parts;
     part(&c, cut, c.groups - cut, &parts, &a);
     const size_t bytes = (size_t)(c.groups * c.items) * sizeof(double);
     const double ulp = nextafter(fabs(whole.value), INFINITY) - fabs(whole.value);
     return memcmp(whole.d, parts.d, bytes) == 0 &&
+           metrics_add(&whole, &before, &parts, a.metrics.shape[0]) &&
            fabs(first + parts.value - whole.value) <= 2 * ulp + 2 * 0x1p-53 * fabs(first);
 }
 

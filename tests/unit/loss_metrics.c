@@ -85,4 +85,57 @@ START_TEST(lists)
 }
 END_TEST
 
-SUITE_MAIN("loss metrics", pairs, lists)
+/* Desirable and not, one of each at a reference of its own; and four tokens of which two are clipped. */
+START_TEST(singles)
+{
+    double score[] = {-1, -3, -5}, ref[] = {-2, -2.5, -5}, kind[] = {1, 0, 1};
+    double token[] = {0, 0, 0, 0}, old[] = {0, 1, -1, 1}, gain[] = {1, -2, 3, 4};
+    struct measured m;
+    align_loss_args a;
+    align_loss_args_init(&a, sizeof a);
+    a.loss = ALIGN_LOSS_KTO;
+    a.score = align_1d(score, ALIGN_F64, 3);
+    a.ref = align_1d(ref, ALIGN_F64, 3);
+    a.label = align_1d(kind, ALIGN_F64, 3);
+    measure(&m, &a);
+    expect(&m, "score_desirable", -6, 2);
+    expect(&m, "score_undesirable", -3, 1);
+    expect(&m, "reward_desirable", 0.1, 2);
+    expect(&m, "reward_undesirable", -0.05, 1);
+    expect(&m, "falls", 1, 3);
+    expect(&m, "kl", exp(-1) + exp(0.5) - 1.5, 3);
+    expect(&m, "ratio", 0, 0);
+    align_loss_args_init(&a, sizeof a);
+    a.loss = ALIGN_LOSS_PPO_CLIP;
+    a.score = align_1d(token, ALIGN_F64, 4);
+    a.old = align_1d(old, ALIGN_F64, 4);
+    a.label = align_1d(gain, ALIGN_F64, 4);
+    measure(&m, &a);
+    expect(&m, "ratio", 1 + 2 * exp(-1) + exp(1), 4);
+    expect(&m, "clipped_low", 1, 4);
+    expect(&m, "clipped_high", 1, 4);
+    expect(&m, "saturated", 2, 4);
+    expect(&m, "kl", 0, 0);
+    expect(&m, "reward_desirable", 0, 0);
+}
+END_TEST
+
+START_TEST(likelihood_of_the_chosen)
+{
+    double score[] = {-6, -9, -8, -2}, count[] = {3, 3, 2, 1};
+    struct measured m;
+    align_loss_args a;
+    align_loss_args_init(&a, sizeof a);
+    a.loss = ALIGN_LOSS_SIMPO;
+    a.score = align_2d(score, ALIGN_F64, 2, 2);
+    a.count = align_2d(count, ALIGN_F64, 2, 2);
+    measure(&m, &a);
+    expect(&m, "chosen_nll", 2 + 4, 2);
+    a.loss = ALIGN_LOSS_SLIC;
+    a.count.ndim = 0;
+    measure(&m, &a);
+    expect(&m, "chosen_nll", 0, 0);
+}
+END_TEST
+
+SUITE_MAIN("loss metrics", pairs, lists, singles, likelihood_of_the_chosen)
