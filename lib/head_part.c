@@ -18,18 +18,10 @@ static bool holds(const struct align__part *part, int64_t v)
     return v >= part->first && v < part->first + part->n;
 }
 
-/* As f32: its own memory, or `spare`. */
 static const float *read_f32(const struct align__head *head, const struct align__part *block,
                              float *spare)
 {
-    if (block->dtype == ALIGN_F32)
-        return (const float *)(const void *)block->at;
-    const uint16_t *half = (const uint16_t *)(const void *)block->at;
-    if (block->dtype == ALIGN_BF16)
-        head->kernels->from_bf16(spare, half, block->n);
-    else
-        head->kernels->from_f16(spare, half, block->n);
-    return spare;
+    return align__logits_f32(head->kernels, block->dtype, block->at, block->n, spare);
 }
 
 /* tanh'(u) = 4 q / (1 + q)^2 with q = exp(-2 |u|): no cancellation for large u. */
@@ -74,10 +66,7 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
     bool wide = align__present(&args->entropy) || align__present(&args->collision);
     bool fast = (head->exec.flags & ALIGN_FLAG_FAST) != 0;
     enum align__row_how how = wide ? ALIGN__ROW_WIDE : fast ? ALIGN__ROW_FAST : ALIGN__ROW_SUM;
-    union {
-        double f64[ALIGN__BLOCK_F64];
-        float f32[ALIGN__STRIP];
-    } spare;
+    double z[ALIGN__BLOCK_F64];
     int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__STRIP;
     for (int64_t skip = 0; skip < part->n; skip += most) {
         struct align__part block = align__part_of(part, skip, most);
@@ -88,11 +77,11 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
             align__part_f64(&one, bend_of(head), &row->z, &row->slope);
         }
         if (head->exact) {
-            align__part_f64(&block, bend_of(head), spare.f64, NULL);
-            align__row_add_f64(&row->sums, head->kernels, spare.f64, block.n, block.first, how);
+            align__part_f64(&block, bend_of(head), z, NULL);
+            align__row_add_f64(&row->sums, head->kernels, z, block.n, block.first, how);
         } else {
-            const float *z = read_f32(head, &block, spare.f32);
-            align__row_add_f32(&row->sums, head->kernels, z, spare.f32, block.n, block.first, how);
+            align__row_add(&row->sums, head->kernels, block.dtype, block.at, block.n, block.first,
+                           how);
         }
     }
 }
@@ -108,7 +97,7 @@ void align__head_weigh(const struct align__head *head, const struct align__head_
     } else if (!head->exact) {
         float factor;
         struct align__origin origin = align__terms_split(1, top, ALIGN__HEAD_BIAS, &factor);
-        head->kernels->terms(x, x, part->n, origin, factor);
+        head->kernels->f32.terms(x, x, part->n, origin, factor);
     } else {
         for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK_F64) {
             struct align__part block = align__part_of(part, skip, ALIGN__BLOCK_F64);
@@ -170,26 +159,27 @@ static void gradient_f32(const struct align__head *head, const struct align__hea
 {
     const struct align__kernels *kernels = head->kernels;
     float spare[ALIGN__STRIP], old[ALIGN__STRIP], factor;
-    bool direct = g->dtype == ALIGN_F32 && !adds;
-    const float *z = read_f32(head, x, spare);
-    float *to = direct ? (float *)(void *)g->at : spare;
     struct align__origin origin = align__terms_split(row->dlse - row->dlogp, row->lse, 0, &factor);
-    kernels->terms(to, z, x->n, origin, factor);
-    if (holds(x, row->target))
-        to[row->target - x->first] = (float)row->dtarget;
-    if (direct)
+    char *target = g->at + (row->target - x->first) * align_dtype_bytes(g->dtype);
+    if (g->dtype == x->dtype && !adds) {
+        align__logits(kernels, x->dtype)->terms(g->at, x->at, x->n, origin, factor);
+        if (holds(x, row->target))
+            align__store(g->dtype, target, row->dtarget);
         return;
+    }
+    kernels->f32.terms(spare, read_f32(head, x, spare), x->n, origin, factor);
+    if (holds(x, row->target))
+        spare[row->target - x->first] = (float)row->dtarget;
     if (adds) {
         const float *before = read_f32(head, g, old);
         for (int64_t i = 0; i < g->n; i++)
-            to[i] += before[i];
+            spare[i] += before[i];
     }
     if (g->dtype == ALIGN_F32)
-        memcpy(g->at, to, (size_t)g->n * sizeof *to);
-    else if (g->dtype == ALIGN_BF16)
-        kernels->to_bf16((uint16_t *)(void *)g->at, to, g->n);
+        memcpy(g->at, spare, (size_t)g->n * sizeof *spare);
     else
-        kernels->to_f16((uint16_t *)(void *)g->at, to, g->n);
+        (g->dtype == ALIGN_BF16 ? kernels->to_bf16 : kernels->to_f16)((uint16_t *)(void *)g->at,
+                                                                      spare, g->n);
 }
 
 void align__head_gradient(const struct align__head *head, const struct align__head_row *row,

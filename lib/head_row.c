@@ -1,7 +1,6 @@
 #include "head_row.h"
 
 #include <math.h>
-#include <string.h>
 
 void align__row_start(struct align__row *row)
 {
@@ -20,13 +19,25 @@ static void raise_top(struct align__row *row, double top, int64_t at)
     row->at = at;
 }
 
-/* Terms of the top's size are near 2^64, so that none above e^-130 of it is lost. */
-static void measure_from_top(struct align__row *row)
+/* The nearest power of two, and what makes terms of that terms of the maximum. */
+static int32_t power_at(double z, double top, double *unit)
+{
+    int32_t power = (int32_t)rint(z * 0x1.71547652b82fep+0);
+    *unit = exp(power * 0x1.62e42fefa39efp-1 - top);
+    return power;
+}
+
+/* In f32, terms of the top's size are near 2^64, so that none above e^-130 of it is lost. */
+static void measure_from_top(struct align__row *row, enum align__row_how how)
 {
     enum { BIAS = 40 };
     float factor;
-    row->origin = align__terms_split(1, row->top, BIAS, &factor);
-    row->unit = ldexp((double)factor, -BIAS);
+    if (how == ALIGN__ROW_FAST) {
+        row->origin = align__terms_split(1, row->top, BIAS, &factor);
+        row->unit = ldexp((double)factor, -BIAS);
+    } else if (fabs(row->top) < ALIGN__ORIGIN_MOST) {
+        row->power = power_at(row->top, row->top, &row->unit);
+    }
 }
 
 static void add_sums(struct align__row *row, const struct align__sums *sums)
@@ -36,31 +47,59 @@ static void add_sums(struct align__row *row, const struct align__sums *sums)
     row->square += sums->square;
 }
 
-void align__row_add_f32(struct align__row *row, const struct align__kernels *kernels,
-                        const float *z, float *spare, int64_t n, int64_t first,
-                        enum align__row_how how)
+/* From a power of two, that of the row unless the piece is far below. */
+static void add_near(struct align__row *row, const struct align__logits *logits, const void *z,
+                     int64_t n, double top)
 {
+    enum { FAR = 40 };
+    int32_t power = row->power;
+    double unit = row->unit;
+    if (top < row->top - FAR)
+        power = power_at(top, row->top, &unit);
+    row->sum += logits->sum(z, n, power) * unit;
+}
+
+/* A piece of a strip whose maximum is not in it, or is not above what the row has. */
+static void add_piece(struct align__row *row, const struct align__kernels *kernels,
+                      align_dtype dtype, const void *z, int64_t n, double top,
+                      enum align__row_how how)
+{
+    const struct align__logits *logits = align__logits(kernels, dtype);
+    const double most = 0.69 * ALIGN__ORIGIN_MOST;
+    float f32[ALIGN__STRIP];
     struct align__sums sums;
-    float top = kernels->top(z, n);
+    if (how == ALIGN__ROW_FAST && row->at >= 0) {
+        row->sum += logits->sum_terms(z, n, row->origin) * row->unit;
+    } else if (how == ALIGN__ROW_SUM && top > -most && row->top < most) {
+        add_near(row, logits, z, n, top);
+    } else {
+        const float *from = align__logits_f32(kernels, dtype, z, n, f32);
+        kernels->sums_f32(&sums, from, n, row->at < 0 ? 0 : row->top, how == ALIGN__ROW_WIDE);
+        add_sums(row, &sums);
+    }
+}
+
+void align__row_add(struct align__row *row, const struct align__kernels *kernels, align_dtype dtype,
+                    const void *z, int64_t n, int64_t first, enum align__row_how how)
+{
+    const struct align__logits *logits = align__logits(kernels, dtype);
+    double top = (double)logits->top(z, n);
     if (top == INFINITY) {
         row->sum = NAN;
         return;
     }
-    if ((double)top > row->top) {
-        int64_t at = kernels->find(z, n, top);
-        raise_top(row, (double)top, first + at);
-        if (how == ALIGN__ROW_FAST)
-            measure_from_top(row);
-        if (spare != z)
-            memcpy(spare, z, (size_t)n * sizeof *z);
-        spare[at] = -INFINITY;
-        z = spare;
+    if (!(top > row->top)) {
+        add_piece(row, kernels, dtype, z, n, top, how);
+        return;
     }
-    if (how == ALIGN__ROW_FAST && row->at >= 0)
-        sums = (struct align__sums){.sum = kernels->sum_terms(z, n, row->origin) * row->unit};
-    else
-        kernels->sums_f32(&sums, z, n, row->at < 0 ? 0 : row->top, how == ALIGN__ROW_WIDE);
-    add_sums(row, &sums);
+    int64_t at = logits->find(z, n, (float)top), rest = n - at - 1;
+    const char *behind = (const char *)z + (at + 1) * align_dtype_bytes(dtype);
+    raise_top(row, top, first + at);
+    measure_from_top(row, how);
+    if (at > 0)
+        add_piece(row, kernels, dtype, z, at, (double)logits->top(z, at), how);
+    if (rest > 0)
+        add_piece(row, kernels, dtype, behind, rest, (double)logits->top(behind, rest), how);
 }
 
 void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,

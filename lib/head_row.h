@@ -10,22 +10,24 @@
  * e = exp(z - top). */
 struct align__row {
     double top;
-    int64_t at;                  /* -1: nothing above -inf yet */
-    double sum, dot, square;     /* e, e * (top - z), e * e */
-    struct align__origin origin; /* with ALIGN__ROW_FAST: where terms are measured from, and what */
-    double unit;                 /* makes e of them */
+    int64_t at;              /* -1: nothing above -inf yet */
+    double sum, dot, square; /* e, e * (top - z), e * e */
+    /* Where terms are measured from, and what makes e of them: for sum, and for sum_terms. */
+    int32_t power;
+    struct align__origin origin;
+    double unit;
 };
 
-/* What to add up: e in f64; e in f32 and then f64, for ALIGN_FLAG_FAST; dot and square too. */
+/* What to add up: e; e in f32, for ALIGN_FLAG_FAST; dot and square too. */
 enum align__row_how { ALIGN__ROW_SUM, ALIGN__ROW_FAST, ALIGN__ROW_WIDE };
 
 void align__row_start(struct align__row *row);
 
-/* The next n <= ALIGN__STRIP elements, of which the first has index `first`. `spare` is a block that
- * may be z itself when z may be overwritten; the f64 form overwrites. */
-void align__row_add_f32(struct align__row *row, const struct align__kernels *kernels,
-                        const float *z, float *spare, int64_t n, int64_t first,
-                        enum align__row_how how);
+/* The next n <= ALIGN__STRIP elements, F32, BF16 or F16, of which the first has index `first`. */
+void align__row_add(struct align__row *row, const struct align__kernels *kernels, align_dtype dtype,
+                    const void *z, int64_t n, int64_t first, enum align__row_how how);
+
+/* F64, which is overwritten. */
 void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,
                         int64_t n, int64_t first, enum align__row_how how);
 

@@ -24,7 +24,7 @@
  * accuracy: token_logp in F64 is within a relative 1e-9 of the truth for logits of F32, BF16 and F16
  * and 1e-13 for F64, down to |token_logp| = 1e-300; lse is within 1e-9 * max(1, |lse|); gradients in
  * F32 are within a relative 3e-7, and none rounds to 0 while F32 can hold it. See docs/numerics.md.
- * ALIGN_FLAG_FAST halves the arithmetic of a forward of F32, BF16 or F16 logits without scale, softcap,
+ * ALIGN_FLAG_FAST saves a third of the arithmetic of a forward of F32, BF16 or F16 logits without scale, softcap,
  * entropy and collision: token_logp is then within 3e-7, down to 1e-40, and lse within 2e-7.
  *
  * Corners. A logit of -inf is a token of probability 0, exactly (with a softcap it is -softcap, as the

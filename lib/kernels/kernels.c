@@ -28,6 +28,22 @@ const struct align__kernels *align__kernels(uint64_t cpu)
     return level->kernels;
 }
 
+const struct align__logits *align__logits(const struct align__kernels *kernels, align_dtype dtype)
+{
+    return dtype == ALIGN_F32    ? &kernels->f32
+           : dtype == ALIGN_BF16 ? &kernels->bf16
+                                 : &kernels->f16;
+}
+
+const float *align__logits_f32(const struct align__kernels *kernels, align_dtype dtype,
+                               const void *z, int64_t n, float *spare)
+{
+    if (dtype == ALIGN_F32)
+        return z;
+    (dtype == ALIGN_BF16 ? kernels->from_bf16 : kernels->from_f16)(spare, z, n);
+    return spare;
+}
+
 struct align__origin align__origin_make(float shift, int32_t power, int32_t bias)
 {
     /* 1.5 * 2^23 rounds x to an integer in the low bits of a sum; what is added on top makes that

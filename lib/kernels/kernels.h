@@ -29,19 +29,29 @@ struct align__origin align__origin_make(float shift, int32_t power, int32_t bias
 /* Origin and factor with which `terms` gives a * exp(z - from) * 2^bias for z up to about `from`. */
 struct align__origin align__terms_split(double a, double from, int32_t bias, float *factor);
 
-struct align__kernels {
+/* Functions of logits that are stored as one dtype, read as they are. */
+struct align__logits {
     /* The largest of z[0..n), -inf for none; NaN may or may not be seen. */
-    float (*top)(const float *z, int64_t n);
+    float (*top)(const void *z, int64_t n);
     /* The first i with z[i] == value, or n. */
-    int64_t (*find)(const float *z, int64_t n, float value);
+    int64_t (*find)(const void *z, int64_t n, float value);
+    /* The sum of exp(z - origin ln 2) to a relative 1.5e-10; a term is 2^-100 at least. NaN in z makes it NaN,
+     * none above (origin + 4) ln 2 may be there, and |origin| must not exceed ALIGN__ORIGIN_MOST. */
+    double (*sum)(const void *z, int64_t n, int32_t origin);
+    /* The sum of the terms, each within a relative 1.1e-7, in two thirds of the time. NaN in z makes it NaN;
+     * none may exceed 2^100. */
+    double (*sum_terms)(const void *z, int64_t n, struct align__origin origin);
+    /* out[i] = factor * term of z[i], of the same dtype; out may be z. */
+    void (*terms)(void *out, const void *z, int64_t n, struct align__origin origin, float factor);
+};
+
+enum { ALIGN__ORIGIN_MOST = 200 };
+
+struct align__kernels {
+    struct align__logits f32, bf16, f16;
     /* z <= top, finite. NaN in z makes every sum NaN. `wide`: dot and square too, else they are 0. */
     void (*sums_f32)(struct align__sums *out, const float *z, int64_t n, double top, int wide);
     void (*sums_f64)(struct align__sums *out, const double *z, int64_t n, double top, int wide);
-    /* out[i] = factor * term of z[i]; out may be z. */
-    void (*terms)(float *out, const float *z, int64_t n, struct align__origin origin, float factor);
-    /* The sum of the terms, each within a relative 1.1e-7, in half the time of sums_f32. NaN in z makes
-     * it NaN; none may exceed 2^100. */
-    double (*sum_terms)(const float *z, int64_t n, struct align__origin origin);
     /* Round to nearest even; NaN stays NaN. */
     void (*from_bf16)(float *out, const uint16_t *in, int64_t n);
     void (*from_f16)(float *out, const uint16_t *in, int64_t n);
@@ -50,6 +60,13 @@ struct align__kernels {
 };
 
 const struct align__kernels *align__kernels(uint64_t cpu);
+
+/* Those of a dtype: F32, BF16 or F16. */
+const struct align__logits *align__logits(const struct align__kernels *kernels, align_dtype dtype);
+
+/* n <= ALIGN__STRIP logits as f32: where they are, or converted to `spare`. */
+const float *align__logits_f32(const struct align__kernels *kernels, align_dtype dtype,
+                               const void *z, int64_t n, float *spare);
 
 extern const struct align__kernels align__kernels_c;
 extern const struct align__kernels align__kernels_avx2;

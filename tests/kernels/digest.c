@@ -23,6 +23,21 @@ static uint32_t random_bits(void)
     return (uint32_t)(seed >> 32);
 }
 
+static void mix_logits(const struct align__logits *logits, const void *z, int64_t n, size_t bytes)
+{
+    static float out[N];
+    float top = logits->top(z, n);
+    int64_t at = logits->find(z, n, top);
+    double sum = logits->sum(z, n, 29),
+           terms = logits->sum_terms(z, n, align__origin_make(0, 29, 60));
+    mix(&top, sizeof top);
+    mix(&at, sizeof at);
+    mix(&sum, sizeof sum);
+    mix(&terms, sizeof terms);
+    logits->terms(out, z, n, align__origin_make(0, 29, 20), -0.3f);
+    mix(out, (size_t)n * bytes);
+}
+
 static void mix_size(const struct align__kernels *kernels, int64_t n)
 {
     static float z[N], out[N], bits[N];
@@ -37,20 +52,17 @@ static void mix_size(const struct align__kernels *kernels, int64_t n)
         if (isnan(bits[i]))
             bits[i] = -INFINITY;
     }
-    float top = kernels->top(z, n);
-    int64_t at = kernels->find(z, n, top);
-    mix(&top, sizeof top);
-    mix(&at, sizeof at);
     for (int wide = 0; wide < 2; wide++) {
         kernels->sums_f32(&sums, z, n, 20, wide);
         mix(&sums, sizeof sums);
         kernels->sums_f64(&sums, z64, n, 25, wide);
         mix(&sums, sizeof sums);
     }
-    double sum = kernels->sum_terms(z, n, align__origin_make(0, 29, 60));
-    mix(&sum, sizeof sum);
-    kernels->terms(out, z, n, align__origin_make(0, 29, 20), -0.3f);
-    mix(out, (size_t)n * sizeof *out);
+    mix_logits(&kernels->f32, z, n, sizeof *z);
+    kernels->to_bf16(half, z, n);
+    mix_logits(&kernels->bf16, half, n, sizeof *half);
+    kernels->to_f16(half, z, n);
+    mix_logits(&kernels->f16, half, n, sizeof *half);
     kernels->to_bf16(half, bits, n);
     mix(half, (size_t)n * sizeof *half);
     kernels->from_bf16(out, half, n);

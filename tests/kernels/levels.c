@@ -90,22 +90,33 @@ static void fill(float *z, int64_t n, int kind)
     }
 }
 
-static void compare_reductions(const struct align__kernels *c, const struct align__kernels *level,
-                               int64_t n, int shift)
+static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16, ALIGN_F16};
+
+/* z as elements of a dtype, against a guard, and back again as what they are then. */
+static char *stored(const struct align__kernels *c, align_dtype dtype, char *end, float *z,
+                    int64_t n, int shift)
+{
+    char *at = end - (n + shift) * align_dtype_bytes(dtype);
+    if (dtype == ALIGN_F32)
+        memcpy(at, z, (size_t)n * sizeof *z);
+    else
+        (dtype == ALIGN_BF16 ? c->to_bf16 : c->to_f16)((uint16_t *)(void *)at, z, n);
+    for (int64_t i = 0; i < n; i++)
+        z[i] = (float)align__load(dtype, at + i * align_dtype_bytes(dtype));
+    return at;
+}
+
+static void compare_sums(const struct align__kernels *c, const struct align__kernels *level,
+                         int64_t n, int shift)
 {
     float *z = floats(in_end, n, shift);
     double z64[2048];
     for (int kind = 0; kind < 4; kind++) {
         struct align__sums a, b;
         fill(z, n, kind);
+        float top = c->f32.top(z, n);
         for (int64_t i = 0; i < n; i++)
             z64[i] = (double)z[i] * 1.1;
-        float top = c->top(z, n);
-        ck_assert(level->top(z, n) == top);
-        int64_t at = c->find(z, n, top);
-        ck_assert_int_eq(level->find(z, n, top), at);
-        ck_assert(n == 0 || z[at] == top);
-        ck_assert_int_eq(level->find(z, n, 12345), n);
         double from = isinf(top) ? 0 : (double)top;
         for (int wide = 0; wide < 2; wide++) {
             c->sums_f32(&a, z, n, from, wide);
@@ -116,11 +127,36 @@ static void compare_reductions(const struct align__kernels *c, const struct alig
             level->sums_f64(&b, z64, n, from * 1.1, wide);
             ck_assert_mem_eq(&a, &b, sizeof a);
         }
-        double sum[2];
-        struct align__origin origin = align__origin_make(0, (int32_t)rint(from * 1.4427), 60);
-        sum[0] = c->sum_terms(z, n, origin);
-        sum[1] = level->sum_terms(z, n, origin);
+    }
+}
+
+static void compare_reductions(const struct align__kernels *c, const struct align__kernels *level,
+                               int64_t n, int shift)
+{
+    float z[2048];
+    compare_sums(c, level, n, shift);
+    for (int k = 0; k < 3 * 4; k++) {
+        const struct align__logits *one = align__logits(c, dtypes[k / 4]);
+        const struct align__logits *other = align__logits(level, dtypes[k / 4]);
+        fill(z, n, k % 4);
+        const char *at = stored(c, dtypes[k / 4], in_end, z, n, shift);
+        float top = -INFINITY;
+        int64_t first = 0;
+        for (int64_t i = 0; i < n; i++)
+            top = z[i] > top ? z[i] : top;
+        while (first < n && z[first] != top)
+            first++;
+        ck_assert(one->top(at, n) == top && other->top(at, n) == top);
+        ck_assert_int_eq(one->find(at, n, top), first);
+        ck_assert_int_eq(other->find(at, n, top), first);
+        ck_assert_int_eq(other->find(at, n, 12345), n);
+        int32_t power = (int32_t)rintf((isinf(top) ? 0 : top) * 1.442695f);
+        double sum[4] = {one->sum(at, n, power), other->sum(at, n, power)};
+        struct align__origin origin = align__origin_make(0, power, 60);
+        sum[2] = one->sum_terms(at, n, origin);
+        sum[3] = other->sum_terms(at, n, origin);
         ck_assert_mem_eq(&sum[0], &sum[1], sizeof sum[0]);
+        ck_assert_mem_eq(&sum[2], &sum[3], sizeof sum[2]);
     }
 }
 
@@ -133,19 +169,24 @@ END_TEST
 static void compare_terms(const struct align__kernels *c, const struct align__kernels *level,
                           int64_t n, int shift)
 {
-    float *z = floats(in_end, n, shift);
-    float *a = floats(out_end[0], n, shift), *b = floats(out_end[1], n, shift);
-    for (int kind = 0; kind < 4; kind++) {
-        fill(z, n, kind);
-        float top = isinf(c->top(z, n)) ? 0 : c->top(z, n);
-        struct align__origin origin = align__origin_make(0, (int32_t)rintf(top * 1.442695f),
-                                                         kind * 40 - 20);
-        c->terms(a, z, n, origin, -0.75f);
-        level->terms(b, z, n, origin, -0.75f);
-        ck_assert(n == 0 || memcmp(a, b, (size_t)n * sizeof *a) == 0);
-        memcpy(b, z, (size_t)n * sizeof *b);
-        level->terms(b, b, n, origin, -0.75f);
-        ck_assert(n == 0 || memcmp(a, b, (size_t)n * sizeof *a) == 0);
+    float z[2048];
+    for (int k = 0; k < 3 * 4; k++) {
+        const align_dtype dtype = dtypes[k / 4];
+        const size_t bytes = (size_t)n * (size_t)align_dtype_bytes(dtype);
+        const struct align__logits *one = align__logits(c, dtype);
+        const struct align__logits *other = align__logits(level, dtype);
+        fill(z, n, k % 4);
+        char *at = stored(c, dtype, in_end, z, n, shift), *a = out_end[0], *b = out_end[1];
+        a -= in_end - at;
+        b -= in_end - at;
+        float top = one->top(at, n);
+        struct align__origin origin = align__origin_make(
+            0, (int32_t)rintf(isinf(top) ? 0 : top * 1.442695f), k % 4 * 40 - 20);
+        one->terms(a, at, n, origin, -0.75f);
+        other->terms(b, at, n, origin, -0.75f);
+        ck_assert(n == 0 || memcmp(a, b, bytes) == 0);
+        other->terms(at, at, n, origin, -0.75f);
+        ck_assert(n == 0 || memcmp(a, at, bytes) == 0);
     }
 }
 
@@ -236,7 +277,7 @@ START_TEST(exponentials_are_as_good_as_stated)
         float z = (float)(random_bits() * 0x1p-32) * -100, term;
         struct align__sums a, b;
         double z64 = (double)z * 1.01;
-        kernels->terms(&term, &z, 1, align__origin_make(0, 0, 20), 1);
+        kernels->f32.terms(&term, &z, 1, align__origin_make(0, 0, 20), 1);
         kernels->sums_f32(&a, &z, 1, 0, 1);
         kernels->sums_f64(&b, &z64, 1, 0, 1);
         double truth = exp((double)z);
@@ -254,21 +295,49 @@ START_TEST(exponentials_are_as_good_as_stated)
 }
 END_TEST
 
+/* Sums in pairs: equal elements have equal errors, which do not cancel. Near the origin and at its limits. */
+START_TEST(sums_are_as_good_as_stated)
+{
+    const struct align__kernels *kernels = align__kernels(align_cpu());
+    double worst = 0;
+    float z[2048];
+    for (int i = 0; i < 200000; i++) {
+        const uint32_t most = ALIGN__ORIGIN_MOST;
+        int32_t origin = (int32_t)(random_bits() % (2 * most + 1)) - (int32_t)most;
+        origin = i % 3 == 0 ? 0 : i % 3 == 1 ? origin / 16 : origin;
+        double ln2 = 0x1.62e42fefa39efp-1, below = random_bits() * 0x1p-32 * (i % 2 ? 1 : 30);
+        int64_t n = i % 16 == 0 ? 2048 : 1;
+        for (int64_t j = 0; j < n; j++)
+            z[j] = (float)(origin * ln2 - below + 0.3);
+        double sum = kernels->f32.sum(z, n, origin) - (double)(-n & 15) * 0x1p-100;
+        long double truth = n * expl((long double)z[0] - origin * 0x1.62e42fefa39ef35793c8p-1L);
+        worst = fmax(worst, (double)fabsl((long double)sum / truth - 1));
+    }
+    printf("relative error: sum %.3g\n", worst);
+    ck_assert(worst < 1.5e-10 && worst > 1e-11);
+}
+END_TEST
+
 START_TEST(corners_of_a_term)
 {
     const float z[] = {-INFINITY, NAN, -1e30f, 0, -200, -126 * 0.6931472f};
     float out[6];
-    align__kernels(align_cpu())->terms(out, z, 6, align__origin_make(0, 0, 0), 2);
+    const struct align__kernels *kernels = align__kernels(align_cpu());
+    kernels->f32.terms(out, z, 6, align__origin_make(0, 0, 0), 2);
     ck_assert(out[0] == 0 && isnan(out[1]) && out[2] == 0 && out[3] == 2 && out[4] == 0);
     ck_assert(out[5] > 0 && out[5] < 0x1p-124f);
     struct align__sums sums;
-    align__kernels(align_cpu())->sums_f32(&sums, z, 6, 0, 1);
+    kernels->sums_f32(&sums, z, 6, 0, 1);
     ck_assert(isnan(sums.sum) && isnan(sums.dot) && isnan(sums.square));
-    align__kernels(align_cpu())->sums_f32(&sums, z, 1, 0, 1);
+    kernels->sums_f32(&sums, z, 1, 0, 1);
     ck_assert(sums.sum == 0 && sums.dot == 0 && sums.square == 0);
+    ck_assert(isnan(kernels->f32.sum(z, 6, 0)) &&
+              isnan(kernels->f32.sum_terms(z, 6, align__origin_make(0, 0, 0))));
+    ck_assert(kernels->f32.sum(z, 1, 0) < 0x1p-95);
 }
 END_TEST
 
 SUITE_MAIN("kernels/levels", reductions_have_equal_bytes, terms_have_equal_bytes,
            narrowing_has_equal_bytes, widening_has_equal_bytes_for_every_number,
-           sixteen_bits_round_as_tensors_do, exponentials_are_as_good_as_stated, corners_of_a_term)
+           sixteen_bits_round_as_tensors_do, exponentials_are_as_good_as_stated,
+           sums_are_as_good_as_stated, corners_of_a_term)

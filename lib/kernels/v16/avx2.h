@@ -118,7 +118,41 @@ static inline void v16_store_f16(uint16_t *at, v16 x)
     v16_half_store(at + 8, _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
 
+typedef v16 v16_table;
+
+static inline v16_table v16_table_load(const float *at)
+{
+    return v16_load(at);
+}
+
+/* Bit 3 of the place, as a sign, chooses between the halves. */
+static inline __m256 v16_pick_8(v16_table table, __m256 t)
+{
+    __m256i place = _mm256_castps_si256(t);
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table.a, place),
+                            _mm256_permutevar8x32_ps(table.b, place),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(place, 28)));
+}
+
+static inline v16 v16_pick(v16_table table, v16 t)
+{
+    return (v16){v16_pick_8(table, t.a), v16_pick_8(table, t.b)};
+}
+
+static inline __m256 v16_lift_8(__m256 x, __m256 t)
+{
+    __m256i by = _mm256_slli_epi32(_mm256_castps_si256(t), 19);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), by));
+}
+
+static inline v16 v16_lift(v16 x, v16 t)
+{
+    return (v16){v16_lift_8(x.a, t.a), v16_lift_8(x.b, t.b)};
+}
+
 #undef V16_BOTH
+
+enum { V16_ABREAST = 2 };
 
 typedef struct d8 {
     __m256d a, b;

@@ -94,6 +94,27 @@ static inline void v16_store_f16(uint16_t *at, v16 x)
     v16_half_store(at, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
 
+enum { V16_ABREAST = 4 };
+
+/* Sixteen numbers in one register. */
+typedef __m512 v16_table;
+
+static inline v16_table v16_table_load(const float *at)
+{
+    return _mm512_loadu_ps(at);
+}
+
+static inline v16 v16_pick(v16_table table, v16 t)
+{
+    return _mm512_permutexvar_ps(_mm512_castps_si512(t), table);
+}
+
+static inline v16 v16_lift(v16 x, v16 t)
+{
+    __m512i by = _mm512_slli_epi32(_mm512_castps_si512(t), 19);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), by));
+}
+
 typedef __m512d d8;
 
 static inline d8 d8_all(double x)

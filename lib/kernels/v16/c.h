@@ -142,7 +142,34 @@ static inline void v16_store_f16(uint16_t *at, v16 a)
     }
 }
 
+typedef const float *v16_table;
+
+static inline v16_table v16_table_load(const float *at)
+{
+    return at;
+}
+
+static inline v16 v16_pick(v16_table table, v16 t)
+{
+    uint32_t bits[16];
+    memcpy(bits, t.f, sizeof bits);
+    V16_LANES t.f[i] = table[bits[i] & 15];
+    return t;
+}
+
+static inline v16 v16_lift(v16 x, v16 t)
+{
+    uint32_t bits[16], by[16];
+    memcpy(bits, x.f, sizeof bits);
+    memcpy(by, t.f, sizeof by);
+    V16_LANES bits[i] += by[i] << 19;
+    memcpy(x.f, bits, sizeof bits);
+    return x;
+}
+
 #undef V16_LANES
+
+enum { V16_ABREAST = 2 };
 
 typedef struct d8 {
     double f[8];

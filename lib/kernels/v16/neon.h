@@ -105,6 +105,38 @@ static inline void v16_store_f16(uint16_t *at, v16 x)
     V16_QUARTERS vst1_u16(at + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.q[i])));
 }
 
+enum { V16_ABREAST = 2 };
+
+typedef const float *v16_table;
+
+static inline v16_table v16_table_load(const float *at)
+{
+    return at;
+}
+
+static inline v16 v16_pick(v16_table table, v16 t)
+{
+    uint32_t place[4];
+    V16_QUARTERS
+    {
+        vst1q_u32(place, vreinterpretq_u32_f32(t.q[i]));
+        const float found[4] = {table[place[0] & 15], table[place[1] & 15], table[place[2] & 15],
+                                table[place[3] & 15]};
+        t.q[i] = vld1q_f32(found);
+    }
+    return t;
+}
+
+static inline v16 v16_lift(v16 x, v16 t)
+{
+    V16_QUARTERS
+    {
+        uint32x4_t by = vshlq_n_u32(vreinterpretq_u32_f32(t.q[i]), 19);
+        x.q[i] = vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(x.q[i]), by));
+    }
+    return x;
+}
+
 typedef struct d8 {
     float64x2_t q[4];
 } d8;

@@ -5,6 +5,9 @@
  *     v16_max(a, b)                       a > b ? a : b, so NaN in b passes
  *     v16_any_equal                       is some lane of a equal to that of b
  *     v16_to_power(t)                     the low 8 bits of t as an exponent: 2^(bits - 127), 0 for 0
+ *     v16_pick(table, t)                  element (low 4 bits of t) of a table of 16
+ *     v16_lift(x, t)                      adds bits 4 and up of t to the exponent of x, and its low 4 bits to
+ *                                         the mantissa below, which a table can make up for
  *     v16_prefetch                        asks for a line; any address will do
  *     v16_load_bf16, _f16, v16_store_bf16, _f16
  *

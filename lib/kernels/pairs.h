@@ -1,0 +1,124 @@
+/* The sum of exponentials of logits to a relative 1.5e-10, at the speed of f32.
+ *
+ * z = n ln 2 / 16 + g with |g| <= 0.0218, where one fused step gives g exactly; what the step lacks for the rest
+ * of ln 2 and of the power 2^(j/16) (j: the low 4 bits of n) is the small number a. A term is a pair of f32
+ *
+ *     s (1 + g + g^2 w(g)) (1 + a) = high + low,    high = s + s g rounded, low = what that lost, s g^2 w and
+ *     a high,                                       s = 2^(n/16 - origin) rounded,
+ *
+ * whose high parts are added in f64, and whose low parts, below 2^-12 of them, in f32 for a block. w makes a
+ * relative error of 6e-12 (Remez). What is left out, a g^2 w, is what bounds the origin. */
+
+static const float exp_pairs_log2e = 0x1.715476p+4f;
+static const float exp_pairs_ln2[2] = {-0x1.62e430p-5f, 0x1.05c610p-33f};
+static const float exp_pairs_w[2] = {0x1.5556b6p-5f, 0x1.555730p-3f};
+
+/* Bits of 2^(j/16), less what v16_lift adds for j; and the relative error of its rounding. */
+static const uint32_t exp_pairs_bits[16] = {
+    0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
+    0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d,
+};
+static const float exp_pairs_lost[16] = {
+    0.0f,
+    0x1.8d96d4p-25f,
+    -0x1.9c0c22p-27f,
+    0x1.964904p-25f,
+    0x1.125002p-25f,
+    0x1.370be4p-25f,
+    -0x1.0a3550p-25f,
+    -0x1.00d8acp-27f,
+    0x1.26055cp-26f,
+    -0x1.05cb44p-25f,
+    0x1.67a1cap-28f,
+    0x1.a3b5e4p-28f,
+    -0x1.f9c304p-27f,
+    -0x1.6961b4p-28f,
+    -0x1.a5217cp-28f,
+    0x1.61428ep-28f,
+};
+
+struct pairs {
+    v16 magic, low;
+    v16_table power, lost;
+};
+
+/* Terms below 2^-100 of the origin count as that. `room` is where tables lie. */
+static inline struct pairs make_pairs(int32_t origin, float room[16])
+{
+    memcpy(room, exp_pairs_bits, sizeof exp_pairs_bits);
+    return (struct pairs){
+        .magic = v16_all(0x1.8p23f - (float)(16 * origin)),
+        .low = v16_all((float)(origin - 100) * 0x1.62e430p-1f),
+        .power = v16_table_load(room),
+        .lost = v16_table_load(exp_pairs_lost),
+    };
+}
+
+/* Puts the high parts of `count` vectors side by side to `high`, and adds the low ones to low[]. */
+static inline void split_terms(const struct pairs *k, v16 *z, float *high, v16 *low, int count)
+{
+    v16 n[2], a[2], s[2], w[2],
+        h[2]; /* a vector each: side by side, so that one does not wait for the other */
+#define EACH for (int j = 0; j < count; j++)
+    EACH z[j] = v16_max(k->low, z[j]);
+    EACH s[j] = v16_fma(z[j], v16_all(exp_pairs_log2e), k->magic);
+    EACH n[j] = v16_sub(s[j], k->magic);
+    EACH z[j] = v16_fma(n[j], v16_all(exp_pairs_ln2[0]), z[j]);
+    EACH a[j] = v16_fma(n[j], v16_all(exp_pairs_ln2[1]), v16_pick(k->lost, s[j]));
+    EACH s[j] = v16_lift(v16_pick(k->power, s[j]), s[j]);
+    EACH w[j] = v16_fma(z[j], v16_all(exp_pairs_w[0]), v16_all(exp_pairs_w[1]));
+    EACH h[j] = v16_fma(s[j], z[j], s[j]);
+    EACH w[j] = v16_fma(w[j], z[j], v16_all(0.5f));
+    EACH n[j] = v16_sub(s[j], h[j]);
+    EACH w[j] = v16_mul(w[j], v16_mul(z[j], z[j]));
+    EACH n[j] = v16_fma(s[j], z[j], n[j]);
+    EACH n[j] = v16_fma(s[j], w[j], n[j]);
+    EACH n[j] = v16_fma(h[j], a[j], n[j]);
+    EACH low[j] = v16_add(low[j], n[j]);
+    EACH v16_store(high + 16 * j, h[j]);
+#undef EACH
+}
+
+static inline void add_high(d8 sum[4], const float *high, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 16)
+        for (int j = 0; j < 2; j++) {
+            d8 *to = &sum[i / 8 % 4 + j];
+            *to = d8_add(*to, d8_load_f32(high + i + 8 * j));
+        }
+}
+
+/* One function a kind of element. The next strip is fetched meanwhile, so that looking for its maximum does not
+ * wait for memory. */
+#define SUM_PAIRS(name, type, load, load_part)                                                     \
+    static double name(const void *logits, int64_t n, int32_t origin)                              \
+    {                                                                                              \
+        enum { BLOCK = 512 };                                                                      \
+        const type *z = logits;                                                                    \
+        float room[16], high[BLOCK];                                                               \
+        const struct pairs k = make_pairs(origin, room);                                           \
+        const d8 zero = d8_all(0);                                                                 \
+        d8 sum[4] = {zero, zero, zero, zero};                                                      \
+        for (int64_t left = n; left > 0; left -= BLOCK, z += BLOCK) {                              \
+            v16 low[2] = {v16_all(0.0f), v16_all(0.0f)};                                           \
+            int64_t i = 0, count = left < BLOCK ? left : BLOCK;                                    \
+            for (; i + 32 <= count; i += 32) {                                                     \
+                v16 x[2] = {load(z + i), load(z + i + 16)};                                        \
+                v16_prefetch(v16_ahead(z + i, ALIGN__STRIP * (int64_t)sizeof *z));                 \
+                v16_prefetch(v16_ahead(z + i + 16, ALIGN__STRIP * (int64_t)sizeof *z));            \
+                split_terms(&k, x, high + i, low, 2);                                              \
+            }                                                                                      \
+            for (; i < count; i += 16) {                                                           \
+                v16 x = count - i < 16 ? load_part(z + i, count - i) : load(z + i);                \
+                split_terms(&k, &x, high + i, low, 1);                                             \
+            }                                                                                      \
+            add_high(sum, high, i);                                                                \
+            v16_store(high, v16_add(low[0], low[1]));                                              \
+            add_high(sum, high, 16);                                                               \
+        }                                                                                          \
+        return fold(d8_add(sum[0], sum[2]), d8_add(sum[1], sum[3]));                               \
+    }
+
+SUM_PAIRS(sum_f32, float, v16_load, logits_part_f32)
+SUM_PAIRS(sum_bf16, uint16_t, v16_load_bf16, logits_part_bf16)
+SUM_PAIRS(sum_f16, uint16_t, v16_load_f16, logits_part_f16)
