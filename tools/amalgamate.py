@@ -136,7 +136,7 @@ def file_scope(text, shared):
     found = set()
     for item in items(list(tokens(DIRECTIVE.sub("", text))), macros):
         if item[0][1] in macros:
-            found |= {word for kind, word in item[1:] if kind == "name"} - shared - KEYWORDS
+            found |= {word for kind, word in item[1:] if kind == "name" and not word.endswith("_t")} - shared - KEYWORDS
         else:
             found |= declared(item)
     return {name for name in found if not name.startswith(("align_", "ALIGN_"))}
@@ -309,7 +309,7 @@ def source(tree):
         tree.inlined(f"lib/{path}", seen, public=False)
         for name in sorted(seen - before):
             shared |= file_scope(tree.read(name), set())
-    tree.level_headers = {f"lib/kernels/{name}.h" for name in ("convert", "lanes", "reduce", "sums", "terms")}
+    tree.level_headers = {f"lib/kernels/{name}.h" for name in ("convert", "lanes", "pairs", "reduce", "sums", "terms")}
 
     owned = {path: file_scope(tree.inlined(f"lib/{path}", set(seen), public=False), shared) for path in paths}
     uses = collections.Counter(name for names in owned.values() for name in names)
