@@ -86,12 +86,6 @@ static align_status load_vectors(const struct align__reward_call *call,
 
 /* ---- what comes out ------------------------------------------------------------------------ */
 
-static void put(const align_tensor *t, int64_t i, double x)
-{
-    if (align__present(t))
-        align__store(t->dtype, align__at(t, i, 0), x);
-}
-
 static double error_of(const struct align__reward_fit *fit, int64_t i, bool has_errors)
 {
     return has_errors ? sqrt(fit->matrix[i * fit->order + i]) : (double)NAN;
@@ -103,15 +97,16 @@ static void write_thresholds(align_reward_args *args, const struct align__reward
     const struct align__reward_data *data = fit->data;
     int64_t first = data->order - data->thresholds;
     if (data->model->levels > 0) {
-        put(&args->threshold, 0, fit->coef[first]);
-        put(&args->threshold_se, 0, error_of(fit, first, has_errors));
+        align__reward_put(&args->threshold, 0, 0, fit->coef[first]);
+        align__reward_put(&args->threshold_se, 0, 0, error_of(fit, first, has_errors));
         return;
     }
     for (int64_t k = 0; k < data->levels - 1; k++) {
         int64_t parameter = align__reward_parameter(data, k);
         double error = parameter < 0 ? 0 : error_of(fit, first + parameter, has_errors);
-        put(&args->threshold, k, align__reward_threshold(data, fit->coef + first, k));
-        put(&args->threshold_se, k, error);
+        align__reward_put(&args->threshold, k, 0,
+                          align__reward_threshold(data, fit->coef + first, k));
+        align__reward_put(&args->threshold_se, k, 0, error);
     }
 }
 
@@ -120,11 +115,11 @@ static void write_results(align_reward_args *args, const struct align__reward_fi
 {
     const struct align__reward_data *data = fit->data;
     for (int64_t i = 0; i < data->width; i++) {
-        put(&args->coef, i, fit->coef[i]);
-        put(&args->se, i, error_of(fit, i, has_errors));
+        align__reward_put(&args->coef, i, 0, fit->coef[i]);
+        align__reward_put(&args->se, i, 0, error_of(fit, i, has_errors));
         for (int64_t j = 0; align__present(&args->covariance) && j < data->width; j++)
-            align__store(args->covariance.dtype, align__at(&args->covariance, i, j),
-                         has_errors ? fit->matrix[i * fit->order + j] : (double)NAN);
+            align__reward_put(&args->covariance, i, j,
+                              has_errors ? fit->matrix[i * fit->order + j] : (double)NAN);
     }
     write_thresholds(args, fit, has_errors);
     args->position = data->position != 0 ? fit->coef[data->width] : 0;

@@ -64,7 +64,11 @@ struct align__reward_row align__reward_fetch(const struct align__reward_data *da
 struct align__reward_slice align__reward_slice_of(const align_tensor *values,
                                                   const align_tensor *columns,
                                                   const align_tensor *offsets, int64_t row);
-double align__reward_slice_dot(const struct align__reward_slice *slice, const double *x);
+
+/* Values of a part of a slice, and their columns, as f64 in which they are exact. Returns how many. */
+enum { ALIGN__REWARD_PART = 64 };
+int64_t align__reward_slice_load(const struct align__reward_slice *slice, int64_t begin,
+                                 double *values, double *columns);
 double align__reward_dot(const struct align__reward_data *data, const struct align__reward_row *row,
                          const double *x);
 void align__reward_add(const struct align__reward_data *data, const struct align__reward_row *row,
@@ -78,6 +82,43 @@ double align__reward_number(const align_tensor *t, int64_t i, double otherwise);
 /* Where a feature of the unit is not finite: RANGE with its place. */
 align_status align__reward_find_bad(const align_exec *exec, const struct align__reward_data *data,
                                     int64_t unit);
+
+/* ---- reward_fields.c ----------------------------------------------------------------------- */
+
+/* What a tensor of a call must be, and whether it is written or must be there. */
+struct align__reward_field {
+    const char *name;
+    const align_tensor *tensor;
+    int set;
+    int32_t ndim;
+    int64_t shape[2];
+    bool output, needed;
+};
+
+enum { ALIGN__REWARD_FIELDS = 16 };
+
+align_status align__reward_check_fields(const align_exec *exec, const char *owner,
+                                        const char *reader, const struct align__reward_field *rows,
+                                        int count);
+
+/* An option that must be in a range, as a word says. */
+struct align__reward_option {
+    const char *name;
+    double value;
+    bool good;
+    const char *word;
+};
+
+align_status align__reward_check_options(const align_exec *exec, const char *owner,
+                                         const struct align__reward_option *rows, int count);
+
+/* Writes one number to a tensor that may be absent. */
+void align__reward_put(const align_tensor *t, int64_t i, int64_t j, double x);
+
+/* Row offsets from 0 to the number of values, and columns below width. */
+align_status align__reward_check_sparse(const align_exec *exec, const char *owner,
+                                        const align_tensor *values, const align_tensor *columns,
+                                        const align_tensor *offsets, int64_t width);
 
 /* ---- reward_check.c ------------------------------------------------------------------------ */
 

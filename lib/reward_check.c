@@ -183,12 +183,7 @@ static align_status check_options(struct align__reward_call *call)
 {
     const align_exec *exec = &call->exec;
     const align_reward_args *args = &call->args;
-    const struct {
-        const char *field;
-        double value;
-        bool good;
-        const char *word;
-    } rows[] = {
+    const struct align__reward_option rows[] = {
         {"l2", args->l2, args->l2 >= 0 && args->l2 < INFINITY, "finite and 0 or more"},
         {"max_iterations", (double)args->max_iterations, args->max_iterations >= 0, "0 or more"},
         {"label_smoothing", args->label_smoothing,
@@ -199,10 +194,10 @@ static align_status check_options(struct align__reward_call *call)
              (args->levels >= 2 && args->levels <= 64),
          "2..64"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (!rows[i].good)
-            return ALIGN__FAIL(exec, FIELD_VALUE, .owner = ARGS, .field = rows[i].field,
-                               .value = rows[i].value, .word = rows[i].word);
+    align_status status = align__reward_check_options(exec, ARGS, rows,
+                                                      sizeof rows / sizeof rows[0]);
+    if (status != ALIGN_E_NONE)
+        return status;
     if (!(args->tolerance >= 0 && args->tolerance <= 1))
         return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = ARGS, .field = "tolerance",
                            .value = args->tolerance, .high = 1);
@@ -296,29 +291,6 @@ static align_status check_unit(const align_exec *exec, const struct align__rewar
     return check_answers(exec, data, unit);
 }
 
-static align_status check_sparse(const align_exec *exec, const align_reward_args *args,
-                                 int64_t width)
-{
-    const align_tensor *offsets = &args->row_offsets, *columns = &args->columns;
-    int64_t rows = offsets->shape[0] - 1;
-    double before = 0, nnz = (double)args->features.shape[0];
-    for (int64_t i = 0; i <= rows; i++) {
-        double at = align__load(offsets->dtype, align__at(offsets, i, 0));
-        bool ends = (i > 0 || at == 0) && (i < rows || at == nnz);
-        if (!(at >= before && at <= nnz) || !ends)
-            return ALIGN__FAIL(exec, REWARD_OFFSETS, .owner = ARGS, .field = "row_offsets",
-                               .axes = 1, .index = {i}, .value = at, .low = before, .high = nnz);
-        before = at;
-    }
-    for (int64_t i = 0; i < args->features.shape[0]; i++) {
-        double column = align__load(columns->dtype, align__at(columns, i, 0));
-        if (!(column >= 0 && column < (double)width))
-            return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = ARGS, .field = "columns", .axes = 1,
-                               .index = {i}, .value = column, .high = (double)(width - 1));
-    }
-    return ALIGN_E_NONE;
-}
-
 /* Each grade must be there, or a threshold would be infinite or fall on its neighbour. */
 static align_status check_grades(const align_exec *exec, const struct align__reward_data *data)
 {
@@ -342,7 +314,8 @@ align_status align__reward_check(const align_exec *exec, const struct align__rew
 {
     align_status status = ALIGN_E_NONE;
     if (align__present(&data->args->columns))
-        status = check_sparse(exec, data->args, data->width);
+        status = align__reward_check_sparse(exec, ARGS, &data->args->features, &data->args->columns,
+                                            &data->args->row_offsets, data->width);
     for (int64_t unit = 0; status == ALIGN_E_NONE && unit < data->count; unit++)
         status = check_unit(exec, data, unit);
     return status == ALIGN_E_NONE && data->levels > 0 ? check_grades(exec, data) : status;

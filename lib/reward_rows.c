@@ -126,11 +126,10 @@ struct align__reward_row align__reward_fetch(const struct align__reward_data *da
 
 /* ---- products ------------------------------------------------------------------------------ */
 
-enum { PART = 64 };
+enum { PART = ALIGN__REWARD_PART };
 
-/* Columns come as f64, in which they are exact. */
-static int64_t load_part(const struct align__reward_slice *s, int64_t begin, double *values,
-                         double *columns)
+int64_t align__reward_slice_load(const struct align__reward_slice *s, int64_t begin, double *values,
+                                 double *columns)
 {
     int64_t n = s->count - begin < PART ? s->count - begin : PART;
     align__load_row(values, s->dtype,
@@ -143,11 +142,11 @@ static int64_t load_part(const struct align__reward_slice *s, int64_t begin, dou
     return n;
 }
 
-double align__reward_slice_dot(const struct align__reward_slice *slice, const double *x)
+static double slice_dot(const struct align__reward_slice *slice, const double *x)
 {
     double values[PART], columns[PART], sum = 0;
     for (int64_t begin = 0; begin < slice->count; begin += PART) {
-        int64_t n = load_part(slice, begin, values, columns);
+        int64_t n = align__reward_slice_load(slice, begin, values, columns);
         for (int64_t i = 0; i < n; i++)
             sum += values[i] * x[(int64_t)columns[i]];
     }
@@ -158,7 +157,7 @@ static void slice_add(const struct align__reward_slice *slice, double factor, do
 {
     double values[PART], columns[PART];
     for (int64_t begin = 0; begin < slice->count; begin += PART) {
-        int64_t n = load_part(slice, begin, values, columns);
+        int64_t n = align__reward_slice_load(slice, begin, values, columns);
         for (int64_t i = 0; i < n; i++)
             out[(int64_t)columns[i]] += factor * values[i];
     }
@@ -169,8 +168,8 @@ double align__reward_dot(const struct align__reward_data *data, const struct ali
 {
     if (row->wide != NULL)
         return data->f64->dot(x, row->wide, data->width);
-    double z = align__reward_slice_dot(&row->slices[0], x);
-    return row->sparse == 2 ? z - align__reward_slice_dot(&row->slices[1], x) : z;
+    double z = slice_dot(&row->slices[0], x);
+    return row->sparse == 2 ? z - slice_dot(&row->slices[1], x) : z;
 }
 
 void align__reward_add(const struct align__reward_data *data, const struct align__reward_row *row,

@@ -152,20 +152,194 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_reward_scratch(const align_exec *e
 ALIGN_API ALIGN_MUST_CHECK align_status align_reward_fit(const align_exec *exec,
                                                          align_reward_args *args);
 
+/* ---- predictions --------------------------------------------------------------------------- */
+
 /* Rewards of R answers, and with the covariance of the coefficients their standard errors. */
 typedef struct align_reward_query {
     size_t size;
-    align_tensor features;   /* [R,D] F32, F64, BF16 or F16 */
-    align_tensor coef;       /* [D] F32 or F64 */
-    align_tensor covariance; /* [D,D] F32 or F64; needed by se */
-    align_tensor reward;     /* out [R] F32 or F64; required */
-    align_tensor se;         /* out [R] F32 or F64: sqrt(phi . covariance phi) */
+    align_tensor features;             /* [R,D] F32, F64, BF16 or F16; sparse: [nnz], see columns */
+    align_tensor coef;                 /* [D] F32 or F64 */
+    align_tensor covariance;           /* [D,D] F32 or F64; needed by se */
+    align_tensor reward;               /* out [R] F32 or F64; required */
+    align_tensor se;                   /* out [R] F32 or F64: sqrt(phi . covariance phi) */
+    align_tensor columns, row_offsets; /* sparse features, as in align_reward_args */
 } align_reward_query;
 
 ALIGN_API void align_reward_query_init(align_reward_query *query, size_t size);
 
-/* Needs no scratch. NaN in a row of features is NaN out for that row. */
+/* Needs no scratch; answers are shared out by exec->parallel. NaN in a row of features is NaN out
+ * for that row. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_reward_predict(const align_exec *exec,
                                                              const align_reward_query *query);
+
+/* ---- calibration --------------------------------------------------------------------------- */
+
+/* How well probabilities p = s(first - second) foretell preferences: sums that are added to, so that
+ * batches, files and workers merge by addition. The caller zeroes them at the start. */
+typedef struct align_reward_calibration_args {
+    size_t size;
+    align_tensor first;  /* [M] F32, F64, BF16 or F16, not NaN: rewards; or z itself */
+    align_tensor second; /* [M] likewise; absent: 0 */
+    align_tensor prob;   /* [M] F32, F64, BF16 or F16 in [0,1]: share for first; absent: 1 */
+    align_tensor weight; /* [M] F32, F64, BF16 or F16, finite, 0 or more; absent: 1 */
+    /* In and out [B,3] F64: of pairs with p in [b/B, (b+1)/B), 1 in the last: sums of weight,
+     * weight p, weight prob. A reliability diagram draws the third by the second over the first. */
+    align_tensor bins;
+    /* In and out [5] F64: sums of weight; weight (p - prob)^2 (Brier 1950); weight times the log-loss
+     * prob softplus(-z) + (1 - prob) softplus(z); weight of pairs of prob other than 1/2; of those,
+     * weight where z has the sign of prob - 1/2, z = 0 counting half */
+    align_tensor totals;
+} align_reward_calibration_args;
+
+ALIGN_API void align_reward_calibration_args_init(align_reward_calibration_args *args, size_t size);
+
+/* Adds M pairs to bins and totals, of which at least one is asked for. Needs no scratch. With an
+ * error nothing was added. */
+ALIGN_API ALIGN_MUST_CHECK align_status
+align_reward_calibration_update(const align_exec *exec, const align_reward_calibration_args *args);
+
+/* ---- annotators ---------------------------------------------------------------------------- */
+
+/* align_reward_pool_args.method: how tau^2, the variance between annotators, is found; v are the
+ * variances of the estimates, A how many there are.
+ *  FIXED               tau^2 = 0
+ *  DERSIMONIAN_LAIRD   moments of Q (DerSimonian and Laird 1986)
+ *  PAULE_MANDEL        the tau^2 at which Q is A - 1 (Paule and Mandel 1982)
+ *  REML, ML            (restricted) maximum likelihood, by Fisher scoring */
+enum {
+    ALIGN_REWARD_POOL_FIXED = 0,
+    ALIGN_REWARD_POOL_DERSIMONIAN_LAIRD = 1,
+    ALIGN_REWARD_POOL_PAULE_MANDEL = 2,
+    ALIGN_REWARD_POOL_REML = 3,
+    ALIGN_REWARD_POOL_ML = 4
+};
+
+/* Estimates of the same F slopes by A annotators, each slope normal around a common one with variance
+ * tau^2: the common one, tau^2, and each annotator's slope drawn towards the common one as far as its
+ * own variance says (a random slope). Columns are pooled each by itself. */
+typedef struct align_reward_pool_args {
+    size_t size;
+    align_tensor estimate; /* [A,F] F32 or F64; NaN: this annotator has none */
+    align_tensor variance; /* [A,F] F32 or F64, above 0 where there is an estimate */
+    int32_t method;        /* ALIGN_REWARD_POOL_... */
+    align_tensor mean,
+        se;             /* out [F] F32 or F64: weighted by 1 / (v + tau^2); NaN without estimates */
+    align_tensor tau2;  /* out [F] F32 or F64 */
+    align_tensor q;     /* out [F] F32 or F64: sum of (estimate - mean)^2 / v at tau^2 = 0 */
+    align_tensor slope; /* out [A,F] F32 or F64: mean + tau^2 / (tau^2 + v) (estimate - mean) */
+} align_reward_pool_args;
+
+ALIGN_API void align_reward_pool_args_init(align_reward_pool_args *args, size_t size);
+
+/* Needs no scratch. RANGE names the first variance that is not above 0. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_reward_pool_fit(const align_exec *exec,
+                                                              const align_reward_pool_args *args);
+
+/* What each annotator adds to the common coefficients on S chosen features: for annotator a the
+ * minimum over delta of
+ *
+ *     sum over its pairs of the loss of align_reward_args at coef + delta, coef fixed
+ *       + 1/2 sum over s of precision_s delta_s^2
+ *
+ * With precision 0 these are separate estimates, and coef + delta and variance what align_reward_pool
+ * takes; with precision 1 / tau^2 they are random slopes by their posterior mode (WIMHF, section on
+ * personalisation). */
+typedef struct align_reward_slopes_args {
+    size_t size;
+    /* Pairs as for a fit by LOGISTIC, with `coef` as input and `position` too under its flag. What
+     * asks for results or says how to fit (se, covariance, l2, l2_each, center, start) must be
+     * absent or 0, tolerance and max_iterations may be set. */
+    const align_reward_args *pairs;
+    align_tensor annotator; /* [M] I32 or I64, 0..A-1; below 0: the pair has none and is left out */
+    align_tensor select;    /* [S] I32 or I64, 0..D-1: features, each once */
+    align_tensor precision; /* [S] F32 or F64, finite, 0 or more; absent: 0 */
+    align_tensor slope;     /* out [A,S] F32 or F64: delta; NaN where none is finite and unique */
+    align_tensor variance; /* out [A,S] F32 or F64: diagonal of the inverse Hessian; NaN likewise */
+    /* Out [A] I32 or I64: ALIGN_REWARD_FINITE and so on; 0 without pairs, -1 not converged. */
+    align_tensor existence;
+} align_reward_slopes_args;
+
+ALIGN_API void align_reward_slopes_args_init(align_reward_slopes_args *args, size_t size);
+
+/* Grows with M S: all pairs may be those of one annotator. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_reward_slopes_scratch(
+    const align_exec *exec, const align_reward_slopes_args *args, size_t *least, size_t *best);
+
+/* One small fit an annotator, on the calling thread; NONE even when some have no finite slope, which
+ * `existence` says. Polls exec->cancel once an annotator. */
+ALIGN_API ALIGN_MUST_CHECK align_status
+align_reward_slopes_fit(const align_exec *exec, const align_reward_slopes_args *args);
+
+/* ---- preference strength -------------------------------------------------------------------- */
+
+/* align_reward_strength_args.labels: what `prob` says of each pair.
+ *  SIGMOID   s(mean), a soft label
+ *  VOTES     the share of reward models with a difference above 0, 0 counting half
+ *  FLIPPED   0 for flipped pairs, 1 for others
+ *  SMOOTHED  1 - smoothing where mean is below 0, else 1 */
+enum {
+    ALIGN_REWARD_LABELS_SIGMOID = 0,
+    ALIGN_REWARD_LABELS_VOTES = 1,
+    ALIGN_REWARD_LABELS_FLIPPED = 2,
+    ALIGN_REWARD_LABELS_SMOOTHED = 3
+};
+
+/* How sure an ensemble of E reward models is of each pair (Secrets of RLHF II, arXiv 2401.06080):
+ * mean and deviation of the differences first - second, and what they make of the labels. `prob` and
+ * `margin` may go straight into align_reward_args; a flipped pair keeps its place, prob 0 and its
+ * margin below 0 turn it round. */
+typedef struct align_reward_strength_args {
+    size_t size;
+    align_tensor
+        first; /* [E,M] F32, F64, BF16 or F16, finite: rewards of the chosen, or differences */
+    align_tensor second; /* [E,M] likewise: rewards of the rejected; absent: 0 */
+    int32_t ddof;        /* 0 (as the paper) or 1: deviation divides by E - ddof */
+    int32_t labels;      /* ALIGN_REWARD_LABELS_... */
+    double flip_share; /* 0..1: of pairs, those of lowest mean, whose label is taken for wrong; 0.2
+                          * in the paper. floor(flip_share M) of them, the earlier first of equals */
+    double smoothing;  /* SMOOTHED: 0..1/2; else 0 */
+    align_tensor mean, deviation; /* out [M] F32 or F64 */
+    align_tensor flip;            /* out [M] BOOL, U8 or F32: 1 for flipped pairs */
+    align_tensor prob;            /* out [M] F32 or F64 */
+    align_tensor margin;          /* out [M] F32 or F64: mean, the margin that adapts to the pair */
+} align_reward_strength_args;
+
+ALIGN_API void align_reward_strength_args_init(align_reward_strength_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_reward_strength_scratch(
+    const align_exec *exec, const align_reward_strength_args *args, size_t *least, size_t *best);
+ALIGN_API ALIGN_MUST_CHECK align_status
+align_reward_strength_eval(const align_exec *exec, const align_reward_strength_args *args);
+
+/* ---- ensembles ----------------------------------------------------------------------------- */
+
+/* align_reward_ensemble_args.kind: one reward from those of E models.
+ *  MEAN       their mean
+ *  WORST      the smallest; its gradient is shared evenly by all that are equal to it
+ *  VARIANCE   mean - lambda variance, the variance divided by E - ddof (Coste et al. 2023)
+ *  SOFT_MIN   -beta log mean exp(-r / beta): the mean for large beta, the smallest for small */
+enum {
+    ALIGN_REWARD_ENSEMBLE_MEAN = 0,
+    ALIGN_REWARD_ENSEMBLE_WORST = 1,
+    ALIGN_REWARD_ENSEMBLE_VARIANCE = 2,
+    ALIGN_REWARD_ENSEMBLE_SOFT_MIN = 3
+};
+
+typedef struct align_reward_ensemble_args {
+    size_t size;
+    int32_t kind;         /* ALIGN_REWARD_ENSEMBLE_... */
+    int32_t ddof;         /* VARIANCE: 0 or 1, below E; else 0. One lambda means two things by it */
+    double lambda;        /* VARIANCE: finite, 0 or more; else 0 */
+    double beta;          /* SOFT_MIN: finite, above 0; else 0 */
+    align_tensor reward;  /* [E,N] F32, F64, BF16 or F16; NaN in is NaN out for that answer */
+    align_tensor value;   /* out [N] F32 or F64 */
+    align_tensor dvalue;  /* [N] F32 or F64: what the host differentiates; needed by dreward */
+    align_tensor dreward; /* out [E,N] F32 or F64: dvalue times d value / d reward */
+} align_reward_ensemble_args;
+
+ALIGN_API void align_reward_ensemble_args_init(align_reward_ensemble_args *args, size_t size);
+
+/* At least one of value and dreward. Needs no scratch. */
+ALIGN_API ALIGN_MUST_CHECK align_status
+align_reward_ensemble_eval(const align_exec *exec, const align_reward_ensemble_args *args);
 
 #endif

@@ -274,6 +274,19 @@ ALIGN_REWARD_LISTS = 4
 ALIGN_REWARD_POSITION = 1
 ALIGN_REWARD_TWO_SIDED = 2
 ALIGN_REWARD_SYMMETRIC = 4
+ALIGN_REWARD_POOL_FIXED = 0
+ALIGN_REWARD_POOL_DERSIMONIAN_LAIRD = 1
+ALIGN_REWARD_POOL_PAULE_MANDEL = 2
+ALIGN_REWARD_POOL_REML = 3
+ALIGN_REWARD_POOL_ML = 4
+ALIGN_REWARD_LABELS_SIGMOID = 0
+ALIGN_REWARD_LABELS_VOTES = 1
+ALIGN_REWARD_LABELS_FLIPPED = 2
+ALIGN_REWARD_LABELS_SMOOTHED = 3
+ALIGN_REWARD_ENSEMBLE_MEAN = 0
+ALIGN_REWARD_ENSEMBLE_WORST = 1
+ALIGN_REWARD_ENSEMBLE_VARIANCE = 2
+ALIGN_REWARD_ENSEMBLE_SOFT_MIN = 3
 
 # Enums by their first constant; names are without the words that all of one begin with.
 ENUMS = {
@@ -337,6 +350,9 @@ ENUMS = {
     "ALIGN_REWARD_FINITE": {"finite": 1, "deficient": 2, "separated": 3},
     "ALIGN_REWARD_LOGISTIC": {"logistic": 0, "davidson": 1, "rao_kupper": 2, "ordinal": 3, "lists": 4},
     "ALIGN_REWARD_POSITION": {"position": 1, "two_sided": 2, "symmetric": 4},
+    "ALIGN_REWARD_POOL_FIXED": {"fixed": 0, "dersimonian_laird": 1, "paule_mandel": 2, "reml": 3, "ml": 4},
+    "ALIGN_REWARD_LABELS_SIGMOID": {"sigmoid": 0, "votes": 1, "flipped": 2, "smoothed": 3},
+    "ALIGN_REWARD_ENSEMBLE_MEAN": {"mean": 0, "worst": 1, "variance": 2, "soft_min": 3},
 }
 
 
@@ -501,6 +517,26 @@ class align_reward_args(Structure):
 
 
 class align_reward_query(Structure):
+    pass
+
+
+class align_reward_calibration_args(Structure):
+    pass
+
+
+class align_reward_pool_args(Structure):
+    pass
+
+
+class align_reward_slopes_args(Structure):
+    pass
+
+
+class align_reward_strength_args(Structure):
+    pass
+
+
+class align_reward_ensemble_args(Structure):
     pass
 
 
@@ -671,7 +707,22 @@ align_reward_args._fields_ = [("size", c_size_t), ("first", align_tensor), ("sec
     ("columns", align_tensor), ("row_offsets", align_tensor), ("start", align_tensor), ("center", align_tensor),
     ("threshold", align_tensor), ("threshold_se", align_tensor), ("position", c_double), ("position_se", c_double)]
 align_reward_query._fields_ = [("size", c_size_t), ("features", align_tensor), ("coef", align_tensor),
-    ("covariance", align_tensor), ("reward", align_tensor), ("se", align_tensor)]
+    ("covariance", align_tensor), ("reward", align_tensor), ("se", align_tensor), ("columns", align_tensor),
+    ("row_offsets", align_tensor)]
+align_reward_calibration_args._fields_ = [("size", c_size_t), ("first", align_tensor), ("second", align_tensor),
+    ("prob", align_tensor), ("weight", align_tensor), ("bins", align_tensor), ("totals", align_tensor)]
+align_reward_pool_args._fields_ = [("size", c_size_t), ("estimate", align_tensor), ("variance", align_tensor),
+    ("method", c_int32), ("mean", align_tensor), ("se", align_tensor), ("tau2", align_tensor), ("q", align_tensor),
+    ("slope", align_tensor)]
+align_reward_slopes_args._fields_ = [("size", c_size_t), ("pairs", POINTER(align_reward_args)),
+    ("annotator", align_tensor), ("select", align_tensor), ("precision", align_tensor), ("slope", align_tensor),
+    ("variance", align_tensor), ("existence", align_tensor)]
+align_reward_strength_args._fields_ = [("size", c_size_t), ("first", align_tensor), ("second", align_tensor),
+    ("ddof", c_int32), ("labels", c_int32), ("flip_share", c_double), ("smoothing", c_double), ("mean", align_tensor),
+    ("deviation", align_tensor), ("flip", align_tensor), ("prob", align_tensor), ("margin", align_tensor)]
+align_reward_ensemble_args._fields_ = [("size", c_size_t), ("kind", c_int32), ("ddof", c_int32), ("lambda", c_double),
+    ("beta", c_double), ("reward", align_tensor), ("value", align_tensor), ("dvalue", align_tensor),
+    ("dreward", align_tensor)]
 align_step_args._fields_ = [("size", c_size_t), ("policy", POINTER(align_head)), ("ref", POINTER(align_head)),
     ("losses", POINTER(align_loss_args)), ("n_losses", c_uint32)]
 align_pool_args._fields_ = [("size", c_size_t), ("workers", c_uint32), ("spin", c_uint32), ("cpus", POINTER(c_int32)),
@@ -787,6 +838,20 @@ FUNCTIONS = {
     "align_reward_fit": (c_int32, POINTER(align_exec), POINTER(align_reward_args)),
     "align_reward_query_init": (None, POINTER(align_reward_query), c_size_t),
     "align_reward_predict": (c_int32, POINTER(align_exec), POINTER(align_reward_query)),
+    "align_reward_calibration_args_init": (None, POINTER(align_reward_calibration_args), c_size_t),
+    "align_reward_calibration_update": (c_int32, POINTER(align_exec), POINTER(align_reward_calibration_args)),
+    "align_reward_pool_args_init": (None, POINTER(align_reward_pool_args), c_size_t),
+    "align_reward_pool_fit": (c_int32, POINTER(align_exec), POINTER(align_reward_pool_args)),
+    "align_reward_slopes_args_init": (None, POINTER(align_reward_slopes_args), c_size_t),
+    "align_reward_slopes_scratch": (c_int32, POINTER(align_exec), POINTER(align_reward_slopes_args), POINTER(c_size_t),
+        POINTER(c_size_t)),
+    "align_reward_slopes_fit": (c_int32, POINTER(align_exec), POINTER(align_reward_slopes_args)),
+    "align_reward_strength_args_init": (None, POINTER(align_reward_strength_args), c_size_t),
+    "align_reward_strength_scratch": (c_int32, POINTER(align_exec), POINTER(align_reward_strength_args),
+        POINTER(c_size_t), POINTER(c_size_t)),
+    "align_reward_strength_eval": (c_int32, POINTER(align_exec), POINTER(align_reward_strength_args)),
+    "align_reward_ensemble_args_init": (None, POINTER(align_reward_ensemble_args), c_size_t),
+    "align_reward_ensemble_eval": (c_int32, POINTER(align_exec), POINTER(align_reward_ensemble_args)),
     "align_step_args_init": (None, POINTER(align_step_args), c_size_t),
     "align_step_scratch": (c_int32, POINTER(align_exec), POINTER(align_step_args), POINTER(c_size_t),
         POINTER(c_size_t)),

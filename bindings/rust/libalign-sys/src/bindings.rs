@@ -8687,12 +8687,14 @@ pub struct align_reward_query {
     pub covariance: align_tensor,
     pub reward: align_tensor,
     pub se: align_tensor,
+    pub columns: align_tensor,
+    pub row_offsets: align_tensor,
 }
 #[test]
 fn bindgen_test_layout_align_reward_query() {
     assert_eq!(
         ::std::mem::size_of::<align_reward_query>(),
-        328usize,
+        456usize,
         concat!("Size of: ", stringify!(align_reward_query))
     );
     assert_eq!(
@@ -8772,6 +8774,30 @@ fn bindgen_test_layout_align_reward_query() {
         );
     }
     test_field_se();
+    fn test_field_columns() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_query>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).columns) as usize - ptr as usize
+            },
+            328usize,
+            concat!("Offset of field: ", stringify!(align_reward_query), "::", stringify!(columns))
+        );
+    }
+    test_field_columns();
+    fn test_field_row_offsets() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_query>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).row_offsets) as usize - ptr as usize
+            },
+            392usize,
+            concat!("Offset of field: ", stringify!(align_reward_query), "::", stringify!(row_offsets))
+        );
+    }
+    test_field_row_offsets();
 }
 impl Default for align_reward_query {
     fn default() -> Self {
@@ -8787,6 +8813,788 @@ extern "C" {
 }
 extern "C" {
     pub fn align_reward_predict(exec: *const align_exec, query: *const align_reward_query) -> align_status;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_reward_calibration_args {
+    pub size: usize,
+    pub first: align_tensor,
+    pub second: align_tensor,
+    pub prob: align_tensor,
+    pub weight: align_tensor,
+    pub bins: align_tensor,
+    pub totals: align_tensor,
+}
+#[test]
+fn bindgen_test_layout_align_reward_calibration_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_reward_calibration_args>(),
+        392usize,
+        concat!("Size of: ", stringify!(align_reward_calibration_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_reward_calibration_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_reward_calibration_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_first() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).first) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(first))
+        );
+    }
+    test_field_first();
+    fn test_field_second() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).second) as usize - ptr as usize
+            },
+            72usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(second))
+        );
+    }
+    test_field_second();
+    fn test_field_prob() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).prob) as usize - ptr as usize
+            },
+            136usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(prob))
+        );
+    }
+    test_field_prob();
+    fn test_field_weight() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).weight) as usize - ptr as usize
+            },
+            200usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(weight))
+        );
+    }
+    test_field_weight();
+    fn test_field_bins() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).bins) as usize - ptr as usize
+            },
+            264usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(bins))
+        );
+    }
+    test_field_bins();
+    fn test_field_totals() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_calibration_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).totals) as usize - ptr as usize
+            },
+            328usize,
+            concat!("Offset of field: ", stringify!(align_reward_calibration_args), "::", stringify!(totals))
+        );
+    }
+    test_field_totals();
+}
+impl Default for align_reward_calibration_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_reward_calibration_args_init(args: *mut align_reward_calibration_args, size: usize);
+}
+extern "C" {
+    pub fn align_reward_calibration_update(
+        exec: *const align_exec,
+        args: *const align_reward_calibration_args,
+    ) -> align_status;
+}
+pub const ALIGN_REWARD_POOL_FIXED: _bindgen_ty_46 = 0;
+pub const ALIGN_REWARD_POOL_DERSIMONIAN_LAIRD: _bindgen_ty_46 = 1;
+pub const ALIGN_REWARD_POOL_PAULE_MANDEL: _bindgen_ty_46 = 2;
+pub const ALIGN_REWARD_POOL_REML: _bindgen_ty_46 = 3;
+pub const ALIGN_REWARD_POOL_ML: _bindgen_ty_46 = 4;
+pub type _bindgen_ty_46 = ::std::os::raw::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_reward_pool_args {
+    pub size: usize,
+    pub estimate: align_tensor,
+    pub variance: align_tensor,
+    pub method: i32,
+    pub mean: align_tensor,
+    pub se: align_tensor,
+    pub tau2: align_tensor,
+    pub q: align_tensor,
+    pub slope: align_tensor,
+}
+#[test]
+fn bindgen_test_layout_align_reward_pool_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_reward_pool_args>(),
+        464usize,
+        concat!("Size of: ", stringify!(align_reward_pool_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_reward_pool_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_reward_pool_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_estimate() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).estimate) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(estimate))
+        );
+    }
+    test_field_estimate();
+    fn test_field_variance() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).variance) as usize - ptr as usize
+            },
+            72usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(variance))
+        );
+    }
+    test_field_variance();
+    fn test_field_method() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).method) as usize - ptr as usize
+            },
+            136usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(method))
+        );
+    }
+    test_field_method();
+    fn test_field_mean() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).mean) as usize - ptr as usize
+            },
+            144usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(mean))
+        );
+    }
+    test_field_mean();
+    fn test_field_se() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).se) as usize - ptr as usize
+            },
+            208usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(se))
+        );
+    }
+    test_field_se();
+    fn test_field_tau2() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).tau2) as usize - ptr as usize
+            },
+            272usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(tau2))
+        );
+    }
+    test_field_tau2();
+    fn test_field_q() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).q) as usize - ptr as usize
+            },
+            336usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(q))
+        );
+    }
+    test_field_q();
+    fn test_field_slope() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_pool_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).slope) as usize - ptr as usize
+            },
+            400usize,
+            concat!("Offset of field: ", stringify!(align_reward_pool_args), "::", stringify!(slope))
+        );
+    }
+    test_field_slope();
+}
+impl Default for align_reward_pool_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_reward_pool_args_init(args: *mut align_reward_pool_args, size: usize);
+}
+extern "C" {
+    pub fn align_reward_pool_fit(exec: *const align_exec, args: *const align_reward_pool_args) -> align_status;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_reward_slopes_args {
+    pub size: usize,
+    pub pairs: *const align_reward_args,
+    pub annotator: align_tensor,
+    pub select: align_tensor,
+    pub precision: align_tensor,
+    pub slope: align_tensor,
+    pub variance: align_tensor,
+    pub existence: align_tensor,
+}
+#[test]
+fn bindgen_test_layout_align_reward_slopes_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_reward_slopes_args>(),
+        400usize,
+        concat!("Size of: ", stringify!(align_reward_slopes_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_reward_slopes_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_reward_slopes_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_pairs() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).pairs) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(pairs))
+        );
+    }
+    test_field_pairs();
+    fn test_field_annotator() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).annotator) as usize - ptr as usize
+            },
+            16usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(annotator))
+        );
+    }
+    test_field_annotator();
+    fn test_field_select() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).select) as usize - ptr as usize
+            },
+            80usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(select))
+        );
+    }
+    test_field_select();
+    fn test_field_precision() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).precision) as usize - ptr as usize
+            },
+            144usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(precision))
+        );
+    }
+    test_field_precision();
+    fn test_field_slope() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).slope) as usize - ptr as usize
+            },
+            208usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(slope))
+        );
+    }
+    test_field_slope();
+    fn test_field_variance() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).variance) as usize - ptr as usize
+            },
+            272usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(variance))
+        );
+    }
+    test_field_variance();
+    fn test_field_existence() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_slopes_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).existence) as usize - ptr as usize
+            },
+            336usize,
+            concat!("Offset of field: ", stringify!(align_reward_slopes_args), "::", stringify!(existence))
+        );
+    }
+    test_field_existence();
+}
+impl Default for align_reward_slopes_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_reward_slopes_args_init(args: *mut align_reward_slopes_args, size: usize);
+}
+extern "C" {
+    pub fn align_reward_slopes_scratch(
+        exec: *const align_exec,
+        args: *const align_reward_slopes_args,
+        least: *mut usize,
+        best: *mut usize,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_reward_slopes_fit(exec: *const align_exec, args: *const align_reward_slopes_args) -> align_status;
+}
+pub const ALIGN_REWARD_LABELS_SIGMOID: _bindgen_ty_47 = 0;
+pub const ALIGN_REWARD_LABELS_VOTES: _bindgen_ty_47 = 1;
+pub const ALIGN_REWARD_LABELS_FLIPPED: _bindgen_ty_47 = 2;
+pub const ALIGN_REWARD_LABELS_SMOOTHED: _bindgen_ty_47 = 3;
+pub type _bindgen_ty_47 = ::std::os::raw::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_reward_strength_args {
+    pub size: usize,
+    pub first: align_tensor,
+    pub second: align_tensor,
+    pub ddof: i32,
+    pub labels: i32,
+    pub flip_share: f64,
+    pub smoothing: f64,
+    pub mean: align_tensor,
+    pub deviation: align_tensor,
+    pub flip: align_tensor,
+    pub prob: align_tensor,
+    pub margin: align_tensor,
+}
+#[test]
+fn bindgen_test_layout_align_reward_strength_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_reward_strength_args>(),
+        480usize,
+        concat!("Size of: ", stringify!(align_reward_strength_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_reward_strength_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_reward_strength_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_first() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).first) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(first))
+        );
+    }
+    test_field_first();
+    fn test_field_second() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).second) as usize - ptr as usize
+            },
+            72usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(second))
+        );
+    }
+    test_field_second();
+    fn test_field_ddof() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).ddof) as usize - ptr as usize
+            },
+            136usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(ddof))
+        );
+    }
+    test_field_ddof();
+    fn test_field_labels() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).labels) as usize - ptr as usize
+            },
+            140usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(labels))
+        );
+    }
+    test_field_labels();
+    fn test_field_flip_share() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).flip_share) as usize - ptr as usize
+            },
+            144usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(flip_share))
+        );
+    }
+    test_field_flip_share();
+    fn test_field_smoothing() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).smoothing) as usize - ptr as usize
+            },
+            152usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(smoothing))
+        );
+    }
+    test_field_smoothing();
+    fn test_field_mean() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).mean) as usize - ptr as usize
+            },
+            160usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(mean))
+        );
+    }
+    test_field_mean();
+    fn test_field_deviation() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).deviation) as usize - ptr as usize
+            },
+            224usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(deviation))
+        );
+    }
+    test_field_deviation();
+    fn test_field_flip() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).flip) as usize - ptr as usize
+            },
+            288usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(flip))
+        );
+    }
+    test_field_flip();
+    fn test_field_prob() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).prob) as usize - ptr as usize
+            },
+            352usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(prob))
+        );
+    }
+    test_field_prob();
+    fn test_field_margin() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_strength_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).margin) as usize - ptr as usize
+            },
+            416usize,
+            concat!("Offset of field: ", stringify!(align_reward_strength_args), "::", stringify!(margin))
+        );
+    }
+    test_field_margin();
+}
+impl Default for align_reward_strength_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_reward_strength_args_init(args: *mut align_reward_strength_args, size: usize);
+}
+extern "C" {
+    pub fn align_reward_strength_scratch(
+        exec: *const align_exec,
+        args: *const align_reward_strength_args,
+        least: *mut usize,
+        best: *mut usize,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_reward_strength_eval(exec: *const align_exec, args: *const align_reward_strength_args)
+        -> align_status;
+}
+pub const ALIGN_REWARD_ENSEMBLE_MEAN: _bindgen_ty_48 = 0;
+pub const ALIGN_REWARD_ENSEMBLE_WORST: _bindgen_ty_48 = 1;
+pub const ALIGN_REWARD_ENSEMBLE_VARIANCE: _bindgen_ty_48 = 2;
+pub const ALIGN_REWARD_ENSEMBLE_SOFT_MIN: _bindgen_ty_48 = 3;
+pub type _bindgen_ty_48 = ::std::os::raw::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_reward_ensemble_args {
+    pub size: usize,
+    pub kind: i32,
+    pub ddof: i32,
+    pub lambda: f64,
+    pub beta: f64,
+    pub reward: align_tensor,
+    pub value: align_tensor,
+    pub dvalue: align_tensor,
+    pub dreward: align_tensor,
+}
+#[test]
+fn bindgen_test_layout_align_reward_ensemble_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_reward_ensemble_args>(),
+        288usize,
+        concat!("Size of: ", stringify!(align_reward_ensemble_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_reward_ensemble_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_reward_ensemble_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_kind() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).kind) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(kind))
+        );
+    }
+    test_field_kind();
+    fn test_field_ddof() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).ddof) as usize - ptr as usize
+            },
+            12usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(ddof))
+        );
+    }
+    test_field_ddof();
+    fn test_field_lambda() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).lambda) as usize - ptr as usize
+            },
+            16usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(lambda))
+        );
+    }
+    test_field_lambda();
+    fn test_field_beta() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).beta) as usize - ptr as usize
+            },
+            24usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(beta))
+        );
+    }
+    test_field_beta();
+    fn test_field_reward() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).reward) as usize - ptr as usize
+            },
+            32usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(reward))
+        );
+    }
+    test_field_reward();
+    fn test_field_value() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).value) as usize - ptr as usize
+            },
+            96usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(value))
+        );
+    }
+    test_field_value();
+    fn test_field_dvalue() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).dvalue) as usize - ptr as usize
+            },
+            160usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(dvalue))
+        );
+    }
+    test_field_dvalue();
+    fn test_field_dreward() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_ensemble_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).dreward) as usize - ptr as usize
+            },
+            224usize,
+            concat!("Offset of field: ", stringify!(align_reward_ensemble_args), "::", stringify!(dreward))
+        );
+    }
+    test_field_dreward();
+}
+impl Default for align_reward_ensemble_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_reward_ensemble_args_init(args: *mut align_reward_ensemble_args, size: usize);
+}
+extern "C" {
+    pub fn align_reward_ensemble_eval(exec: *const align_exec, args: *const align_reward_ensemble_args)
+        -> align_status;
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
