@@ -78,6 +78,26 @@ align_status align__parallel(const align_exec *exec, int64_t tasks, align_task_f
                        .value = code, .low = (double)done, .high = (double)tasks);
 }
 
+align_status align__allreduce(const align_exec *exec, void *buffer, int64_t count,
+                              align_dtype dtype, int32_t op)
+{
+    int32_t code = exec->allreduce(exec->allreduce_user, buffer, count, dtype, op);
+    if (code == 0)
+        return ALIGN_E_NONE;
+    return ALIGN__FAIL(exec, COMM_FAILED, .owner = "align_exec", .field = "allreduce",
+                       .value = code);
+}
+
+align_status align__agree(const align_exec *exec, align_status status)
+{
+    int64_t failed = status != ALIGN_E_NONE;
+    align_status heard = align__allreduce(exec, &failed, 1, ALIGN_I64, ALIGN_REDUCE_SUM);
+    if (status != ALIGN_E_NONE || heard != ALIGN_E_NONE || failed == 0)
+        return status != ALIGN_E_NONE ? status : heard;
+    return ALIGN__FAIL(exec, COMM_PEER, .owner = "align_exec", .field = "allreduce",
+                       .value = (double)failed);
+}
+
 size_t align__block(size_t bytes)
 {
     return (bytes + ALIGN__LINE - 1) / ALIGN__LINE * ALIGN__LINE;

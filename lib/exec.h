@@ -15,6 +15,13 @@ align_status align__import(const align_exec *exec, const char *owner, void *loca
 /* Runs the tasks through the caller's hook, or in order on this thread. */
 align_status align__parallel(const align_exec *exec, int64_t tasks, align_task_fn fn, void *ctx);
 
+/* Reduces buffer[0..count) over all ranks by the caller's hook. */
+align_status align__allreduce(const align_exec *exec, void *buffer, int64_t count,
+                              align_dtype dtype, int32_t op);
+
+/* Every rank comes here with its status; where one has failed, all others do too. */
+align_status align__agree(const align_exec *exec, align_status status);
+
 /* Scratch handed out from one end in blocks of whole cache lines. */
 struct align__arena {
     char *at;

@@ -88,30 +88,59 @@ static align_status report_not_finite(const struct align__head *head,
 static struct align__part whole_row(const struct align__head *head, const align_tensor *t,
                                     int64_t n)
 {
-    return (struct align__part){align__head_at(head, t, n), t->dtype, 0, head->vocab};
+    return (struct align__part){align__head_at(head, t, n), t->dtype, head->begin, head->vocab};
+}
+
+static void compare_row(const struct align__head *head, struct align__head_row *row)
+{
+    struct align__part x = whole_row(head, &head->args.logits, row->index);
+    struct align__part y = whole_row(head, &head->other.logits, row->index);
+    align__head_kl_add(head, row, &x, &y);
+}
+
+static void reduce_row(const struct align__head *head, struct align__head_row *row)
+{
+    if (row->weight == 0)
+        return;
+    struct align__part x = whole_row(head, &head->args.logits, row->index);
+    align__head_reduce(head, row, &x);
+    if (align__present(&head->args.kl))
+        compare_row(head, row);
 }
 
 static void forward_row(const struct align__head *head, struct align__head_row *row)
 {
-    if (row->weight != 0) {
-        struct align__part x = whole_row(head, &head->args.logits, row->index);
-        align__row_start(&row->sums);
-        align__head_reduce(head, row, &x);
-    }
+    reduce_row(head, row);
     align__head_finish(head, row);
+}
+
+static void prepare_row(const struct align__head *head, struct align__head_row *row)
+{
+    align__head_gradient_start(head, row);
+    if (align__head_wants_kl(row))
+        compare_row(head, row);
+}
+
+static void write_row(const struct align__head *head, struct align__head_row *row)
+{
+    bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DLOGITS);
+    struct align__part g = whole_row(head, &head->args.dlogits, row->index);
+    if (align__head_wants_kl(row))
+        align__head_gradient_kl(head, row);
+    if (row->kind == ALIGN__ROW_LIVE) {
+        struct align__part x = whole_row(head, &head->args.logits, row->index), y = x;
+        if (row->dkl != 0)
+            y = whole_row(head, &head->other.logits, row->index);
+        align__head_gradient(head, row, &x, &y, &g, adds);
+    } else if (row->kind == ALIGN__ROW_NAN || !adds) {
+        align__head_fill(g.at, g.dtype, g.n, row->kind == ALIGN__ROW_NAN ? NAN : 0);
+    }
 }
 
 static void backward_row(const struct align__head *head, struct align__head_row *row)
 {
-    bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DLOGITS);
-    struct align__part g = whole_row(head, &head->args.dlogits, row->index);
-    enum align__head_kind kind = align__head_gradient_start(head, row);
-    if (kind == ALIGN__ROW_LIVE) {
-        struct align__part x = whole_row(head, &head->args.logits, row->index);
-        align__head_gradient(head, row, &x, &g, adds);
-    } else if (kind == ALIGN__ROW_NAN || !adds) {
-        align__head_fill(g.at, g.dtype, g.n, kind == ALIGN__ROW_NAN ? NAN : 0);
-    }
+    prepare_row(head, row);
+    write_row(head, row);
 }
 
 static align_status forward_dense(const struct align__head *head, struct totals *totals)
@@ -119,9 +148,14 @@ static align_status forward_dense(const struct align__head *head, struct totals 
     struct align__head_row rows[ALIGN__HEAD_BATCH];
     struct align__head_walk walk = align__head_start;
     for (int64_t count; (count = align__head_next(head, &walk, rows, ALIGN__HEAD_BATCH)) > 0;) {
-        align_status status = align__head_run(head, rows, count, forward_row);
+        align_status status = align__head_run(head, rows, count,
+                                              head->shared ? reduce_row : forward_row);
         if (status == ALIGN_E_NONE)
             status = report_not_finite(head, rows, count);
+        if (head->shared)
+            status = align__head_join(head, rows, count, status);
+        for (int64_t i = 0; i < count && head->shared && status == ALIGN_E_NONE; i++)
+            align__head_finish(head, &rows[i]);
         if (status != ALIGN_E_NONE)
             return status;
         add_rows(head, totals, rows, count);
@@ -129,12 +163,19 @@ static align_status forward_dense(const struct align__head *head, struct totals 
     return ALIGN_E_NONE;
 }
 
-static align_status backward_by_rows(const struct align__head *head, align__head_row_fn fn)
+/* `prepare` (or NULL) runs over a batch, and what it finds is joined over the ranks, before fn does. */
+static align_status backward_by_rows(const struct align__head *head, align__head_row_fn prepare,
+                                     align__head_row_fn fn)
 {
     struct align__head_row rows[ALIGN__HEAD_BATCH];
     struct align__head_walk walk = align__head_start;
     for (int64_t count; (count = align__head_next(head, &walk, rows, ALIGN__HEAD_BATCH)) > 0;) {
-        align_status status = align__head_run(head, rows, count, fn);
+        align_status status = ALIGN_E_NONE;
+        if (prepare != NULL)
+            status = align__head_join(head, rows, count,
+                                      align__head_run(head, rows, count, prepare));
+        if (status == ALIGN_E_NONE)
+            status = align__head_run(head, rows, count, fn);
         if (status != ALIGN_E_NONE)
             return status;
     }
@@ -176,16 +217,29 @@ static void scale_row(const struct align__head *head, struct align__head_row *ro
 {
     const align_tensor *from = &head->args.jhidden, *to = &head->args.dhidden;
     bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN);
-    enum align__head_kind kind = align__head_gradient_start(head, row);
+    align__head_gradient_start(head, row);
     const char *j = align__head_at(head, from, row->index);
     char *out = align__head_at(head, to, row->index);
     for (int64_t d = 0; d < head->width; d++) {
         char *at = out + d * align_dtype_bytes(to->dtype);
-        double x = kind == ALIGN__ROW_ZERO ? 0 : row->dlogp * align__load(from->dtype, j);
-        if (!adds || kind != ALIGN__ROW_ZERO)
+        double x = row->kind == ALIGN__ROW_ZERO ? 0 : row->dlogp * align__load(from->dtype, j);
+        if (!adds || row->kind != ALIGN__ROW_ZERO)
             align__store(to->dtype, at, adds ? align__load(to->dtype, at) + x : x);
         j += align_dtype_bytes(from->dtype);
     }
+}
+
+/* Checks, and then hears whether all ranks are well, where the call has something to tell them. */
+static align_status enter(struct align__head *head, enum align__head_use use,
+                          const align_exec *exec, const align_head *args)
+{
+    struct align__arena arena;
+    align_status status = align__head_check(head, use, exec, args);
+    bool one_pass = align__present(&head->args.jhidden) && use == ALIGN__HEAD_BACKWARD;
+    if (status == ALIGN_E_NONE && head->linear && !one_pass)
+        status = align__arena_open(&head->exec, &arena, align__linear_scratch(head));
+    bool joins = use == ALIGN__HEAD_FORWARD || align__present(&head->args.dkl);
+    return head->shared && joins ? align__head_agree(head, status) : status;
 }
 
 align_status align__head_forward(const align_exec *exec, const align_head *args,
@@ -193,7 +247,7 @@ align_status align__head_forward(const align_exec *exec, const align_head *args,
 {
     struct align__head head;
     struct totals totals = {0};
-    align_status status = align__head_check(&head, ALIGN__HEAD_FORWARD, exec, args);
+    align_status status = enter(&head, ALIGN__HEAD_FORWARD, exec, args);
     if (status == ALIGN_E_NONE)
         status = head.linear ? forward_linear(&head, kept, &totals) : forward_dense(&head, &totals);
     if (status == ALIGN_E_NONE)
@@ -205,13 +259,15 @@ align_status align__head_backward(const align_exec *exec, const align_head *args
                                   struct align__kept *kept)
 {
     struct align__head head;
-    align_status status = align__head_check(&head, ALIGN__HEAD_BACKWARD, exec, args);
+    align_status status = enter(&head, ALIGN__HEAD_BACKWARD, exec, args);
     if (status != ALIGN_E_NONE)
         return status;
-    if (!head.linear)
-        return backward_by_rows(&head, backward_row);
-    return align__present(&head.args.jhidden) ? backward_by_rows(&head, scale_row)
-                                              : backward_linear(&head, kept);
+    if (head.linear)
+        return align__present(&head.args.jhidden) ? backward_by_rows(&head, NULL, scale_row)
+                                                  : backward_linear(&head, kept);
+    bool joins = head.shared && align__present(&head.args.dkl);
+    return joins ? backward_by_rows(&head, prepare_row, write_row)
+                 : backward_by_rows(&head, NULL, backward_row);
 }
 
 align_status align_head_forward(const align_exec *exec, const align_head *args)

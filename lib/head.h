@@ -23,10 +23,13 @@ struct align__head {
     const struct align__kernels *kernels;
     const struct align__f64 *f64;
     int64_t rows, vocab, sequences;
-    int64_t length; /* T of a padded batch, 0 for a packed one */
-    bool linear;    /* logits are hidden x weight + bias; else they are given */
-    int64_t width;  /* D of a linear head */
-    bool exact;     /* f64 arithmetic: f64 storage, scale, softcap, entropy gradients */
+    int64_t begin, total; /* this process has elements begin .. begin+vocab-1 of total */
+    bool shared;          /* other ranks may have the others: all take part in sums over a row */
+    int64_t ranks;        /* then, how many */
+    int64_t length;       /* T of a padded batch, 0 for a packed one */
+    bool linear;          /* logits are hidden x weight + bias; else they are given */
+    int64_t width;        /* D of a linear head */
+    bool exact;           /* f64 arithmetic: f64 storage, scale, softcap, entropy gradients */
 };
 
 enum align__head_use { ALIGN__HEAD_SCRATCH, ALIGN__HEAD_FORWARD, ALIGN__HEAD_BACKWARD };
@@ -55,12 +58,32 @@ size_t align__linear_kept(const struct align__head *head);
 align_status align__head_check_tokens(struct align__head *head);
 align_status align__head_check_targets(const struct align__head *head);
 
+/* Its part about the head that kl compares with, and for ALIGN_FLAG_FINITE what that holds. */
+align_status align__head_check_other(struct align__head *head);
+align_status align__head_check_other_finite(const struct align__head *head);
+
+/* Sizes and strides that the BLAS can count, and a stride of 1 along the last axis. */
+align_status align__head_check_matrix(const align_exec *exec, struct align__named named);
+align_status align__head_check_inner(const align_exec *exec, struct align__named named);
+
 static inline bool align__head_adds(const struct align__head *head, uint32_t flag)
 {
     return (head->args.flags & flag) != 0;
 }
 
-/* One row of the batch, as the walk over sequences finds it, and what becomes of it. */
+/* One side of kl, the one that weighs. */
+struct align__weigher {
+    struct align__row sums;
+    double cross;   /* sum of e (d - d at the top) */
+    double at_top;  /* d there */
+    double against; /* the other side's logit there */
+    bool infinite;  /* the other side has no mass where this has some */
+};
+
+enum align__head_kind { ALIGN__ROW_ZERO, ALIGN__ROW_NAN, ALIGN__ROW_LIVE };
+
+/* One row of the batch, as the walk over sequences finds it, and what becomes of it. Elements of the
+ * vocabulary are numbered as over all ranks. */
 struct align__head_row {
     int64_t index, sequence, target;
     double weight; /* 0: does not count */
@@ -68,12 +91,17 @@ struct align__head_row {
     /* forward */
     struct align__row sums;
     double z, slope; /* the target's logit, and its derivative by what stood in memory */
+    double own_top;  /* the maximum of what this process has */
     double logp, lse;
     bool not_finite; /* with ALIGN_FLAG_FINITE */
 
     /* backward: coefficients as they were given, and what gradients are made of */
     double dlogp, dentropy, dlse, dkl;
     double entropy, dtarget;
+    enum align__head_kind kind;
+
+    /* both: KL(first||second), and the sums of both sides */
+    struct align__weigher weighers[2];
     struct align__head_kl {
         double value, lse, other_lse; /* at the temperature of kl */
     } kl;
@@ -91,7 +119,7 @@ static const struct align__head_walk align__head_start = {.sequence = -1};
 /* A walk that begins with a sequence. */
 struct align__head_walk align__head_walk_of(const struct align__head *head, int64_t sequence);
 
-/* The next rows, at most `most`; 0 at the end. */
+/* The next rows, at most `most`, with sums of nothing; 0 at the end. */
 int64_t align__head_next(const struct align__head *head, struct align__head_walk *walk,
                          struct align__head_row *rows, int64_t most);
 
@@ -112,7 +140,8 @@ static inline double align__head_load(const struct align__head *head, const alig
 /* Position of row n for an error: one axis of a packed batch, two of a padded one. Returns how many. */
 uint32_t align__head_index(const struct align__head *head, int64_t n, int64_t index[3]);
 
-/* A stretch of a row of logits in memory, before scale and softcap: elements first .. first+n-1. */
+/* A stretch of a row of logits in memory, before scale and softcap: elements first .. first+n-1, as they are
+ * numbered over all ranks. */
 struct align__part {
     char *at;
     align_dtype dtype;
@@ -141,22 +170,40 @@ enum { ALIGN__HEAD_BIAS = 40 };
 void align__head_weigh(const struct align__head *head, const struct align__head_row *row,
                        const struct align__part *part);
 
-/* Reads what the gradient of a row depends on. */
-enum align__head_kind { ALIGN__ROW_ZERO, ALIGN__ROW_NAN, ALIGN__ROW_LIVE };
-enum align__head_kind align__head_gradient_start(const struct align__head *head,
-                                                 struct align__head_row *row);
+/* Reads what the gradient of a row depends on, and says in row->kind what becomes of it. With dkl the sums
+ * of kl follow, and then align__head_gradient_kl, which may yet make it NaN. */
+void align__head_gradient_start(const struct align__head *head, struct align__head_row *row);
+void align__head_gradient_kl(const struct align__head *head, struct align__head_row *row);
 
-/* Gradients of a part x go to g, which may be x, or are added to it. */
+static inline bool align__head_wants_kl(const struct align__head_row *row)
+{
+    return row->kind == ALIGN__ROW_LIVE && row->dkl != 0;
+}
+
+/* Gradients of a part x go to g, which may be x, or are added to it. `other` is the same part of the
+ * other head, and read where row->dkl is not 0. */
 void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
-                          const struct align__part *x, const struct align__part *g, bool adds);
+                          const struct align__part *x, const struct align__part *other,
+                          const struct align__part *g, bool adds);
 
-/* row->kl of dense logits and those of `other`. */
-void align__head_kl(const struct align__head *head, struct align__head_row *row);
+/* The sums of kl, part by part, of logits of this head and of the other; then row->kl. */
+void align__head_kl_add(const struct align__head *head, struct align__head_row *row,
+                        const struct align__part *this, const struct align__part *other);
+void align__head_kl_finish(const struct align__head *head, struct align__head_row *row);
 
-/* Adds dkl * d kl / d z to g over a block that starts at element `first` and has logits z (at
- * temperature 1). */
+/* Adds dkl * d kl / d z to g over a block with logits z (at temperature 1) and `other`. */
 void align__head_kl_gradient(const struct align__head *head, const struct align__head_row *row,
-                             int64_t first, int64_t n, const double *z, double *g);
+                             const struct align__part *other, const double *z, double *g);
+
+/* ---- a vocabulary of which each rank has a part ---- */
+
+/* Every rank comes here before it works, also one that fails with `status`: then, and when the parts of
+ * all do not make up the vocabulary, none goes on. */
+align_status align__head_agree(struct align__head *head, align_status status);
+
+/* Sums of these rows over this rank's part become those over all; again also with a failed status. */
+align_status align__head_join(const struct align__head *head, struct align__head_row *rows,
+                              int64_t count, align_status status);
 
 /* n elements of any real dtype become `value`. */
 void align__head_fill(char *at, align_dtype dtype, int64_t n, double value);

@@ -64,6 +64,9 @@ int64_t align__head_next(const struct align__head *head, struct align__head_walk
             walk->end = sequence_end(head, ++walk->sequence);
         struct align__head_row *row = &rows[count++];
         *row = (struct align__head_row){.index = walk->next, .sequence = walk->sequence};
+        align__row_start(&row->sums);
+        align__row_start(&row->weighers[0].sums);
+        align__row_start(&row->weighers[1].sums);
         read_row(head, ++walk->next == walk->end, row);
     }
     return count;

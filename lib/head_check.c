@@ -42,14 +42,14 @@ static const struct field fields[] = {
     FIELD(token_logp, ROW, WIDE, B, F, BOTH),
     FIELD(lse, ROW, WIDE, B, F, BOTH),
     FIELD(entropy, ROW, WIDE, B, F, BOTH),
-    FIELD(kl, ROW, WIDE, 0, F, DENSE),
+    FIELD(kl, ROW, WIDE, 0, F, BOTH),
     FIELD(collision, ROW, WIDE, 0, F, BOTH),
     FIELD(hit, ROW, HIT, 0, F, BOTH),
     FIELD(jhidden, HIDDEN, REAL, B, F, LINEAR),
     FIELD(dlogp, SEQUENCE, WIDE, B, 0, BOTH),
     FIELD(dtoken_logp, ROW, WIDE, B, 0, BOTH),
     FIELD(dentropy, ROW, WIDE, B, 0, BOTH),
-    FIELD(dkl, ROW, WIDE, B, 0, DENSE),
+    FIELD(dkl, ROW, WIDE, B, 0, BOTH),
     FIELD(dlse, ROW, WIDE, B, 0, BOTH),
     FIELD(dlogits, LOGITS, REAL, 0, B, DENSE),
     FIELD(dhidden, HIDDEN, REAL, 0, B, LINEAR),
@@ -95,29 +95,17 @@ static align_status missing(const struct align__head *head, const char *field, c
 static align_status check_unread(const struct align__head *head)
 {
     const align_head *args = &head->args;
-    const struct {
-        const char *name;
-        bool set;
-    } numbers[] = {
-        {"vocab_begin", args->vocab_begin != 0},
-        {"vocab_total", args->vocab_total != 0},
-    };
     bool compares = align__present(&args->kl) || align__present(&args->dkl);
     const struct {
         const char *name;
         const align_tensor *tensor;
     } two_pass[] = {
-        {"dweight", &args->dweight},
-        {"dbias", &args->dbias},
-        {"dentropy", &args->dentropy},
-        {"dlse", &args->dlse},
+        {"dweight", &args->dweight}, {"dbias", &args->dbias}, {"dentropy", &args->dentropy},
+        {"dlse", &args->dlse},       {"dkl", &args->dkl},
     };
     for (int i = 0; i < FIELDS; i++)
         if (is_set(head, &fields[i]) && (fields[i].source & (head->linear ? LINEAR : DENSE)) == 0)
             return unread(head, fields[i].name, source_name(head));
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (numbers[i].set)
-            return unread(head, numbers[i].name, "this version");
     if (args->other != NULL && !compares)
         return unread(head, "other", "a head without kl and dkl");
     if (args->temperature != 1 && !compares)
@@ -241,19 +229,29 @@ static align_status check_form(const struct align__head *head, const struct fiel
 }
 
 /* The BLAS counts in 32 bits. */
-static align_status check_blas(const struct align__head *head, const struct field *field)
+align_status align__head_check_matrix(const align_exec *exec, struct align__named named)
 {
-    const align_tensor *t = tensor_of(head, field);
-    for (int32_t k = 0; k < t->ndim; k++) {
-        bool wide = k == t->ndim - 1 || field->form == FORM_WEIGHT;
-        int64_t least = k == t->ndim - 1 ? 1 : 0;
+    const align_tensor *t = named.tensor;
+    int32_t inner = t->ndim - 1;
+    for (int32_t k = 0; k <= inner; k++) {
+        bool wide = k == inner || t->ndim == 2;
+        int64_t least = k == inner ? 1 : 0;
         if (wide && (t->shape[k] > INT32_MAX || t->shape[k] < least))
-            return ALIGN__FAIL(&head->exec, HEAD_BLAS_SIZE, .owner = owner, .field = field->name,
+            return ALIGN__FAIL(exec, HEAD_BLAS_SIZE, .owner = named.owner, .field = named.field,
                                .value = (double)t->shape[k], .low = k, .high = INT32_MAX);
         if (t->shape[k] > 1 && (t->stride[k] > INT32_MAX || t->stride[k] < -INT32_MAX))
-            return ALIGN__FAIL(&head->exec, HEAD_BLAS_STRIDE, .owner = owner, .field = field->name,
+            return ALIGN__FAIL(exec, HEAD_BLAS_STRIDE, .owner = named.owner, .field = named.field,
                                .value = (double)t->stride[k], .low = k, .high = INT32_MAX);
     }
+    return align__head_check_inner(exec, named);
+}
+
+align_status align__head_check_inner(const align_exec *exec, struct align__named named)
+{
+    int32_t inner = named.tensor->ndim - 1;
+    if (named.tensor->shape[inner] > 1 && named.tensor->stride[inner] != 1)
+        return ALIGN__FAIL(exec, TENSOR_INNER, .owner = named.owner, .field = named.field,
+                           .value = (double)named.tensor->stride[inner], .low = inner);
     return ALIGN_E_NONE;
 }
 
@@ -271,12 +269,9 @@ static align_status check_tensor(struct align__head *head, const struct field *f
     }
     status = check_form(head, field);
     if (status == ALIGN_E_NONE && matrix)
-        status = check_blas(head, field);
-    int32_t inner = t->ndim - 1;
-    if (status == ALIGN_E_NONE && (matrix || field->form == FORM_LOGITS) && t->shape[inner] > 1 &&
-        t->stride[inner] != 1)
-        return ALIGN__FAIL(&head->exec, TENSOR_INNER, .owner = owner, .field = field->name,
-                           .value = (double)t->stride[inner], .low = inner);
+        status = align__head_check_matrix(&head->exec, named);
+    if (status == ALIGN_E_NONE && field->form == FORM_LOGITS)
+        status = align__head_check_inner(&head->exec, named);
     if (status == ALIGN_E_NONE && t == &head->args.dweight &&
         align__head_adds(head, ALIGN_HEAD_ADD_DWEIGHT))
         status = align__check_tensor(&head->exec, named, ALIGN__SET_WIDE);
@@ -295,35 +290,28 @@ static align_status check_tensors(struct align__head *head, enum align__head_use
     return ALIGN_E_NONE;
 }
 
-/* Of the other head only the logits and how they are bent are read. */
-static align_status check_other(struct align__head *head)
+/* Which elements of which vocabulary these are. */
+static align_status check_shard(struct align__head *head)
 {
-    static const char other_owner[] = "align_head.other";
-    const align_tensor *logits = &head->other.logits;
-    struct align__named named = {other_owner, "logits", logits};
-    int32_t inner = head->args.logits.ndim - 1;
-    if (head->args.other == NULL)
-        return ALIGN_E_NONE;
-    align_status status = align__import(&head->exec, other_owner, &head->other, sizeof head->other,
-                                        sizeof head->other, head->args.other);
-    if (status != ALIGN_E_NONE)
-        return status;
-    if (!align__present(logits))
-        return ALIGN__FAIL(&head->exec, FIELD_MISSING, .owner = other_owner, .field = "logits",
-                           .word = "kl or dkl");
-    if (!isfinite(head->other.scale) || head->other.scale == 0)
-        return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = other_owner, .field = "scale",
-                           .value = head->other.scale, .word = "a finite number other than 0");
-    if (!isfinite(head->other.softcap) || head->other.softcap < 0)
-        return ALIGN__FAIL(&head->exec, FIELD_VALUE, .owner = other_owner, .field = "softcap",
-                           .value = head->other.softcap, .word = "a finite number of 0 or more");
-    status = align__check_tensor(&head->exec, named, ALIGN__SET_REAL);
-    if (status == ALIGN_E_NONE)
-        status = align__check_shape(&head->exec, named, inner + 1, head->args.logits.shape);
-    if (status == ALIGN_E_NONE && head->vocab > 1 && logits->stride[inner] != 1)
-        return ALIGN__FAIL(&head->exec, TENSOR_INNER, .owner = other_owner, .field = "logits",
-                           .value = (double)logits->stride[inner], .low = inner);
-    return status;
+    const align_head *args = &head->args;
+    head->begin = args->vocab_begin;
+    head->total = args->vocab_total == 0 ? head->vocab : args->vocab_total;
+    if (args->vocab_total == 0 && args->vocab_begin != 0)
+        return missing(head, "vocab_total", "vocab_begin");
+    if (head->total < head->vocab || head->total > INT32_MAX)
+        return args->vocab_total == 0
+                   ? ALIGN_E_NONE
+                   : ALIGN__FAIL(&head->exec, FIELD_BOUNDS, .owner = owner, .field = "vocab_total",
+                                 .value = (double)head->total, .low = (double)head->vocab,
+                                 .high = INT32_MAX);
+    if (head->begin < 0 || head->begin > head->total - head->vocab)
+        return ALIGN__FAIL(&head->exec, FIELD_BOUNDS, .owner = owner, .field = "vocab_begin",
+                           .value = (double)head->begin, .low = 0,
+                           .high = (double)(head->total - head->vocab));
+    if (!head->shared && head->total != head->vocab)
+        return ALIGN__FAIL(&head->exec, FIELD_MISSING, .owner = "align_exec", .field = "allreduce",
+                           .word = "a part of a vocabulary");
+    return ALIGN_E_NONE;
 }
 
 static bool same_view(const align_tensor *a, const align_tensor *b)
@@ -338,13 +326,16 @@ static bool same_view(const align_tensor *a, const align_tensor *b)
 static align_status check_sharing(const struct align__head *head, enum align__head_use use)
 {
     const align_head *args = &head->args;
-    struct align__named others[FIELDS + 4] = {
+    struct align__named others[FIELDS + 7] = {
         {"align_tokens", "target", &head->tokens.target},
         {"align_tokens", "mask", &head->tokens.mask},
         {"align_tokens", "offsets", &head->tokens.offsets},
         {"align_head.other", "logits", &head->other.logits},
+        {"align_head.other", "hidden", &head->other.hidden},
+        {"align_head.other", "weight", &head->other.weight},
+        {"align_head.other", "bias", &head->other.bias},
     };
-    int count = 4;
+    int count = 7;
     const align_tensor *replaced = NULL;
     if (use == B && same_view(&args->logits, &args->dlogits))
         replaced = &args->logits;
@@ -471,10 +462,11 @@ static align_status take_in(struct align__head *head, const align_exec *exec,
 align_status align__head_check(struct align__head *head, enum align__head_use use,
                                const align_exec *exec, const align_head *args)
 {
+    memset(head, 0, sizeof *head);
     align_status status = take_in(head, exec, args);
     if (status != ALIGN_E_NONE)
         return status;
-    memset(&head->other, 0, sizeof head->other);
+    head->shared = head->args.vocab_total != 0 && head->exec.allreduce != NULL;
     head->linear = align__present(&head->args.hidden) || align__present(&head->args.weight);
     status = check_unread(head);
     if (status == ALIGN_E_NONE)
@@ -486,7 +478,9 @@ align_status align__head_check(struct align__head *head, enum align__head_use us
     if (status == ALIGN_E_NONE)
         status = check_tensors(head, use);
     if (status == ALIGN_E_NONE)
-        status = check_other(head);
+        status = check_shard(head);
+    if (status == ALIGN_E_NONE)
+        status = align__head_check_other(head);
     if (status == ALIGN_E_NONE)
         choose_path(head, use);
     if (status != ALIGN_E_NONE || use == ALIGN__HEAD_SCRATCH)
@@ -496,5 +490,7 @@ align_status align__head_check(struct align__head *head, enum align__head_use us
         status = align__head_check_targets(head);
     if (status == ALIGN_E_NONE && (head->exec.flags & ALIGN_FLAG_FINITE) != 0)
         status = check_finite(head, use);
+    if (status == ALIGN_E_NONE && (head->exec.flags & ALIGN_FLAG_FINITE) != 0)
+        status = align__head_check_other_finite(head);
     return status;
 }

@@ -9,16 +9,7 @@
 
 #include <math.h>
 
-/* Sums of the side that weighs, q. */
-struct weigher {
-    struct align__row sums;
-    double cross;   /* sum of e (d - d at the top) */
-    double at_top;  /* d there */
-    double against; /* z at the top of y */
-    bool infinite;  /* the other side has no mass where this has some */
-};
-
-static void raise_to(struct weigher *w, double top, int64_t at, double z)
+static void raise_to(struct align__weigher *w, double top, int64_t at, double z)
 {
     double d = z - top, scale = w->sums.at < 0 ? 0 : exp(w->sums.top - top);
     double shift = w->sums.at < 0 ? 0 : w->at_top - d;
@@ -32,7 +23,7 @@ static void raise_to(struct weigher *w, double top, int64_t at, double z)
 }
 
 /* A block of both, y weighing; e has room for it. */
-static void weigh(const struct align__head *head, struct weigher *w, const double *y,
+static void weigh(const struct align__head *head, struct align__weigher *w, const double *y,
                   const double *z, double *e, int64_t first, int64_t n)
 {
     int64_t at = -1;
@@ -63,51 +54,48 @@ static struct align__bend bend_at(const align_head *args, double temperature)
     return (struct align__bend){args->scale, args->softcap, 1 / temperature};
 }
 
-static struct align__part row_of(const struct align__head *head, const align_tensor *t, int64_t n)
-{
-    return (struct align__part){align__head_at(head, t, n), t->dtype, 0, head->vocab};
-}
-
-void align__head_kl(const struct align__head *head, struct align__head_row *row)
+/* Both sides go the same way, so that equal heads have a kl of exactly 0. */
+void align__head_kl_add(const struct align__head *head, struct align__head_row *row,
+                        const struct align__part *this, const struct align__part *other)
 {
     double y[ALIGN__BLOCK_F64], z[ALIGN__BLOCK_F64], e[ALIGN__BLOCK_F64];
     double temperature = head->args.temperature;
     bool reverse = align__head_adds(head, ALIGN_HEAD_KL_REVERSE);
-    struct align__part this = row_of(head, &head->args.logits, row->index);
-    struct align__part other = row_of(head, &head->other.logits, row->index);
-    /* The other side goes the same way, so that equal heads have a kl of exactly 0. */
-    struct weigher w = {.infinite = false}, against = w;
-    align__row_start(&w.sums);
-    align__row_start(&against.sums);
-    for (int64_t skip = 0; skip < this.n; skip += ALIGN__BLOCK_F64) {
-        struct align__part a = align__part_of(&this, skip, ALIGN__BLOCK_F64);
-        struct align__part b = align__part_of(&other, skip, ALIGN__BLOCK_F64);
+    for (int64_t skip = 0; skip < this->n; skip += ALIGN__BLOCK_F64) {
+        struct align__part a = align__part_of(this, skip, ALIGN__BLOCK_F64);
+        struct align__part b = align__part_of(other, skip, ALIGN__BLOCK_F64);
         align__part_f64(&a, bend_at(&head->args, temperature), reverse ? y : z, NULL);
         align__part_f64(&b, bend_at(&head->other, temperature), reverse ? z : y, NULL);
-        weigh(head, &w, y, z, e, a.first, a.n);
-        weigh(head, &against, z, y, e, a.first, a.n);
+        weigh(head, &row->weighers[0], y, z, e, a.first, a.n);
+        weigh(head, &row->weighers[1], z, y, e, a.first, a.n);
     }
-    struct align__row_result q = align__row_finish(&w.sums), p = align__row_finish(&against.sums);
-    double value = (against.sums.top - w.against) + p.rest - q.rest - w.cross / (1 + w.sums.sum);
-    if (w.infinite)
+}
+
+void align__head_kl_finish(const struct align__head *head, struct align__head_row *row)
+{
+    bool reverse = align__head_adds(head, ALIGN_HEAD_KL_REVERSE);
+    const struct align__weigher *w = &row->weighers[0], *against = &row->weighers[1];
+    struct align__row_result q = align__row_finish(&w->sums), p = align__row_finish(&against->sums);
+    double value = (against->sums.top - w->against) + p.rest - q.rest -
+                   w->cross / (1 + w->sums.sum);
+    if (w->infinite)
         value = INFINITY;
-    if (w.sums.at < 0)
+    if (w->sums.at < 0)
         value = 0;
-    if (isnan(q.lse) || isnan(p.lse) || w.sums.top == INFINITY || against.sums.top == INFINITY)
+    if (isnan(q.lse) || isnan(p.lse) || w->sums.top == INFINITY || against->sums.top == INFINITY)
         value = NAN;
     row->kl = (struct align__head_kl){value, reverse ? q.lse : p.lse, reverse ? p.lse : q.lse};
 }
 
 /* d KL(q||p) / d z = (p - q) / T;  d KL(p||q) / d z = p (log p - log q - KL) / T. */
 void align__head_kl_gradient(const struct align__head *head, const struct align__head_row *row,
-                             int64_t first, int64_t n, const double *z, double *g)
+                             const struct align__part *other, const double *z, double *g)
 {
     double y[ALIGN__BLOCK_F64], p[ALIGN__BLOCK_F64];
+    int64_t n = other->n;
     double temperature = head->args.temperature, c = row->dkl / temperature;
     bool reverse = align__head_adds(head, ALIGN_HEAD_KL_REVERSE);
-    struct align__part whole = row_of(head, &head->other.logits, row->index);
-    struct align__part other = align__part_of(&whole, first, n);
-    align__part_f64(&other, bend_at(&head->other, temperature), y, NULL);
+    align__part_f64(other, bend_at(&head->other, temperature), y, NULL);
     for (int64_t i = 0; i < n; i++)
         p[i] = z[i] / temperature - row->kl.lse;
     head->f64->exp(p, p, n);

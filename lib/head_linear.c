@@ -18,10 +18,10 @@ static int64_t at_most(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static bool converts(const struct align__linear *linear)
+static bool converts(const struct align__source *source)
 {
-    const align_tensor *weight = &linear->head->args.weight;
-    return weight->dtype != linear->dtype || weight->stride[0] < linear->head->width ||
+    const align_tensor *weight = &source->args->weight;
+    return weight->dtype != source->in || weight->stride[0] < source->width ||
            weight->stride[0] > INT32_MAX;
 }
 
@@ -32,18 +32,35 @@ enum align__way align__linear_way(const struct align__linear *linear)
         return ALIGN__WAY_NONE;
     if (t->dtype != ALIGN_F32 && t->dtype != ALIGN_F64)
         return ALIGN__WAY_SUMS;
-    bool fits = t->stride[0] >= linear->head->width && t->stride[0] <= INT32_MAX;
-    return t->dtype == linear->dtype && fits ? ALIGN__WAY_DIRECT : ALIGN__WAY_ADD;
+    bool fits = t->stride[0] >= linear->own.width && t->stride[0] <= INT32_MAX;
+    return t->dtype == linear->own.dtype && fits ? ALIGN__WAY_DIRECT : ALIGN__WAY_ADD;
+}
+
+static struct align__source source_of(const struct align__head *head, const align_head *args)
+{
+    bool bias = align__present(&args->bias);
+    bool f64 = args->hidden.dtype == ALIGN_F64 || args->weight.dtype == ALIGN_F64 ||
+               (bias && args->bias.dtype == ALIGN_F64);
+    bool half = args->hidden.dtype == ALIGN_BF16 && args->weight.dtype == ALIGN_BF16 && !f64;
+    bool fast = (head->exec.flags & ALIGN_FLAG_FAST) != 0 && align__linear_halves();
+    align_dtype dtype = f64 ? ALIGN_F64 : ALIGN_F32;
+    return (struct align__source){.args = args,
+                                  .dtype = dtype,
+                                  .in = half && fast ? ALIGN_BF16 : dtype,
+                                  .width = args->weight.shape[1]};
 }
 
 static void plan(struct align__linear *linear, const struct align__head *head)
 {
-    const align_head *args = &head->args;
-    bool f64 = args->hidden.dtype == ALIGN_F64 || args->weight.dtype == ALIGN_F64 ||
-               (align__present(&args->bias) && args->bias.dtype == ALIGN_F64);
-    int64_t width = head->width > 0 ? head->width : 1, fit = MOST_TILE / (f64 ? 2 : 1);
-    *linear = (struct align__linear){.head = head, .dtype = f64 ? ALIGN_F64 : ALIGN_F32};
-    int64_t most = at_most(fit / width / LEAST_ROWS * LEAST_ROWS, MOST_ROWS);
+    *linear = (struct align__linear){.head = head, .own = source_of(head, &head->args)};
+    if (align__present(&head->other.hidden))
+        linear->other = source_of(head, &head->other);
+    bool two = linear->other.args != NULL;
+    bool f64 = linear->own.dtype == ALIGN_F64 || linear->other.dtype == ALIGN_F64;
+    int64_t fit = MOST_TILE / (f64 ? 2 : 1) / (two ? 2 : 1), width = linear->own.width;
+    if (linear->other.width > width)
+        width = linear->other.width;
+    int64_t most = at_most(fit / (width > 0 ? width : 1) / LEAST_ROWS * LEAST_ROWS, MOST_ROWS);
     linear->most = at_most(most < LEAST_ROWS ? LEAST_ROWS : most, head->rows);
     if (linear->most < 1)
         linear->most = 1;
@@ -64,20 +81,34 @@ static void *block(struct blocks *blocks, bool wanted, int64_t elements, size_t 
     return blocks->arena == NULL || !wanted ? NULL : align__arena_take(blocks->arena, size);
 }
 
+static void lay_out_source(struct align__linear *linear, struct align__source *source,
+                           struct blocks *blocks)
+{
+    if (source->args == NULL)
+        return;
+    size_t bytes = (size_t)align_dtype_bytes(source->dtype);
+    size_t in = (size_t)align_dtype_bytes(source->in);
+    int64_t most = linear->most, wide = linear->wide;
+    source->hidden = block(blocks, true, most * source->width, in);
+    source->logits = block(blocks, true, most * wide, bytes);
+    source->weight = block(blocks, converts(source), wide * source->width, in);
+    source->bias = block(blocks, align__present(&source->args->bias), wide, bytes);
+}
+
 static void lay_out(struct align__linear *linear, struct blocks *blocks)
 {
     const struct align__head *head = linear->head;
-    size_t bytes = (size_t)align_dtype_bytes(linear->dtype);
-    int64_t most = linear->most, wide = linear->wide, width = head->width;
+    size_t bytes = (size_t)align_dtype_bytes(linear->own.dtype);
+    int64_t most = linear->most, wide = linear->wide, width = linear->own.width;
     enum align__way way = align__linear_way(linear);
     bool sums = align__present(&head->args.dhidden) || align__present(&head->args.jhidden);
+    bool half = linear->own.in == ALIGN_BF16 && (sums || way != ALIGN__WAY_NONE);
     linear->rows = block(blocks, true, most, sizeof *linear->rows);
     linear->live = block(blocks, true, most, sizeof *linear->live);
-    linear->hidden = block(blocks, true, most * width, bytes);
-    linear->logits = block(blocks, true, most * wide, bytes);
+    lay_out_source(linear, &linear->own, blocks);
+    lay_out_source(linear, &linear->other, blocks);
+    linear->half = block(blocks, half, most * wide, sizeof(uint16_t));
     linear->dhidden = block(blocks, sums, most * width, bytes);
-    linear->weight = block(blocks, converts(linear), wide * width, bytes);
-    linear->bias = block(blocks, align__present(&head->args.bias), wide, bytes);
     linear->dweight = block(blocks, way == ALIGN__WAY_ADD, wide * width, bytes);
     linear->sums = block(blocks, way == ALIGN__WAY_SUMS, head->vocab * width, bytes);
     linear->dbias = block(blocks, align__present(&head->args.dbias), head->vocab, sizeof(double));
@@ -95,7 +126,7 @@ size_t align__linear_scratch(const struct align__head *head)
 /* Every stretch of a tile of tokens takes as much. */
 static size_t kept_bytes(const struct align__linear *linear, int64_t counted)
 {
-    return align__block((size_t)(counted * linear->wide * align_dtype_bytes(linear->dtype)));
+    return align__block((size_t)(counted * linear->wide * align_dtype_bytes(linear->own.dtype)));
 }
 
 size_t align__linear_kept(const struct align__head *head)
@@ -120,16 +151,16 @@ void align__linear_skip(struct align__linear *linear, int64_t counted)
 static void place_tile(struct align__linear *linear, int64_t counted)
 {
     struct align__kept *kept = linear->kept;
-    linear->tile = linear->logits;
-    linear->made = false;
+    linear->own.tile = linear->own.logits;
+    linear->own.made = false;
     if (kept == NULL)
         return;
     size_t bytes = kept_bytes(linear, counted), at = kept->used;
     kept->used += bytes;
     if (kept->used > kept->size || linear->count != counted)
         return;
-    linear->tile = kept->at + at;
-    linear->made = kept->filled;
+    linear->own.tile = kept->at + at;
+    linear->own.made = kept->filled;
 }
 
 align_status align__linear_open(struct align__linear *linear, const struct align__head *head,
@@ -193,20 +224,19 @@ align_status align__linear_by_vocab(struct align__linear *linear, align__share_f
 
 align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn)
 {
-    return run(linear, linear->head->width, share_of(linear->head->width), fn);
+    return run(linear, linear->own.width, share_of(linear->own.width), fn);
 }
 
 /* ---- operands ---- */
 
-/* n elements of an operand as elements of the tile. */
-static void convert(const struct align__linear *linear, char *out, align_dtype dtype,
-                    const char *at, int64_t n)
+/* n elements of an operand as elements of `to`. */
+static void convert(const struct align__kernels *kernels, align_dtype to, char *out,
+                    align_dtype dtype, const char *at, int64_t n)
 {
-    const struct align__kernels *kernels = linear->head->kernels;
     const uint16_t *half = (const uint16_t *)(const void *)at;
-    if (dtype == linear->dtype)
+    if (dtype == to)
         memcpy(out, at, (size_t)(n * align_dtype_bytes(dtype)));
-    else if (linear->dtype == ALIGN_F64)
+    else if (to == ALIGN_F64)
         align__load_row((double *)(void *)out, dtype, at, 1, n);
     else
         (dtype == ALIGN_BF16 ? kernels->from_bf16 : kernels->from_f16)((float *)(void *)out, half,
@@ -216,49 +246,70 @@ static void convert(const struct align__linear *linear, char *out, align_dtype d
 static void convert_weight(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
-    const align_tensor *t = &linear->head->args.weight;
-    int64_t width = linear->head->width, bytes = align_dtype_bytes(linear->dtype);
+    const struct align__source *source = linear->source;
+    const align_tensor *t = &source->args->weight;
+    int64_t row = source->width * align_dtype_bytes(source->in);
     for (int64_t v = share->first; v < share->first + share->n; v++)
-        convert(linear, linear->weight + v * width * bytes, t->dtype,
-                align__at(t, linear->first + v, 0), width);
+        convert(linear->head->kernels, source->in, source->weight + v * row, t->dtype,
+                align__at(t, linear->first + v, 0), source->width);
 }
 
-align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted)
+static align_status make_logits(struct align__linear *linear, struct align__source *source)
 {
-    const align_head *args = &linear->head->args;
-    int64_t bytes = align_dtype_bytes(linear->dtype);
+    const align_tensor *weight = &source->args->weight, *bias = &source->args->bias;
+    int64_t bytes = align_dtype_bytes(source->dtype);
+    align_status status = ALIGN_E_NONE;
+    linear->source = source;
+    for (int64_t v = 0; v < linear->n && source->bias != NULL; v++)
+        align__store(source->dtype, source->bias + v * bytes,
+                     align__load(bias->dtype, align__at(bias, linear->first + v, 0)));
+    source->operand = source->weight;
+    source->stride = source->width;
+    if (source->weight != NULL) {
+        status = align__linear_by_vocab(linear, convert_weight);
+    } else {
+        source->operand = align__at(weight, linear->first, 0);
+        source->stride = weight->stride[0];
+    }
+    if (status != ALIGN_E_NONE || source->made)
+        return status;
+    return align__linear_by_vocab(linear, align__linear_logits);
+}
+
+align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted,
+                                bool compares)
+{
     linear->first = first;
     linear->n = at_most(linear->wide, linear->head->vocab - first);
     place_tile(linear, counted);
-    for (int64_t v = 0; v < linear->n && linear->bias != NULL; v++)
-        align__store(linear->dtype, linear->bias + v * bytes,
-                     align__load(args->bias.dtype, align__at(&args->bias, first + v, 0)));
-    if (linear->weight == NULL) {
-        linear->operand = align__at(&args->weight, first, 0);
-        linear->stride = args->weight.stride[0];
-        return ALIGN_E_NONE;
-    }
-    linear->operand = linear->weight;
-    linear->stride = linear->head->width;
-    return align__linear_by_vocab(linear, convert_weight);
+    linear->other.tile = linear->other.logits;
+    align_status status = make_logits(linear, &linear->own);
+    if (status == ALIGN_E_NONE && compares && linear->other.args != NULL)
+        status = make_logits(linear, &linear->other);
+    return status;
 }
 
 static void gather(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
-    const align_tensor *t = &linear->head->args.hidden;
-    int64_t width = linear->head->width, bytes = align_dtype_bytes(linear->dtype);
-    for (int64_t i = share->first; i < share->first + share->n; i++) {
-        struct align__head_row *row = &linear->rows[linear->live[i]];
-        align__row_start(&row->sums);
-        convert(linear, linear->hidden + i * width * bytes, t->dtype,
-                align__head_at(linear->head, t, row->index), width);
-        if (linear->dhidden != NULL)
-            memset(align__linear_sum(linear, i), 0, (size_t)(width * bytes));
-    }
+    const struct align__source *source = linear->source;
+    const align_tensor *t = &source->args->hidden;
+    int64_t row = source->width * align_dtype_bytes(source->in);
+    int64_t sums = linear->own.width * align_dtype_bytes(linear->own.dtype);
+    if (source == &linear->own && linear->dhidden != NULL)
+        memset(align__linear_sum(linear, share->first), 0, (size_t)(share->n * sums));
+    for (int64_t i = share->first; i < share->first + share->n; i++)
+        convert(linear->head->kernels, source->in, source->hidden + i * row, t->dtype,
+                align__head_at(linear->head, t, linear->rows[linear->live[i]].index),
+                source->width);
 }
 
-align_status align__linear_gather(struct align__linear *linear)
+align_status align__linear_gather(struct align__linear *linear, bool compares)
 {
-    return align__linear_by_tokens(linear, gather);
+    linear->source = &linear->own;
+    align_status status = align__linear_by_tokens(linear, gather);
+    linear->source = &linear->other;
+    if (status == ALIGN_E_NONE && compares && linear->other.args != NULL)
+        status = align__linear_by_tokens(linear, gather);
+    return status;
 }

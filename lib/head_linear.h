@@ -7,17 +7,38 @@
  * backward turns them into gradients g in place and adds
  *     dhidden += g weight,   dweight += g' hidden,   dbias += sum of g over tokens.
  * Products are split along the columns of what they make (vocabulary, width) or, for dweight, along its
- * rows, so that each part keeps the long side of the tile; what is done to a row of logits, by tokens. */
+ * rows, so that each part keeps the long side of the tile; what is done to a row of logits, by tokens.
+ * For kl the logits of the other head, when it is linear too, are made beside them. */
 #ifndef ALIGN__HEAD_LINEAR_H
 #define ALIGN__HEAD_LINEAR_H
 
 #include "head.h"
 
+/* What logits are made of: this head's operands, and those of the other. */
+struct align__source {
+    const align_head *args; /* NULL: there is none */
+    align_dtype in;         /* of operands in products: F32, F64, or BF16 as they are */
+    align_dtype dtype;      /* of tiles: F32, or F64 when an operand is */
+    int64_t width;
+
+    char *hidden; /* [most,width] gathered */
+    char *logits; /* [most,wide] */
+    char *weight; /* [wide,width] of another dtype than in products, converted */
+    char *bias;   /* [wide] */
+
+    /* of the stretch that is being worked on */
+    const char *operand; /* rows of weight, `stride` elements apart */
+    int64_t stride;
+    char *tile; /* [most,wide] where its logits stand: `logits`, or kept memory */
+    bool made;  /* they stand there already */
+};
+
 struct align__linear {
     const struct align__head *head;
-    align_dtype dtype; /* of tiles: F32, or F64 when an operand is */
-    int64_t most;      /* rows of a token tile */
-    int64_t wide;      /* elements of a vocabulary tile */
+    struct align__source own, other;
+    struct align__source *source; /* the one that shares are of */
+    int64_t most;                 /* rows of a token tile */
+    int64_t wide;                 /* elements of a vocabulary tile */
 
     struct align__kept *kept; /* or NULL */
 
@@ -25,22 +46,14 @@ struct align__linear {
     int64_t *live;                /* [most] which of them are in the tile */
     int64_t count;                /* how many */
 
-    char *hidden;  /* [most,D] gathered */
-    char *logits;  /* [most,wide] */
+    char *half;    /* [most,wide] gradients in BF16, for products of such */
     char *dhidden; /* [most,D] sums for dhidden or jhidden */
-    char *weight;  /* [wide,D] of another dtype than the tile, converted */
-    char *bias;    /* [wide] */
     char *dweight; /* [wide,D] a product that cannot go to args.dweight itself */
     char *sums;    /* [V,D] dweight of a dtype that cannot be added to */
     double *dbias; /* [V] */
     bool started;  /* dweight holds something to add to */
 
-    /* the stretch of the vocabulary that is being worked on */
-    int64_t first, n;
-    const char *operand; /* its rows of weight, `stride` elements apart */
-    int64_t stride;
-    char *tile; /* [most,wide] where its logits stand: `logits`, or kept memory */
-    bool made;  /* they stand there already */
+    int64_t first, n; /* the stretch of the vocabulary that is being worked on */
 };
 
 size_t align__linear_scratch(const struct align__head *head);
@@ -56,14 +69,16 @@ align_status align__linear_close(struct align__linear *linear);
 
 /* ---- shared by the parts of the linear head ---- */
 
-/* Makes the stretch at `first` the one that is worked on, by a forward that found `counted` rows. */
-align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted);
+/* Makes the stretch at `first` the one that is worked on, with its logits and, where asked for, those of
+ * the other head. A forward found `counted` rows to count. */
+align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted,
+                                bool compares);
 
 /* Leaves out the kept logits of a whole tile of tokens. */
 void align__linear_skip(struct align__linear *linear, int64_t counted);
 
-/* Gathers the rows of linear->live and starts their sums. */
-align_status align__linear_gather(struct align__linear *linear);
+/* Gathers the rows of linear->live, of both heads where asked for, and starts sums for dhidden. */
+align_status align__linear_gather(struct align__linear *linear, bool compares);
 
 /* Runs fn over shares of the live rows, of the stretch's vocabulary, or of D. */
 struct align__share {
@@ -79,7 +94,10 @@ align_status align__linear_by_width(struct align__linear *linear, align__share_f
 enum align__way { ALIGN__WAY_NONE, ALIGN__WAY_DIRECT, ALIGN__WAY_ADD, ALIGN__WAY_SUMS };
 enum align__way align__linear_way(const struct align__linear *linear);
 
-/* The logits of all live rows for a share of the vocabulary. */
+/* The BLAS multiplies BF16 by BF16 to F32. */
+bool align__linear_halves(void);
+
+/* The logits of all live rows for a share of the vocabulary, of linear->source. */
 void align__linear_logits(const struct align__share *share);
 
 /* dhidden += tile * weight for a share of the columns. */
@@ -88,14 +106,23 @@ void align__linear_back(const struct align__share *share);
 /* c (of `stride`) = beta c + tile' * hidden for a share of the vocabulary. */
 void align__linear_turned(const struct align__share *share, char *c, int64_t stride, double beta);
 
-static inline char *align__linear_tile(const struct align__linear *linear, int64_t i)
+static inline char *align__linear_tile(const struct align__linear *linear,
+                                       const struct align__source *source, int64_t i)
 {
-    return linear->tile + i * linear->wide * align_dtype_bytes(linear->dtype);
+    return source->tile + i * linear->wide * align_dtype_bytes(source->dtype);
+}
+
+/* Row i of the stretch's logits, of linear->own or linear->other. */
+static inline struct align__part align__linear_part(const struct align__linear *linear,
+                                                    const struct align__source *source, int64_t i)
+{
+    return (struct align__part){align__linear_tile(linear, source, i), source->dtype,
+                                linear->head->begin + linear->first, linear->n};
 }
 
 static inline char *align__linear_sum(const struct align__linear *linear, int64_t i)
 {
-    return linear->dhidden + i * linear->head->width * align_dtype_bytes(linear->dtype);
+    return linear->dhidden + i * linear->own.width * align_dtype_bytes(linear->own.dtype);
 }
 
 #endif

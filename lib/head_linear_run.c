@@ -3,23 +3,39 @@
 
 #include <math.h>
 
-static struct align__part part_of(const struct align__linear *linear, int64_t i)
+/* Row i of the other head's logits, as this stretch has them. */
+static struct align__part other_part(const struct align__linear *linear, int64_t i)
 {
-    return (struct align__part){align__linear_tile(linear, i), linear->dtype, linear->first,
-                                linear->n};
+    const align_tensor *logits = &linear->head->other.logits;
+    if (linear->other.args != NULL)
+        return align__linear_part(linear, &linear->other, i);
+    struct align__part row = {
+        align__head_at(linear->head, logits, linear->rows[linear->live[i]].index), logits->dtype,
+        linear->head->begin, linear->head->vocab};
+    return align__part_of(&row, linear->first, linear->n);
+}
+
+/* What stands in a row of the tile becomes what products take. */
+static void round_row(const struct align__linear *linear, int64_t i)
+{
+    uint16_t *half = (uint16_t *)(void *)linear->half + i * linear->wide;
+    if (linear->half != NULL)
+        linear->head->kernels->to_bf16(
+            half, (const float *)(const void *)align__linear_tile(linear, &linear->own, i),
+            linear->n);
 }
 
 static double sum_at(const struct align__linear *linear, int64_t i, int64_t d)
 {
-    return align__load(linear->dtype,
-                       align__linear_sum(linear, i) + d * align_dtype_bytes(linear->dtype));
+    align_dtype dtype = linear->own.dtype;
+    return align__load(dtype, align__linear_sum(linear, i) + d * align_dtype_bytes(dtype));
 }
 
 static void multiply_sum(const struct align__linear *linear, int64_t i, double factor)
 {
     char *at = align__linear_sum(linear, i);
     for (int64_t d = 0; d < linear->head->width; d++)
-        if (linear->dtype == ALIGN_F32)
+        if (linear->own.dtype == ALIGN_F32)
             ((float *)(void *)at)[d] *= (float)factor;
         else
             ((double *)(void *)at)[d] *= factor;
@@ -52,6 +68,14 @@ static void weigh(const struct align__linear *linear, int64_t i, const struct al
     if (row->sums.top != before && before != -INFINITY)
         multiply_sum(linear, i, exp(before - row->sums.top));
     align__head_weigh(linear->head, row, part);
+    round_row(linear, i);
+}
+
+static void compare_row(const struct align__linear *linear, int64_t i)
+{
+    struct align__part own = align__linear_part(linear, &linear->own, i);
+    struct align__part other = other_part(linear, i);
+    align__head_kl_add(linear->head, &linear->rows[linear->live[i]], &own, &other);
 }
 
 static void forward_share(const struct align__share *share)
@@ -60,25 +84,33 @@ static void forward_share(const struct align__share *share)
     bool one_pass = align__present(&linear->head->args.jhidden);
     for (int64_t i = share->first; i < share->first + share->n; i++) {
         struct align__head_row *row = &linear->rows[linear->live[i]];
-        struct align__part part = part_of(linear, i);
+        struct align__part part = align__linear_part(linear, &linear->own, i);
         double before = row->sums.top;
         align__head_reduce(linear->head, row, &part);
+        row->own_top = row->sums.top;
+        if (align__present(&linear->head->args.kl))
+            compare_row(linear, i);
         if (one_pass)
             weigh(linear, i, &part, before);
     }
 }
 
-/* d log p_t / d hidden = slope_t (1 - p_t) W_t - sum over v != t of p_v slope_v W_v. */
+/* d log p_t / d hidden = slope_t (1 - p_t) W_t - sum over v != t of p_v slope_v W_v; the first of these where
+ * this process holds W_t. */
 static void store_jhidden(const struct align__linear *linear, int64_t i)
 {
     const align_head *args = &linear->head->args;
     const struct align__head_row *row = &linear->rows[linear->live[i]];
     char *at = align__head_at(linear->head, &args->jhidden, row->index);
-    double own = -expm1(row->logp) * row->slope;
-    double others = ldexp(exp(row->sums.top - row->lse), -ALIGN__HEAD_BIAS);
+    int64_t target = row->target - linear->head->begin;
+    bool holds = target >= 0 && target < linear->head->vocab;
+    double own = holds ? -expm1(row->logp) * row->slope : 0;
+    double others = ldexp(exp(row->own_top - row->lse), -ALIGN__HEAD_BIAS);
     for (int64_t d = 0; d < linear->head->width; d++) {
-        const char *w = align__at(&args->weight, row->target, d);
-        double x = own * align__load(args->weight.dtype, w) - others * sum_at(linear, i, d);
+        const char *w = align__at(&args->weight, holds ? target : 0, d);
+        double x = -others * sum_at(linear, i, d);
+        if (holds)
+            x = own * align__load(args->weight.dtype, w) + x;
         align__store(args->jhidden.dtype, at + d * align_dtype_bytes(args->jhidden.dtype),
                      row->lse == -INFINITY ? 0 : x);
     }
@@ -112,17 +144,18 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
         align__head_finish(head, &linear->rows[i]);
         clear_row(head, &head->args.jhidden, linear->rows[i].index);
     }
-    align_status status = align__linear_gather(linear);
+    bool compares = align__present(&head->args.kl);
+    align_status status = align__linear_gather(linear, compares);
     for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
          v += linear->wide) {
-        status = align__linear_turn(linear, v, linear->count);
-        if (status == ALIGN_E_NONE)
-            status = align__linear_by_vocab(linear, align__linear_logits);
+        status = align__linear_turn(linear, v, linear->count, compares);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, forward_share);
         if (status == ALIGN_E_NONE && align__present(&head->args.jhidden))
             status = align__linear_by_width(linear, align__linear_back);
     }
+    if (head->shared)
+        status = align__head_join(head, linear->rows, count, status);
     return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_share) : status;
 }
 
@@ -133,11 +166,14 @@ static void backward_share(const struct align__share *share)
     const struct align__linear *linear = share->linear;
     for (int64_t i = share->first; i < share->first + share->n; i++) {
         const struct align__head_row *row = &linear->rows[linear->live[i]];
-        struct align__part part = part_of(linear, i);
-        if (isnan(row->dtarget))
+        struct align__part part = align__linear_part(linear, &linear->own, i), other = part;
+        if (row->kind == ALIGN__ROW_LIVE && row->dkl != 0)
+            other = other_part(linear, i);
+        if (row->kind == ALIGN__ROW_NAN)
             align__head_fill(part.at, part.dtype, part.n, NAN);
         else
-            align__head_gradient(linear->head, row, &part, &part, false);
+            align__head_gradient(linear->head, row, &part, &other, &part, false);
+        round_row(linear, i);
     }
 }
 
@@ -145,10 +181,11 @@ static void add_bias_gradients(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
     double *sums = linear->dbias + linear->first + share->first, g[1024];
-    int64_t bytes = align_dtype_bytes(linear->dtype);
+    const struct align__source *own = &linear->own;
     for (int64_t i = 0; i < linear->count; i++) {
-        const char *tile = align__linear_tile(linear, i) + share->first * bytes;
-        align__load_row(g, linear->dtype, tile, 1, share->n);
+        const char *tile = align__linear_tile(linear, own, i) +
+                           share->first * align_dtype_bytes(own->dtype);
+        align__load_row(g, own->dtype, tile, 1, share->n);
         for (int64_t v = 0; v < share->n; v++)
             sums[v] += g[v];
     }
@@ -158,7 +195,8 @@ static void weight_share(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
     const align_tensor *t = &linear->head->args.dweight;
-    int64_t width = linear->head->width, bytes = align_dtype_bytes(linear->dtype);
+    align_dtype dtype = linear->own.dtype;
+    int64_t width = linear->own.width, bytes = align_dtype_bytes(dtype);
     int64_t first = linear->first + share->first;
     bool adds = linear->started || align__head_adds(linear->head, ALIGN_HEAD_ADD_DWEIGHT);
     if (linear->dbias != NULL)
@@ -175,7 +213,7 @@ static void weight_share(const struct align__share *share)
     case ALIGN__WAY_ADD:
         align__linear_turned(share, linear->dweight + share->first * width * bytes, width, 0);
         for (int64_t v = 0; v < share->n; v++)
-            put_row(t->dtype, align__at(t, first + v, 0), linear->dtype,
+            put_row(t->dtype, align__at(t, first + v, 0), dtype,
                     linear->dweight + (share->first + v) * width * bytes, width, adds);
         break;
     }
@@ -187,7 +225,7 @@ static void store_dhidden(const struct align__share *share)
     const align_tensor *t = &linear->head->args.dhidden;
     for (int64_t i = share->first; i < share->first + share->n; i++)
         put_row(t->dtype, align__head_at(linear->head, t, linear->rows[linear->live[i]].index),
-                linear->dtype, align__linear_sum(linear, i), linear->head->width,
+                linear->own.dtype, align__linear_sum(linear, i), linear->own.width,
                 align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN));
 }
 
@@ -199,11 +237,9 @@ static int64_t pick_live(struct align__linear *linear, int64_t count)
     linear->count = 0;
     for (int64_t i = 0; i < count; i++) {
         struct align__head_row *row = &linear->rows[i];
+        align__head_gradient_start(head, row);
         counted += row->weight != 0;
-        enum align__head_kind kind = align__head_gradient_start(head, row);
-        if (kind == ALIGN__ROW_NAN)
-            row->dtarget = NAN;
-        if (kind != ALIGN__ROW_ZERO)
+        if (row->kind != ALIGN__ROW_ZERO)
             linear->live[linear->count++] = i;
         else if (!align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN))
             clear_row(head, &head->args.dhidden, row->index);
@@ -211,20 +247,43 @@ static int64_t pick_live(struct align__linear *linear, int64_t count)
     return counted;
 }
 
-align_status align__linear_backward(struct align__linear *linear, int64_t count)
+static void compare_share(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    for (int64_t i = share->first; i < share->first + share->n; i++)
+        if (align__head_wants_kl(&linear->rows[linear->live[i]]))
+            compare_row(linear, i);
+}
+
+/* dkl needs kl whole before the first gradient: a pass of its own, after which kept logits still are. */
+static align_status compare(struct align__linear *linear, int64_t count, int64_t counted)
+{
+    const struct align__head *head = linear->head;
+    align_status status = ALIGN_E_NONE;
+    size_t used = linear->kept != NULL ? linear->kept->used : 0;
+    for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
+         v += linear->wide) {
+        status = align__linear_turn(linear, v, counted, true);
+        if (status == ALIGN_E_NONE)
+            status = align__linear_by_tokens(linear, compare_share);
+    }
+    if (linear->kept != NULL)
+        linear->kept->used = used;
+    if (head->shared)
+        status = align__head_join(head, linear->rows, count, status);
+    for (int64_t i = 0; i < linear->count && status == ALIGN_E_NONE; i++)
+        if (align__head_wants_kl(&linear->rows[linear->live[i]]))
+            align__head_gradient_kl(head, &linear->rows[linear->live[i]]);
+    return status;
+}
+
+static align_status walk_back(struct align__linear *linear, int64_t counted, bool compares)
 {
     const align_head *args = &linear->head->args;
     bool by_vocab = align__present(&args->dweight) || align__present(&args->dbias);
-    int64_t counted = pick_live(linear, count);
-    if (linear->count == 0) {
-        align__linear_skip(linear, counted);
-        return ALIGN_E_NONE;
-    }
-    align_status status = align__linear_gather(linear);
+    align_status status = ALIGN_E_NONE;
     for (int64_t v = 0; v < linear->head->vocab && status == ALIGN_E_NONE; v += linear->wide) {
-        status = align__linear_turn(linear, v, counted);
-        if (status == ALIGN_E_NONE && !linear->made)
-            status = align__linear_by_vocab(linear, align__linear_logits);
+        status = align__linear_turn(linear, v, counted, compares);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);
         if (status == ALIGN_E_NONE && align__present(&args->dhidden))
@@ -232,6 +291,23 @@ align_status align__linear_backward(struct align__linear *linear, int64_t count)
         if (status == ALIGN_E_NONE && by_vocab)
             status = align__linear_by_vocab(linear, weight_share);
     }
+    return status;
+}
+
+align_status align__linear_backward(struct align__linear *linear, int64_t count)
+{
+    const align_head *args = &linear->head->args;
+    bool compares = align__present(&args->dkl);
+    int64_t counted = pick_live(linear, count);
+    align_status status = align__linear_gather(linear, compares);
+    if (compares && status == ALIGN_E_NONE)
+        status = compare(linear, count, counted);
+    if (linear->count == 0) {
+        align__linear_skip(linear, counted);
+        return status;
+    }
+    if (status == ALIGN_E_NONE)
+        status = walk_back(linear, counted, compares);
     linear->started = true;
     if (status == ALIGN_E_NONE && align__present(&args->dhidden))
         status = align__linear_by_tokens(linear, store_dhidden);
@@ -245,13 +321,13 @@ align_status align__linear_close(struct align__linear *linear)
     enum align__way way = align__linear_way(linear);
     bool clear = !linear->started && way != ALIGN__WAY_NONE &&
                  !align__head_adds(head, ALIGN_HEAD_ADD_DWEIGHT);
-    int64_t row = head->width * align_dtype_bytes(linear->dtype);
+    int64_t row = head->width * align_dtype_bytes(linear->own.dtype);
     for (int64_t v = 0; v < head->vocab; v++) {
         if (clear)
             align__head_fill(align__at(dweight, v, 0), dweight->dtype, head->width, 0);
         else if (way == ALIGN__WAY_SUMS)
-            put_row(dweight->dtype, align__at(dweight, v, 0), linear->dtype, linear->sums + v * row,
-                    head->width, false);
+            put_row(dweight->dtype, align__at(dweight, v, 0), linear->own.dtype,
+                    linear->sums + v * row, head->width, false);
         if (linear->dbias != NULL) {
             double old = align__head_adds(head, ALIGN_HEAD_ADD_DBIAS)
                              ? align__load(dbias->dtype, align__at(dbias, v, 0))

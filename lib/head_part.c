@@ -127,7 +127,8 @@ void align__head_fill(char *at, align_dtype dtype, int64_t n, double value)
 
 /* dz_v = p_v (a - dentropy (log p_v + H)) + c [v = t],  a = dlse - c,  c = dlogp of the row. */
 static void gradient_f64(const struct align__head *head, const struct align__head_row *row,
-                         const struct align__part *x, const struct align__part *g, bool adds)
+                         const struct align__part *x, const struct align__part *other,
+                         const struct align__part *g, bool adds)
 {
     double z[ALIGN__BLOCK_F64], slope[ALIGN__BLOCK_F64], p[ALIGN__BLOCK_F64];
     align__part_f64(x, bend_of(head), z, slope);
@@ -142,7 +143,7 @@ static void gradient_f64(const struct align__head *head, const struct align__hea
             p[i] = row->dtarget;
     }
     if (row->dkl != 0)
-        align__head_kl_gradient(head, row, x->first, x->n, z, p);
+        align__head_kl_gradient(head, row, other, z, p);
     for (int64_t i = 0; i < x->n; i++)
         p[i] *= slope[i];
     if (adds) {
@@ -183,14 +184,16 @@ static void gradient_f32(const struct align__head *head, const struct align__hea
 }
 
 void align__head_gradient(const struct align__head *head, const struct align__head_row *row,
-                          const struct align__part *x, const struct align__part *g, bool adds)
+                          const struct align__part *x, const struct align__part *other,
+                          const struct align__part *g, bool adds)
 {
     int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__STRIP;
     for (int64_t skip = 0; skip < x->n; skip += most) {
         struct align__part from = align__part_of(x, skip, most);
         struct align__part to = align__part_of(g, skip, most);
+        struct align__part beside = row->dkl != 0 ? align__part_of(other, skip, most) : to;
         if (head->exact)
-            gradient_f64(head, row, &from, &to, adds);
+            gradient_f64(head, row, &from, &beside, &to, adds);
         else
             gradient_f32(head, row, &from, &to, adds);
     }

@@ -15,7 +15,7 @@ void align__head_finish(const struct align__head *head, struct align__head_row *
     struct align__row_result result = {0};
     double hit = 0;
     if (row->weight != 0 && align__present(&args->kl))
-        align__head_kl(head, row);
+        align__head_kl_finish(head, row);
     if (row->weight != 0) {
         result = align__row_finish(&row->sums);
         row->lse = result.lse;
@@ -35,8 +35,8 @@ static double load(const struct align__head *head, const align_tensor *t, int64_
     return align__present(t) ? align__head_load(head, t, n) : 0;
 }
 
-enum align__head_kind align__head_gradient_start(const struct align__head *head,
-                                                 struct align__head_row *row)
+static enum align__head_kind read_gradients(const struct align__head *head,
+                                            struct align__head_row *row)
 {
     const align_head *args = &head->args;
     if (row->weight == 0)
@@ -54,16 +54,31 @@ enum align__head_kind align__head_gradient_start(const struct align__head *head,
     bool flat = row->dlogp == 0 && row->dentropy == 0 && row->dlse == 0 && row->dkl == 0;
     if (flat || row->lse == -INFINITY)
         return ALIGN__ROW_ZERO;
-    if (row->dkl != 0)
-        align__head_kl(head, row);
-    if (!isfinite(row->lse) || !isfinite(row->dlse - row->dlogp) || !isfinite(row->dentropy) ||
-        !isfinite(row->dkl) || isnan(row->kl.value))
-        return ALIGN__ROW_NAN;
-    if (align__present(&args->dentropy))
-        row->entropy = align__head_load(head, &args->entropy, row->index);
-    /* The target's own: -expm1(log p) is 1 - p without the rounding of p. */
-    double logp = load(head, &args->token_logp, row->index), p = exp(logp);
+    bool finite = isfinite(row->lse) && isfinite(row->dlse - row->dlogp) &&
+                  isfinite(row->dentropy) && isfinite(row->dkl);
+    return finite ? ALIGN__ROW_LIVE : ALIGN__ROW_NAN;
+}
+
+/* The target's own: -expm1(log p) is 1 - p without the rounding of p. */
+static void start_target(const struct align__head *head, struct align__head_row *row)
+{
+    if (align__present(&head->args.dentropy))
+        row->entropy = align__head_load(head, &head->args.entropy, row->index);
+    double logp = load(head, &head->args.token_logp, row->index), p = exp(logp);
     double surprise = p == 0 ? 0 : p * (logp + row->entropy);
     row->dtarget = -row->dlogp * expm1(logp) + p * row->dlse - row->dentropy * surprise;
-    return ALIGN__ROW_LIVE;
+}
+
+void align__head_gradient_start(const struct align__head *head, struct align__head_row *row)
+{
+    row->kind = read_gradients(head, row);
+    if (row->kind == ALIGN__ROW_LIVE && !align__present(&head->args.jhidden))
+        start_target(head, row);
+}
+
+void align__head_gradient_kl(const struct align__head *head, struct align__head_row *row)
+{
+    align__head_kl_finish(head, row);
+    if (isnan(row->kl.value))
+        row->kind = ALIGN__ROW_NAN;
 }

@@ -94,13 +94,13 @@ align_status align__head_check_targets(const struct align__head *head)
         return status;
     for (int64_t count; (count = align__head_next(head, &walk, rows, ALIGN__HEAD_BATCH)) > 0;)
         for (int64_t i = 0; i < count; i++) {
-            if (rows[i].weight == 0 || (rows[i].target >= 0 && rows[i].target < head->vocab))
+            if (rows[i].weight == 0 || (rows[i].target >= 0 && rows[i].target < head->total))
                 continue;
             uint32_t axes = align__head_index(head, rows[i].index + head->tokens.shift, index);
             return ALIGN__FAIL(&head->exec, HEAD_TARGET, .owner = owner, .field = "target",
                                .axes = axes, .index = {index[0], index[1]},
                                .value = (double)rows[i].target, .low = (double)head->tokens.ignore,
-                               .high = (double)(head->vocab - 1));
+                               .high = (double)(head->total - 1));
         }
     return ALIGN_E_NONE;
 }

@@ -57,7 +57,7 @@ static int64_t sequence_of(const struct grouping *g, int64_t group, int32_t item
 static align_status enter(struct align__head *head, const align_exec *user)
 {
     memset(head, 0, sizeof *head);
-    head->vocab = INT64_MAX;
+    head->vocab = head->total = INT64_MAX;
     return align__enter(&head->exec, user);
 }
 

@@ -159,12 +159,15 @@ align_status align_step_scratch(const align_exec *exec, const align_step_args *a
 
 /* ---- the step ---- */
 
-static align_status poll(const struct align__step *step, const char *before)
+/* Between parts: the status so far, or that the host wants to stop; where ranks share a head, the same on all
+ * of them. */
+static align_status pass(const struct align__step *step, align_status status, const char *before)
 {
-    if (step->exec.cancel == NULL || step->exec.cancel(step->exec.cancel_user) == 0)
-        return ALIGN_E_NONE;
-    return ALIGN__FAIL(&step->exec, STEP_CANCELLED, .owner = "align_exec", .field = "cancel",
-                       .word = before);
+    const align_exec *exec = &step->exec;
+    if (status == ALIGN_E_NONE && exec->cancel != NULL && exec->cancel(exec->cancel_user) != 0)
+        status = ALIGN__FAIL(exec, STEP_CANCELLED, .owner = "align_exec", .field = "cancel",
+                             .word = before);
+    return step->shared ? align__agree(exec, status) : status;
 }
 
 /* The parts work in the front of the scratch; what is left behind that keeps logits. */
@@ -188,22 +191,21 @@ static align_status run_heads_forward(const struct align__step *step, struct ali
     const align_step_args *args = &step->args;
     align_status status = ALIGN_E_NONE;
     if (args->ref != NULL) {
-        status = poll(step, "the reference");
+        status = pass(step, status, "the reference");
         if (status == ALIGN_E_NONE)
             status = align__step_locate(step, align_head_forward(&step->exec, args->ref),
                                         ALIGN__STEP_REF, 0);
     }
-    if (status == ALIGN_E_NONE)
-        status = poll(step, "the policy");
+    status = pass(step, status, "the policy");
     if (status == ALIGN_E_NONE)
         status = align__step_locate(step, align__head_forward(&step->exec, args->policy, kept),
                                     ALIGN__STEP_POLICY, 0);
     return status;
 }
 
-static align_status run_losses(const struct align__step *step)
+static align_status run_losses(const struct align__step *step, align_status status)
 {
-    align_status status = poll(step, "the losses");
+    status = pass(step, status, "the losses");
     for (uint32_t i = 0; i < step->args.n_losses && status == ALIGN_E_NONE; i++)
         status = align__step_locate(step,
                                     align_loss_eval(&step->exec, align__step_loss(&step->args, i)),
@@ -211,9 +213,10 @@ static align_status run_losses(const struct align__step *step)
     return status;
 }
 
-static align_status run_backward(const struct align__step *step, struct align__kept *kept)
+static align_status run_backward(const struct align__step *step, align_status status,
+                                 struct align__kept *kept)
 {
-    align_status status = poll(step, "the backward");
+    status = pass(step, status, "the backward");
     if (status == ALIGN_E_NONE)
         status = align__step_locate(step,
                                     align__head_backward(&step->exec, step->args.policy, kept),
@@ -223,7 +226,7 @@ static align_status run_backward(const struct align__step *step, struct align__k
 
 align_status align_step_run(const align_exec *exec, const align_step_args *args)
 {
-    struct align__step step;
+    struct align__step step = {.shared = false};
     align_status status = take_in(&step, exec, args);
     if (status == ALIGN_E_NONE)
         status = align__step_check_heads(&step);
@@ -235,11 +238,10 @@ align_status align_step_run(const align_exec *exec, const align_step_args *args)
         struct align__arena arena;
         status = align__arena_open(&step.exec, &arena, step.least);
     }
+    if (step.shared)
+        status = align__agree(&step.exec, status);
     if (status != ALIGN_E_NONE)
         return status;
     struct align__kept memory = divide_scratch(&step), *kept = memory.size > 0 ? &memory : NULL;
-    status = run_heads_forward(&step, kept);
-    if (status == ALIGN_E_NONE)
-        status = run_losses(&step);
-    return status == ALIGN_E_NONE ? run_backward(&step, kept) : status;
+    return run_backward(&step, run_losses(&step, run_heads_forward(&step, kept)), kept);
 }

@@ -7,10 +7,13 @@
 
 #include <libalign/step.h>
 
+#include <stdbool.h>
+
 struct align__step {
     align_exec exec;
     align_step_args args;
     align_exec early; /* for checks before anything is written: no values are there to be finite */
+    bool shared;      /* a head has a part of a vocabulary: ranks keep in step */
     size_t least, best; /* of the parts, one after another */
     size_t kept;        /* what holds all logits of the policy, beyond that */
 };
@@ -29,7 +32,7 @@ static inline const align_loss_args *align__step_loss(const align_step_args *arg
                                                    i * args->losses->size);
 }
 
-align_status align__step_check_heads(const struct align__step *step);
+align_status align__step_check_heads(struct align__step *step);
 
 /* step->kept: 0 for a policy whose backward makes no logits. */
 align_status align__step_measure_kept(struct align__step *step);

@@ -70,12 +70,13 @@ align_status align__step_measure_kept(struct align__step *step)
     return status;
 }
 
-align_status align__step_check_heads(const struct align__step *step)
+align_status align__step_check_heads(struct align__step *step)
 {
     struct align__head policy, ref;
     const align_exec *early = &step->early;
     align_status status = align__head_check(&policy, ALIGN__HEAD_BACKWARD, early,
                                             step->args.policy);
+    step->shared = policy.shared;
     if (status == ALIGN_E_NONE)
         status = align__head_check(&policy, ALIGN__HEAD_FORWARD, early, step->args.policy);
     if (status != ALIGN_E_NONE)
@@ -83,6 +84,7 @@ align_status align__step_check_heads(const struct align__step *step)
     if (step->args.ref == NULL)
         return ALIGN_E_NONE;
     status = align__head_check(&ref, ALIGN__HEAD_FORWARD, early, step->args.ref);
+    step->shared |= ref.shared;
     if (status != ALIGN_E_NONE)
         return align__step_locate(step, status, ALIGN__STEP_REF, 0);
     status = check_unread(step, &ref.args);

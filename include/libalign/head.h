@@ -43,9 +43,22 @@
  *  - two passes: the backward makes the logits again; any loss; 8 N D V flops in all with dweight.
  *  - one pass: asking for `jhidden` makes the forward itself accumulate d token_logp / d hidden, and
  *    the backward only scales its rows, without reading hidden or weight; 4 N D V flops. For weights
- *    that need no gradient: dweight, dbias, dentropy and dlse must be absent.
+ *    that need no gradient: dweight, dbias, dentropy, dkl and dlse must be absent.
  * Scratch is a tile, whatever N and V: 24 MiB and less for F32 operands with D = 1024 (at most 12 MiB
- * more for other dtypes), plus 8 V bytes for dbias, plus 4 V D for a dweight of BF16 or F16.
+ * more for other dtypes), plus 8 V bytes for dbias, plus 4 V D for a dweight of BF16 or F16. kl against
+ * another linear head makes its logits too, in tiles of half the size, and dkl makes both once more, as its
+ * gradient needs kl whole.
+ *
+ * A sharded vocabulary. Each of several processes (ranks) holds elements vocab_begin .. vocab_begin + V - 1
+ * of vocab_total: those columns of logits, or those rows of weight and bias, and of the other head's. All
+ * else is the same on all ranks: hidden, align_tokens, with targets of the whole vocabulary, and gradients.
+ * The forward combines rows by align_exec.allreduce, maxima in F64 and sums as I64 in units that the largest
+ * part sets, so that all ranks get equal bits whatever the order of arrival, within 1e-9 of the head on one
+ * process (linear heads: within the rounding of their products). The backward needs no rank but with dkl:
+ * dlogits, dweight and dbias are those of the elements held; jhidden and dhidden are this rank's part, which
+ * the host sums over ranks. All options hold. A rank whose arguments are refused or that fails takes the
+ * others with it: COMM there, before the first write when it was the arguments. A struct that is NULL or of an
+ * unknown size cannot be told to others, so ranks should run the same program.
  *
  * All functions may run in several threads at once on different outputs. Work is split by rows and
  * vocabulary, from shapes alone, and no result depends on who runs what. Linear heads call the BLAS from
@@ -99,10 +112,13 @@ typedef struct align_head {
     double scale;   /* finite, not 0; default 1 */
     double softcap; /* finite, >= 0; default 0 = none */
 
-    int64_t vocab_begin, vocab_total; /* a sharded vocabulary: not in this version, must be 0 */
+    /* A sharded vocabulary: this process has V elements from vocab_begin on, of vocab_total, which is at
+     * most 2^31 - 1; without align_exec.allreduce they must be all. Default 0, 0: all. */
+    int64_t vocab_begin, vocab_total;
 
-    /* The head that kl and dkl compare with, required by them and by nothing else. Heads of dense logits
-     * only; of the other its logits, with shapes as here, its scale and its softcap are read, and no
+    /* The head that kl and dkl compare with, required by them and by nothing else. Of the other are read its
+     * logits, with shapes as here, or beside a linear head its hidden, weight and bias instead, with a D of
+     * their own; its scale and softcap; and vocab_begin and vocab_total, which must equal these here. No
      * gradient goes to it. Both distributions of kl are softmax(z / temperature). */
     const struct align_head *other;
     double temperature; /* finite, > 0; default 1, and 1 without kl and dkl */
@@ -170,7 +186,9 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_head_scratch(const align_exec *exe
 
 /* Writes every present output of the forward; fields of the backward are not looked at.
  * ARG, SHAPE, DTYPE, LAYOUT, VERSION, RANGE (target, mask, offsets, shift, scale, softcap, sizes
- * for the BLAS; logits, hidden, weight and bias under ALIGN_FLAG_FINITE), SCRATCH, PARALLEL. */
+ * for the BLAS; logits, hidden, weight and bias under ALIGN_FLAG_FINITE), SCRATCH, PARALLEL; with a sharded
+ * vocabulary also COMM, RANGE where the parts do not make up the vocabulary, SHAPE where ranks have different
+ * numbers of rows. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_head_forward(const align_exec *exec,
                                                            const align_head *head);
 

@@ -48,7 +48,8 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_step_scratch(const align_exec *exe
  * What can be checked beforehand is, and then nothing was written. Three things come later and leave
  * what the parts before them wrote: a number that ALIGN_FLAG_FINITE forbids, in logits or in what a part
  * computed (RANGE); a count below 0 where the head did not write it (RANGE); and PARALLEL. exec->cancel
- * is polled before each part: CANCELLED leaves what the parts before it wrote. */
+ * is polled before each part: CANCELLED leaves what the parts before it wrote. Where a head has a sharded
+ * vocabulary, a rank that fails or cancels stops the others with COMM before their next part. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_step_run(const align_exec *exec,
                                                        const align_step_args *args);
 

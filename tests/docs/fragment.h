@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-extern const int64_t n, v, pairs, sequences, lists, games, items;
+extern const int64_t n, v, pairs, sequences, lists, games, items, rank, ranks;
+extern align_allreduce_fn allreduce;
 extern int32_t *target, *index, *winner, *loser;
 extern uint8_t *mask;
 extern int64_t *offsets;

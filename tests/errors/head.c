@@ -86,6 +86,16 @@ static void linear(struct call *c)
     c->head.dbias = align_1d(c->out.dbias, ALIGN_F32, V);
 }
 
+static void linear_compared(struct call *c)
+{
+    linear(c);
+    compared(c);
+    c->other.logits.ndim = 0;
+    c->other.hidden = c->head.hidden;
+    c->other.weight = c->head.weight;
+    c->other.bias = c->head.bias;
+}
+
 static void one_pass(struct call *c)
 {
     linear(c);
@@ -192,7 +202,11 @@ SPOIL(no_output,
       c->head.logp.ndim = c->head.count.ndim = c->head.wsum.ndim = c->head.token_logp.ndim =
           c->head.lse.ndim = c->head.entropy.ndim = c->head.collision.ndim = c->head.hit.ndim = 0)
 SPOIL(vocab_begin, c->head.vocab_begin = 1)
-SPOIL(vocab_total, c->head.vocab_total = V)
+SPOIL(vocab_few, c->head.vocab_total = V - 1)
+SPOIL(vocab_many, c->head.vocab_total = INT64_C(1) << 31)
+SPOIL(vocab_part, c->head.vocab_total = V + 3; c->head.vocab_begin = 3)
+SPOIL(vocab_outside, c->head.vocab_total = V + 3; c->head.vocab_begin = 4)
+SPOIL(vocab_before, c->head.vocab_total = V + 3; c->head.vocab_begin = -1)
 SPOIL(other_head, c->head.other = &c->other)
 SPOIL(temperature, c->head.temperature = 2)
 SPOIL(add_hidden, c->head.flags = ALIGN_HEAD_ADD_DHIDDEN)
@@ -225,6 +239,26 @@ SPOIL(other_inner, compared(c); c->other.logits.stride[2] = 0)
 SPOIL(other_written, compared(c); c->other.logits = c->head.dlogits)
 SPOIL(linear_dlogits, linear(c); c->head.dlogits = align_3d(c->out.dlogits, ALIGN_F32, B, T, V))
 SPOIL(linear_kl, linear(c); kl_alone(c))
+SPOIL(other_hidden, compared(c); c->other.hidden = align_3d(c->hidden, ALIGN_F32, B, T, D))
+SPOIL(other_part, compared(c); c->other.vocab_begin = 2)
+SPOIL(other_total, compared(c); c->other.vocab_total = V)
+SPOIL(linear_other, linear_compared(c); c->other.weight.ndim = 0)
+SPOIL(linear_other_both, linear_compared(c);
+      c->other.logits = align_3d(c->other_logits, ALIGN_F32, B, T, V))
+SPOIL(linear_other_hidden, linear_compared(c); c->other.hidden.shape[2] = D - 1)
+SPOIL(linear_other_long, linear_compared(c); c->other.weight.shape[0] = V - 1)
+SPOIL(linear_other_wide, linear_compared(c); c->other.weight.shape[1] = INT64_C(1) << 31)
+SPOIL(linear_other_bias, linear_compared(c); c->other.bias.shape[0] = V - 1)
+SPOIL(linear_other_written, linear_compared(c); c->other.weight = c->head.dweight)
+SPOIL(one_pass_dkl, one_pass(c); c->head.dkl = c->head.dtoken_logp; c->head.other = &c->other)
+SPOIL(finite_other, compared(c); c->exec.flags = ALIGN_FLAG_FINITE; c->other_logits[1][0][3] = NAN)
+SPOIL(finite_other_weight, linear_compared(c); c->exec.flags = ALIGN_FLAG_FINITE;
+      c->other.weight = align_2d(c->other_logits, ALIGN_F32, V, D); c->other_logits[0][0][3] = NAN)
+SPOIL(finite_other_hidden, linear_compared(c); c->exec.flags = ALIGN_FLAG_FINITE;
+      c->other.hidden = align_3d(c->other_logits, ALIGN_F32, B, T, D);
+      c->other_logits[0][0][1] = NAN)
+SPOIL(finite_other_bias, linear_compared(c); c->exec.flags = ALIGN_FLAG_FINITE;
+      c->other.bias = align_1d(c->other_logits, ALIGN_F32, V); c->other_logits[0][0][4] = -INFINITY)
 SPOIL(no_hidden, linear(c); c->head.hidden.ndim = 0)
 SPOIL(no_weight, linear(c); c->head.weight.ndim = 0)
 SPOIL(no_linear_output, linear(c);
@@ -333,8 +367,16 @@ static const struct row {
      "align_head.dlogp is absent, and a backward without any other gradient needs it"},
     {no_output, forward, ALIGN_E_ARG, "align_head.logp",
      "align_head.logp is absent, and a forward without any other output needs it"},
-    {vocab_begin, forward, ALIGN_E_ARG, "align_head.vocab_begin", NULL},
-    {vocab_total, forward, ALIGN_E_ARG, "align_head.vocab_total", NULL},
+    {vocab_begin, forward, ALIGN_E_ARG, "align_head.vocab_total",
+     "align_head.vocab_total is absent, and vocab_begin needs it"},
+    {vocab_few, forward, ALIGN_E_RANGE, "align_head.vocab_total",
+     "align_head.vocab_total = 4, expected 5..2147483647"},
+    {vocab_many, scratch, ALIGN_E_RANGE, "align_head.vocab_total", NULL},
+    {vocab_part, backward, ALIGN_E_ARG, "align_exec.allreduce",
+     "align_exec.allreduce is absent, and a part of a vocabulary needs it"},
+    {vocab_outside, forward, ALIGN_E_RANGE, "align_head.vocab_begin",
+     "align_head.vocab_begin = 4, expected 0..3"},
+    {vocab_before, forward, ALIGN_E_RANGE, "align_head.vocab_begin", NULL},
     {other_head, forward, ALIGN_E_ARG, "align_head.other", NULL},
     {temperature, backward, ALIGN_E_ARG, "align_head.temperature",
      "align_head.temperature is set, and a head without kl and dkl does not read it"},
@@ -371,7 +413,32 @@ static const struct row {
     {other_written, backward, ALIGN_E_LAYOUT, "align_head.dlogits",
      "align_head.dlogits is written, and shares memory with logits"},
     {linear_dlogits, backward, ALIGN_E_ARG, "align_head.dlogits", NULL},
-    {linear_kl, forward, ALIGN_E_ARG, "align_head.kl", NULL},
+    {linear_kl, forward, ALIGN_E_ARG, "align_head.other", NULL},
+    {other_hidden, forward, ALIGN_E_ARG, "align_head.other.hidden",
+     "align_head.other.hidden is set, and a head of dense logits does not read it"},
+    {other_part, backward, ALIGN_E_RANGE, "align_head.other.vocab_begin",
+     "align_head.other.vocab_begin = 2, expected 0..0"},
+    {other_total, forward, ALIGN_E_RANGE, "align_head.other.vocab_total", NULL},
+    {linear_other, forward, ALIGN_E_ARG, "align_head.other.weight",
+     "align_head.other.weight is absent, and kl or dkl needs it"},
+    {linear_other_both, backward, ALIGN_E_ARG, "align_head.other.hidden", NULL},
+    {linear_other_hidden, forward, ALIGN_E_SHAPE, "align_head.other.hidden",
+     "align_head.other.hidden has size 3 along axis 2, expected 4"},
+    {linear_other_long, backward, ALIGN_E_SHAPE, "align_head.other.weight", NULL},
+    {linear_other_wide, forward, ALIGN_E_RANGE, "align_head.other.weight", NULL},
+    {linear_other_bias, forward, ALIGN_E_SHAPE, "align_head.other.bias", NULL},
+    {linear_other_written, backward, ALIGN_E_LAYOUT, "align_head.dweight",
+     "align_head.dweight is written, and shares memory with weight"},
+    {one_pass_dkl, scratch, ALIGN_E_ARG, "align_head.dkl",
+     "align_head.dkl is set, and a head with jhidden does not read it"},
+    {finite_other, forward, ALIGN_E_RANGE, "align_head.other.logits",
+     "align_head.other.logits[1,0,3] = nan, and ALIGN_FLAG_FINITE is set"},
+    {finite_other_weight, backward, ALIGN_E_RANGE, "align_head.other.weight",
+     "align_head.other.weight[0,3] = nan, and ALIGN_FLAG_FINITE is set"},
+    {finite_other_hidden, forward, ALIGN_E_RANGE, "align_head.other.hidden",
+     "align_head.other.hidden[0,0,1] = nan, and ALIGN_FLAG_FINITE is set"},
+    {finite_other_bias, forward, ALIGN_E_RANGE, "align_head.other.bias",
+     "align_head.other.bias[4] = -inf, and ALIGN_FLAG_FINITE is set"},
     {no_hidden, forward, ALIGN_E_ARG, "align_head.hidden",
      "align_head.hidden is absent, and a linear head needs it"},
     {no_weight, backward, ALIGN_E_ARG, "align_head.weight",
