@@ -262,6 +262,11 @@ PROLOGUE = """
 #    error "libalign.c needs gcc or clang"
 #endif
 
+#include <float.h>
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#    error "libalign needs floats that are rounded as floats: -msse2 -mfpmath=sse on i386, -std=gnu11 on s390x"
+#endif
+
 #pragma GCC diagnostic ignored "-Wunused-function"
 
 #include "libalign.h"

@@ -230,11 +230,14 @@ template <class Base, void (*Init)(Base *, std::size_t)> struct initialised : Ba
 
 using tokens = initialised<align_tokens, align_tokens_init>;
 using head = initialised<align_head, align_head_init>;
+using token_weights = initialised<align_token_weights, align_token_weights_init>;
+using wpo = initialised<align_wpo, align_wpo_init>;
 using loss_args = initialised<align_loss_args, align_loss_args_init>;
 using loss_labels = initialised<align_loss_labels, align_loss_labels_init>;
 using step_args = initialised<align_step_args, align_step_args_init>;
 using bt_rows = initialised<align_bt_rows, align_bt_rows_init>;
 using bt_args = initialised<align_bt_args, align_bt_args_init>;
+using bt_ranks_args = initialised<align_bt_ranks_args, align_bt_ranks_args_init>;
 using reward_args = initialised<align_reward_args, align_reward_args_init>;
 using reward_query = initialised<align_reward_query, align_reward_query_init>;
 using norm_args = initialised<align_norm_args, align_norm_args_init>;
@@ -339,6 +342,7 @@ LIBALIGN_SCRATCH(align_head_scratch, align_head)
 LIBALIGN_SCRATCH(align_loss_scratch, align_loss_args)
 LIBALIGN_SCRATCH(align_step_scratch, align_step_args)
 LIBALIGN_SCRATCH(align_bt_scratch, align_bt_args)
+LIBALIGN_SCRATCH(align_bt_ranks_scratch, align_bt_ranks_args)
 LIBALIGN_SCRATCH(align_reward_scratch, align_reward_args)
 LIBALIGN_SCRATCH(align_norm_groups_scratch, align_norm_groups_args)
 #undef LIBALIGN_SCRATCH
@@ -350,6 +354,8 @@ LIBALIGN_SCRATCH(align_norm_groups_scratch, align_norm_groups_args)
     }
 LIBALIGN_CALL(forward, align_head_forward, align_head)
 LIBALIGN_CALL(backward, align_head_backward, align_head)
+LIBALIGN_CALL(apply, align_token_weights_apply, align_token_weights)
+LIBALIGN_CALL(apply, align_wpo_apply, align_wpo)
 LIBALIGN_CALL(eval, align_loss_eval, align_loss_args)
 LIBALIGN_CALL(apply, align_loss_labels_apply, align_loss_labels)
 LIBALIGN_CALL(predict, align_reward_predict, align_reward_query)
@@ -373,6 +379,10 @@ LIBALIGN_CALL(eval, align_aspects_eval, align_aspects_args)
 [[nodiscard]] inline align_status fit(align_bt_args &args, const align_exec &how = exec())
 {
     return call(how, align_bt_fit, &args);
+}
+[[nodiscard]] inline align_status eval(align_bt_ranks_args &args, const align_exec &how = exec())
+{
+    return call(how, align_bt_ranks_eval, &args);
 }
 [[nodiscard]] inline align_status fit(align_reward_args &args, const align_exec &how = exec())
 {
@@ -450,6 +460,27 @@ struct bt_counts : align_bt_counts {
     void grow(void *bytes_at, std::size_t n_bytes, const align_exec &how = exec())
     {
         must(how, align_bt_counts_grow, this, bytes_at, n_bytes);
+    }
+    /* How many bytes save() writes. */
+    std::size_t saved_bytes(const align_exec &how = exec()) const
+    {
+        std::size_t n = 0;
+        align_exec quiet = how;
+        quiet.error = nullptr;
+        const align_status status = align_bt_counts_save(&quiet, this, nullptr, 0, &n);
+        if (status != ALIGN_E_SCRATCH)
+            check(status);
+        return n;
+    }
+    void save(void *to, std::size_t n_bytes, const align_exec &how = exec()) const
+    {
+        std::size_t n = 0;
+        must(how, align_bt_counts_save, static_cast<const align_bt_counts *>(this), to, n_bytes,
+             &n);
+    }
+    void load(const void *from, std::size_t n_bytes, const align_exec &how = exec())
+    {
+        must(how, align_bt_counts_load, this, from, n_bytes);
     }
 };
 

@@ -206,6 +206,11 @@ static void test_fits()
     std::vector<unsigned char> room(la::bt_counts::bytes_for(3, 6));
     la::bt_counts counts(room.data(), room.size(), 3);
     CHECK(counts.update(rows) && counts.rows == 7);
+    std::vector<unsigned char> saved(counts.saved_bytes()), other(room.size());
+    counts.save(saved.data(), saved.size());
+    la::bt_counts loaded(other.data(), other.size(), 3);
+    loaded.load(saved.data(), saved.size());
+    CHECK(loaded.rows == 7 && loaded.pairs == counts.pairs);
     std::vector<double> again(3);
     bt.rows = nullptr;
     bt.counts = &counts;

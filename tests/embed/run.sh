@@ -1,6 +1,6 @@
 #!/bin/sh
-# libalign as its users meet it: a meson subproject, an installed copy found by pkg-config (shared, static,
-# C, C++) and by CMake, and a staged install. Each builds examples/embed, which must print expected.txt.
+# libalign as its users meet it: a meson subproject of a wrap file, an installed copy found by pkg-config (shared, static,
+# C, C++, the C++17 layer) and by CMake, and a staged install. Each builds examples/embed, which must print expected.txt.
 # usage: run.sh SOURCE_ROOT
 set -eu
 source=$(cd "$1" && pwd)
@@ -12,11 +12,15 @@ prints_expected() { # COMMAND: runs it and compares
     "$1" | diff -u "$here/expected.txt" - && echo "ok: $2"
 }
 
-# A subproject, by override_dependency. Its install is what the rest uses.
-mkdir -p "$work/host/subprojects"
+# A subproject, by a wrap file and override_dependency. Its install is what the rest uses. The tarball holds what a build
+# needs; that of a release is tried by dist.sh.
+mkdir -p "$work/host/subprojects/packagefiles"
 cp "$here/subproject/meson.build" "$source/examples/embed/embed.c" "$work/host"
 cp "$source/examples/embed/embed.c" "$work/host/embed.cpp"
-ln -s "$source" "$work/host/subprojects/libalign"
+name=libalign-$("$source/tools/header_version.sh")
+tarball=$work/host/subprojects/packagefiles/$name.tar.gz
+tar -C "$source" --transform "s,^,$name/," -czf "$tarball" meson.build meson_options.txt include lib tools
+"$source/tools/wrap.sh" "$tarball" >"$work/host/subprojects/libalign.wrap"
 meson setup "$work/build" "$work/host" --buildtype=plain --prefix="$work/prefix" \
     --force-fallback-for=libalign >"$work/log" || { cat "$work/log" && exit 1; }
 ninja -C "$work/build" >"$work/log" || { cat "$work/log" && exit 1; }
@@ -34,6 +38,8 @@ strict='-Wall -Wextra -Werror'
     prints_expected "$work/shared" 'shared, C'
     c++ $strict -std=c++11 "$work/host/embed.cpp" -o "$work/shared-cpp" $(pkg-config --cflags --libs libalign)
     prints_expected "$work/shared-cpp" 'shared, C++'
+    c++ $strict -std=c++17 "$source/tests/cpp/align.cpp" -o "$work/layer" $(pkg-config --cflags --libs libalign) -pthread
+    "$work/layer" && echo 'ok: the C++17 layer'
     readelf -d "$work/shared" | grep -q 'NEEDED.*libalign\.so\.' || { echo 'libalign.so is not needed' && exit 1; }
 
     printf '%s\n' '#include <libalign/threads.h>' 'int main(void) {' \

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 "$source/tools/amalgamate.py" .
-flags="-std=c11 -O1 -I. $(pkg-config --cflags openblas) -Wl,--unresolved-symbols=ignore-all"
+flags="-std=gnu11 -O1 -I. $(pkg-config --cflags openblas) -Wl,--unresolved-symbols=ignore-all"
 # shellcheck disable=SC2086
 {
     s390x-linux-gnu-gcc $flags -static "$source/tests/machines/bytes.c" libalign.c -o there -lm &
