@@ -237,6 +237,8 @@ using loss_labels = initialised<align_loss_labels, align_loss_labels_init>;
 using step_args = initialised<align_step_args, align_step_args_init>;
 using bt_rows = initialised<align_bt_rows, align_bt_rows_init>;
 using bt_args = initialised<align_bt_args, align_bt_args_init>;
+using bt_rankings = initialised<align_bt_rankings, align_bt_rankings_init>;
+using bt_elo_args = initialised<align_bt_elo_args, align_bt_elo_args_init>;
 using bt_ranks_args = initialised<align_bt_ranks_args, align_bt_ranks_args_init>;
 using reward_args = initialised<align_reward_args, align_reward_args_init>;
 using reward_query = initialised<align_reward_query, align_reward_query_init>;
@@ -358,6 +360,7 @@ LIBALIGN_CALL(apply, align_token_weights_apply, align_token_weights)
 LIBALIGN_CALL(apply, align_wpo_apply, align_wpo)
 LIBALIGN_CALL(eval, align_loss_eval, align_loss_args)
 LIBALIGN_CALL(apply, align_loss_labels_apply, align_loss_labels)
+LIBALIGN_CALL(update, align_bt_elo_update, align_bt_elo_args)
 LIBALIGN_CALL(predict, align_reward_predict, align_reward_query)
 LIBALIGN_CALL(apply, align_norm_groups, align_norm_groups_args)
 LIBALIGN_CALL(apply, align_popart_apply, align_popart_args)
