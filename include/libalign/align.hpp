@@ -242,6 +242,14 @@ using bt_elo_args = initialised<align_bt_elo_args, align_bt_elo_args_init>;
 using bt_ranks_args = initialised<align_bt_ranks_args, align_bt_ranks_args_init>;
 using reward_args = initialised<align_reward_args, align_reward_args_init>;
 using reward_query = initialised<align_reward_query, align_reward_query_init>;
+using reward_calibration_args =
+    initialised<align_reward_calibration_args, align_reward_calibration_args_init>;
+using reward_pool_args = initialised<align_reward_pool_args, align_reward_pool_args_init>;
+using reward_slopes_args = initialised<align_reward_slopes_args, align_reward_slopes_args_init>;
+using reward_strength_args =
+    initialised<align_reward_strength_args, align_reward_strength_args_init>;
+using reward_ensemble_args =
+    initialised<align_reward_ensemble_args, align_reward_ensemble_args_init>;
 using norm_args = initialised<align_norm_args, align_norm_args_init>;
 using norm_ring = initialised<align_norm_ring, align_norm_ring_init>;
 using norm_groups_args = initialised<align_norm_groups_args, align_norm_groups_args_init>;
@@ -346,6 +354,8 @@ LIBALIGN_SCRATCH(align_step_scratch, align_step_args)
 LIBALIGN_SCRATCH(align_bt_scratch, align_bt_args)
 LIBALIGN_SCRATCH(align_bt_ranks_scratch, align_bt_ranks_args)
 LIBALIGN_SCRATCH(align_reward_scratch, align_reward_args)
+LIBALIGN_SCRATCH(align_reward_slopes_scratch, align_reward_slopes_args)
+LIBALIGN_SCRATCH(align_reward_strength_scratch, align_reward_strength_args)
 LIBALIGN_SCRATCH(align_norm_groups_scratch, align_norm_groups_args)
 #undef LIBALIGN_SCRATCH
 
@@ -361,6 +371,9 @@ LIBALIGN_CALL(apply, align_wpo_apply, align_wpo)
 LIBALIGN_CALL(eval, align_loss_eval, align_loss_args)
 LIBALIGN_CALL(apply, align_loss_labels_apply, align_loss_labels)
 LIBALIGN_CALL(update, align_bt_elo_update, align_bt_elo_args)
+LIBALIGN_CALL(update, align_reward_calibration_update, align_reward_calibration_args)
+LIBALIGN_CALL(eval, align_reward_strength_eval, align_reward_strength_args)
+LIBALIGN_CALL(eval, align_reward_ensemble_eval, align_reward_ensemble_args)
 LIBALIGN_CALL(predict, align_reward_predict, align_reward_query)
 LIBALIGN_CALL(apply, align_norm_groups, align_norm_groups_args)
 LIBALIGN_CALL(apply, align_popart_apply, align_popart_args)
@@ -390,6 +403,16 @@ LIBALIGN_CALL(eval, align_aspects_eval, align_aspects_args)
 [[nodiscard]] inline align_status fit(align_reward_args &args, const align_exec &how = exec())
 {
     return call(how, align_reward_fit, &args);
+}
+[[nodiscard]] inline align_status fit(const align_reward_pool_args &args,
+                                      const align_exec &how = exec())
+{
+    return call(how, align_reward_pool_fit, &args);
+}
+[[nodiscard]] inline align_status fit(const align_reward_slopes_args &args,
+                                      const align_exec &how = exec())
+{
+    return call(how, align_reward_slopes_fit, &args);
 }
 
 /* ---- losses -------------------------------------------------------------------------------- */
