@@ -79,6 +79,12 @@ const struct align__loss_row align__loss_orpo = {
     UNLESS_ODDS,
 };
 
+/* s(-beta lo) / (1 - p), which for p = 1 is 0, 1 or infinity with beta above, at or below 1. */
+static double odds_slope(struct mean p, double up, double beta)
+{
+    return p.rest > 0 ? align__sigmoid(-up) / p.rest : pow(0, beta - 1);
+}
+
 /* softplus(-+beta lo) with lo = logit p; its slope by x is -+beta s(-+beta lo) / (1 - p). */
 static void asft(struct align__block *b)
 {
@@ -89,8 +95,7 @@ static void asft(struct align__block *b)
         const double down = beta * align__minus(q.x, q.log_rest);
         b->margin[i] = align__minus(up, down);
         b->value[i] = align__softplus(-up) + align__softplus(down) - p.x;
-        b->side[0].d[i] = -align__times(p.share,
-                                        1 + align__times(beta * align__sigmoid(-up), 1 / p.rest));
+        b->side[0].d[i] = -align__times(p.share, 1 + beta * odds_slope(p, up, beta));
         b->side[1].d[i] = align__times(q.share,
                                        align__times(beta * align__sigmoid(down), 1 / q.rest));
     }

@@ -201,9 +201,21 @@ static double sum_places(const struct neural *n, double *scaled)
     return align__total(value);
 }
 
+/* Infinite scores come in to where the softmax says the same: farther than all others by what exp rounds to 0. */
+static const double *bring_near(struct align__list *list)
+{
+    double *s = align__list_scale(list), most = 0;
+    for (int64_t j = 0; j < list->n; j++)
+        most = fabs(s[j]) <= ALIGN__ANY && fabs(s[j]) > most ? fabs(s[j]) : most;
+    for (int64_t j = 0; j < list->n; j++)
+        if (isinf(s[j]))
+            s[j] = copysign(1000 * list->params->temperature + 4 * (double)list->n * most, s[j]);
+    return s;
+}
+
 static void neural_ndcg(struct align__list *list)
 {
-    const double *s = align__list_scale(list);
+    const double *s = bring_near(list);
     double *gain = list->work[0], *scaled = list->daux;
     const struct neural n = {list, gain, list->work[1], list->work[2], list->work[3], list->place};
     if (!relative_gains(list, gain))
