@@ -9,11 +9,11 @@
  * task each, have matrices of their own, which are added in order; how many depends on shapes alone. */
 enum { BLOCK = 64, CHUNKS = 8, MATRIX_NUMBERS = 1 << 21 };
 
-/* A guide takes about as long as four passes over all units: 128 / order of them at the speed of f32
- * products; but no fewer than 16 for each parameter. */
+/* A guide takes about as long as two passes over all units: 64 / order of them at the speed of f32 products;
+ * but no fewer than 16 for each parameter. */
 static int64_t sample_of(const struct align__reward_data *data)
 {
-    int64_t share = data->count / data->order * 128, least = 16 * data->order;
+    int64_t share = data->count / data->order * 64, least = 16 * data->order;
     int64_t sample = share > least ? share : least;
     return sample < data->count ? sample : data->count;
 }

@@ -168,6 +168,8 @@ static double enough(const struct align__reward_fit *fit, const double *guided, 
     scale = scale > 1 ? scale : 1;
     last = fit->last_step / scale;
     double ahead = fit->guided ? align__reward_largest(guided, fit->order) / scale : last * last;
+    if (fit->guided && 10 * ahead <= fit->tolerance)
+        return 1;
     double relative = fmax(ahead, fit->tolerance / (100 * ahead));
     return fmin(finest, fmax(relative, 1e-10));
 }
@@ -201,6 +203,8 @@ align_status align__reward_solve_cg(const align_exec *exec, struct align__reward
             p[d] = z[d] + next / rho * p[d];
         rho = next;
     }
+    if (k == 0 && fit->guided)
+        memcpy(x, z, sizeof *x * (size_t)order); /* so close that the guide's own step will do */
     fit->stale = fit->guided && k > MANY;
     return status;
 }

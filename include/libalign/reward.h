@@ -120,8 +120,8 @@ typedef struct align_reward_args {
     align_tensor columns;     /* [nnz] I32 or I64 */
     align_tensor row_offsets; /* [R+1] I32 or I64, from 0 to nnz */
 
-    align_tensor start;  /* [D] F32 or F64, finite: where steps begin; absent: 0. Changes no answer
-                          * beyond the tolerance, unless the data are DEFICIENT */
+    align_tensor start; /* [D] F32 or F64, finite: where steps begin; absent: 0. May be coef itself.
+                          * Changes no answer beyond the tolerance, unless the data are DEFICIENT */
     align_tensor center; /* [D] F32 or F64, finite: what l2 draws to; absent: 0 */
 
     /* Out [1] for DAVIDSON and RAO_KUPPER, [levels-1] for ORDINAL, F32 or F64: thresholds, and

@@ -15,7 +15,7 @@
 #    define PEERS_SCRIPT "peers.py"
 #endif
 
-static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "numpy"};
+static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "numpy", "sklearn"};
 
 struct options {
     const char *json, *only, *python, *serve;

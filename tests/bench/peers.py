@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves one case of align-bench as people compute it without libalign.
 
-usage: peers.py PEER CASE      PEER: torch, torch_selective, torch_loop or numpy; CASE: a line of `align-bench --list`
+usage: peers.py PEER CASE      PEER: torch, torch_selective, torch_loop, numpy or sklearn; CASE: a line of `align-bench --list`
 
 Speaks the runner protocol of bench.h. A case that a peer does not have is answered by `none`.
 """
@@ -233,6 +233,23 @@ def numpy_bt_fit(numpy, case):
     return run
 
 
+# ---- scikit-learn --------------------------------------------------------------------------------
+
+
+def sklearn_reward_fit(numpy, case):
+    """Logistic regression on differences by lbfgs with its own tolerance, without intercept; l2 1."""
+    from sklearn.linear_model import LogisticRegression
+    pairs, width = case["pairs"], case["d"]
+    rng = numpy.random.default_rng(1)
+    x = rng.random((pairs, width), dtype="f4") * 2 - 1
+    w = (0.2 * (numpy.arange(width) % 7 - 3) / 2).astype("f4")
+    y = rng.random(pairs, dtype="f4") < 1 / (1 + numpy.exp(-(x @ w)))
+
+    def run():
+        return LogisticRegression(C=1.0, fit_intercept=False, max_iter=1000).fit(x, y).coef_
+    return run
+
+
 CASES = {
     ("torch", "dense_forward"): torch_dense_forward,
     ("torch", "dense_both"): torch_dense_both,
@@ -247,12 +264,16 @@ CASES = {
     ("torch_loop", "gae"): loop_gae,
     ("numpy", "norm_update"): numpy_norm_update,
     ("numpy", "bt_fit"): numpy_bt_fit,
+    ("sklearn", "reward_fit"): sklearn_reward_fit,
 }
 
 
 def load(peer, case):
-    if peer == "numpy":
+    if peer in ("numpy", "sklearn"):
         import numpy
+        if peer == "sklearn":
+            import threadpoolctl
+            threadpoolctl.threadpool_limits(case.get("workers", 1))
         return numpy
     import torch
     torch.set_num_threads(case.get("workers", 1))

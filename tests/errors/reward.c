@@ -747,6 +747,9 @@ static void check_field(const struct field *field)
             field->way(&bed);
         if (!align__present(tensor_of(&bed, &fields[o])))
             continue;
+        /* The start may be coef itself, though not a part of it. */
+        if (strcmp(field->name, ARGS "coef") == 0 || strcmp(field->name, ARGS "start") == 0)
+            bed.args.start.stride[0] = 2;
         tensor_of(&bed, field)->data = tensor_of(&bed, &fields[o])->data;
         /* Of two outputs, the first is named. */
         bool other = fields[o].output && &fields[o] < field;
