@@ -44,7 +44,9 @@ static void set_up(align_bt_args *args, const struct tally *tally,
     int64_t n = tally->n_items;
     align_bt_args_init(args, sizeof *args);
     args->n_items = n;
-    args->counts = &tally->counts;
+    if (!tally->keeps)
+        args->counts = &tally->counts;
+    args->flags = options->home ? ALIGN_BT_HOME : 0;
     args->ties = options->ties;
     args->scale = options->scale;
     args->offset = options->offset;
@@ -62,6 +64,32 @@ static void set_up(align_bt_args *args, const struct tally *tally,
     if (options->ranks)
         args->covariance = align_2d(results->covariance, ALIGN_F64, n, n);
     args->variance = options->interval == BOARD_SANDWICH ? ALIGN_BT_SANDWICH : ALIGN_BT_FISHER;
+}
+
+/* Votes one by one, with their annotators as clusters, and their covariates. */
+static void set_rows(struct board *board, align_bt_rows *rows, const struct votes *votes,
+                     const struct tally *tally, const struct board_options *options)
+{
+    const struct kept *k = &tally->kept;
+    align_bt_args *args = &board->fit;
+    align_bt_rows_init(rows, sizeof *rows);
+    rows->first = align_1d(k->first, ALIGN_I32, tally->votes);
+    rows->second = align_1d(k->second, ALIGN_I32, tally->votes);
+    rows->outcome = align_1d(k->outcome, ALIGN_F64, tally->votes);
+    rows->weight = align_1d(k->weight, ALIGN_F64, tally->votes);
+    args->rows = rows;
+    if (votes->annotators.count > 0 && options->interval == BOARD_SANDWICH) {
+        rows->cluster = align_1d(k->annotator, ALIGN_I32, tally->votes);
+        args->n_clusters = votes->annotators.count;
+        args->variance = ALIGN_BT_CLUSTER;
+    }
+    board->n_covariates = k->n_covariates;
+    if (k->n_covariates == 0)
+        return;
+    rows->covariate = align_2d(k->covariate, ALIGN_F64, tally->votes, k->n_covariates);
+    args->coefficient = align_1d(board->coefficient, ALIGN_F64, k->n_covariates);
+    if (options->interval != BOARD_BOOTSTRAP)
+        args->coefficient_se = align_1d(board->coefficient_se, ALIGN_F64, k->n_covariates);
 }
 
 /* The anchor among the items of the board. */
@@ -247,9 +275,13 @@ bool board_make(struct board *board, const struct votes *votes, const struct tal
         return false;
     }
     struct results results = make_results(n, options);
+    align_bt_rows rows;
     set_up(&board->fit, tally, options, &results);
+    if (tally->keeps)
+        set_rows(board, &rows, votes, tally, options);
     bool done = set_anchor(board, votes, tally, options->anchor) && run(board, votes, tally) &&
                 (!options->ranks || rank(board, options, &results));
+    board->fit.rows = NULL;
     if (done) {
         board->count = tally->n_items;
         board->lines = take(n, sizeof *board->lines);

@@ -15,6 +15,7 @@ struct board_options {
     const char *anchor;   /* name of an item, or NULL */
     double prior_games;   /* of each item against a ghost of strength 0; 0: none */
     bool ranks;           /* rank intervals, and who is first */
+    bool home;            /* the left item has an advantage */
 };
 
 struct line {
@@ -32,7 +33,9 @@ struct board {
     int64_t votes, count;
     struct line *lines; /* best first; NULL where there is no answer */
     align_bt_args fit;  /* with the certificate */
-    char why[640];      /* there is no answer */
+    int n_covariates;
+    double coefficient[TALLY_COVARIATES], coefficient_se[TALLY_COVARIATES];
+    char why[640]; /* there is no answer */
 };
 
 /* False where there is no answer. */

@@ -82,6 +82,30 @@ for kind in sandwich bootstrap; do
         END { exit !(good == 5 && first > .999 && first < 1.001) }' ranks || fail "ranks: $(cat ranks)"
 done
 
+# Annotators: each vote its own cluster is the sandwich (times K / (K - 1)); all votes told twice by the same one
+# change no interval, as those of independent votes would.
+awk -F, 'NR == 1 { print $0 ",who"; next } { print $0 ",w" NR }' simple.csv >clusters.csv
+awk -F, 'NR == 1 { print $0 ",who"; next } { print $0 ",w" NR "\n" $0 ",w" NR }' simple.csv >twice.csv
+"$program" clusters.csv --annotator who --format csv --digits 17 >clusters
+"$program" twice.csv --annotator who --format csv --digits 17 >twice
+"$program" simple.csv --format csv --digits 17 >alone
+for item in 0 1 2 3 4; do
+    near "clustered error of $item" "$(cell clusters $item se)" \
+        "$(awk -v s="$(cell alone $item se)" 'BEGIN { printf "%.17g", s * sqrt(16 / 15) }')" 1e-10
+    near "error of $item told twice" "$(cell twice $item se)" "$(cell clusters $item se)" 1e-10
+done
+
+# Covariates and the advantage of the left: a column of ones is that advantage.
+awk -F, 'NR == 1 { print $0 ",one" } NR > 1 { print $0 ",1" }' simple.csv >ones.csv
+"$program" ones.csv --covariate one --format json --digits 17 >ones
+"$program" simple.csv --home --format json --digits 17 >home
+number() { tr -d '\n ' <"$1" | sed "s/.*\"$2\":{\"value\":\([^,]*\),.*/\1/"; }
+near 'coefficient of ones' "$(number ones one)" "$(number home home)" 1e-9
+printf 'model_a,model_b,winner,x\na,b,left,much\n' >bad.csv
+refuses "bad.csv:2: x is 'much', expected a number" bad.csv --covariate x
+printf 'model_a,model_b,winner,who\na,b,left,\n' >bad.csv
+refuses "bad.csv:2: who is ''" bad.csv --annotator who
+
 printf 'model_a,model_b,winner\na,b,left\nb,a,neither\n' >bad.csv
 refuses "bad.csv:3: winner is 'neither'" bad.csv
 printf 'model_a,model_b,winner\na,b,left\nb,b,left\n' >bad.csv
@@ -169,7 +193,7 @@ refuses "the anchor '9' has no votes" simple.csv --anchor 9=0
 "$program" simple.csv --plot board.svg >/dev/null && grep -q '<svg' board.svg || fail 'SVG'
 "$program" choix.csv --plot "it's.svg" >/dev/null && grep -q 'x, y' "it's.svg" || fail 'names in SVG'
 "$program" simple.csv --plot board.png >/dev/null && head -c 4 board.png | grep -q PNG || fail 'PNG'
-for wrong in '--plot board.pdf' '--anchor 4=1 --prior-games 1' '--unique x --load-counts counts' '--where part' '--by'; do
+for wrong in '--plot board.pdf' '--anchor 4=1 --prior-games 1' '--unique x --load-counts counts' '--where part' '--by' '--annotator a --ci fisher' '--covariate a --save-counts f'; do
     # shellcheck disable=SC2086
     ! "$program" simple.csv $wrong >out 2>err && [ ! -s out ] || fail "taken: $wrong"
 done

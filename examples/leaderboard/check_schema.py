@@ -6,7 +6,8 @@ import sys
 
 import jsonschema
 
-VOTES = "model_a,model_b,winner,topic\na,b,left,x\nb,a,left,x\na,b,tie,y\n"
+VOTES = ("model_a,model_b,winner,topic,longer\na,b,left,x,1\nb,a,left,x,2\na,b,tie,y,0\nb,a,right,x,1\n"
+         "a,b,right,x,-1\n")
 
 
 def boards(program, *options):
@@ -19,7 +20,7 @@ def main(program, path):
     with open(path, encoding="utf-8") as file:
         schema = json.load(file)
     jsonschema.Draft7Validator.check_schema(schema)
-    for options in ([], ["--ranks"], ["--ties", "davidson"], ["--by", "topic"], ["--by", "topic", "--ties", "drop"]):
+    for options in ([], ["--ranks"], ["--home"], ["--covariate", "longer"], ["--ties", "davidson"], ["--by", "topic"], ["--by", "topic", "--ties", "drop"]):
         found = boards(program, *options)
         jsonschema.validate(found, schema)
         assert len(found["boards"]) == 1 + len({"x", "y"} if "--by" in options else ()) - ("drop" in options)

@@ -35,6 +35,8 @@ enum {
     KEY_WINNER,
     KEY_WEIGHT,
     KEY_BY,
+    KEY_ANNOTATOR,
+    KEY_COVARIATE,
     KEY_INPUT,
     KEY_WHERE,
     KEY_UNIQUE,
@@ -47,6 +49,7 @@ enum {
     KEY_SEED,
     KEY_PRIOR,
     KEY_RANKS,
+    KEY_HOME,
     KEY_SCALE,
     KEY_ANCHOR,
     KEY_FORMAT,
@@ -63,6 +66,14 @@ static const struct argp_option options[] = {
     {"winner", KEY_WINNER, "COLUMN", 0, "Who won (winner)", 1},
     {"weight", KEY_WEIGHT, "COLUMN", 0, "Weight of a vote (none: 1)", 1},
     {"by", KEY_BY, "COLUMN", 0, "A board for each value of this column too", 1},
+    {"annotator", KEY_ANNOTATOR, "COLUMN", 0,
+     "Who voted: intervals allow for votes of one annotator that depend on each other (sandwich "
+     "over annotators). Keeps all votes in memory",
+     1},
+    {"covariate", KEY_COVARIATE, "COLUMN", 0,
+     "A number of the left item less that of the right one, such as a difference of lengths, whose "
+     "coefficient is fitted too; up to 16 times. Keeps all votes in memory",
+     1},
     {"input", KEY_INPUT, "FORMAT", 0, "csv or jsonl (by the name of the file, else csv)", 1},
     {"progress", KEY_PROGRESS, NULL, 0, "Tell how far it is (on a terminal anyway)", 1},
     {NULL, 0, NULL, 0, "What is counted:", 2},
@@ -81,6 +92,7 @@ static const struct argp_option options[] = {
     {"seed", KEY_SEED, "N", 0, "Seed of the bootstrap (1)", 3},
     {"prior-games", KEY_PRIOR, "X", 0,
      "Give every item X wins and X losses against one of score 0 on the log scale (none)", 3},
+    {"home", KEY_HOME, NULL, 0, "The left item has an advantage, which is fitted too", 3},
     {"ranks", KEY_RANKS, NULL, 0,
      "Intervals of ranks that hold all at once, and the probability of being first", 3},
     {NULL, 0, NULL, 0, "How it is shown:", 4},
@@ -169,10 +181,14 @@ static error_t parse_votes(int key, char *word, struct argp_state *state)
     static const char *const inputs[] = {"csv", "jsonl", NULL}, *const both[] = {"tie", "drop",
                                                                                  NULL};
     struct settings *s = state->input;
-    const char **columns[] = {&s->votes.left, &s->votes.right, &s->votes.winner, &s->votes.weight,
-                              &s->votes.by};
-    if (key >= KEY_LEFT && key <= KEY_BY)
+    const char **columns[] = {&s->votes.left,   &s->votes.right, &s->votes.winner,
+                              &s->votes.weight, &s->votes.by,    &s->votes.annotator};
+    if (key >= KEY_LEFT && key <= KEY_ANNOTATOR)
         *columns[key - KEY_LEFT] = word;
+    else if (key == KEY_COVARIATE && s->votes.n_covariates < TALLY_COVARIATES)
+        s->votes.covariate[s->votes.n_covariates++] = word;
+    else if (key == KEY_COVARIATE)
+        argp_error(state, "--covariate is given more than %d times", (int)TALLY_COVARIATES);
     else if (key == KEY_INPUT)
         s->input = choose(state, "input", word, inputs);
     else if (key == KEY_WHERE)
@@ -211,6 +227,8 @@ static error_t parse_board(int key, char *word, struct argp_state *state)
         s->board.seed = (uint64_t)number(state, "seed", word, 0, 0x1p53);
     else if (key == KEY_PRIOR)
         s->board.prior_games = number(state, "prior-games", word, 0, 1e9);
+    else if (key == KEY_HOME)
+        s->board.home = true;
     else if (key == KEY_RANKS)
         s->board.ranks = true;
     else if (key == KEY_SCALE)
@@ -232,6 +250,13 @@ static error_t parse_board(int key, char *word, struct argp_state *state)
 
 static void check(struct settings *s, struct argp_state *state)
 {
+    if ((s->load != NULL || s->save != NULL) &&
+        (s->votes.annotator != NULL || s->votes.n_covariates > 0))
+        argp_error(state,
+                   "--annotator or --covariate with --load-counts or --save-counts: counts do "
+                   "not know single votes");
+    if (s->votes.annotator != NULL && s->board.interval != BOARD_SANDWICH)
+        argp_error(state, "--annotator with --ci other than sandwich: votes would be independent");
     if (s->load != NULL && s->votes.n_unique > 0)
         argp_error(state, "--unique with --load-counts: counts do not know single votes");
     if (s->board.anchor != NULL && s->board.prior_games > 0)
@@ -307,6 +332,7 @@ static bool show(const struct settings *s, const struct votes *votes)
                             .count = votes->categories.count + 1,
                             .by_category = s->votes.by != NULL,
                             .ranks = s->board.ranks,
+                            .covariates = s->votes.covariate,
                             .digits = s->digits};
     boards.board = take((size_t)boards.count, sizeof *boards.board);
     bool done = make(&boards, s);

@@ -12,7 +12,8 @@ static int width_of(const char *text)
     return width;
 }
 
-static void print_board(const struct board *board, int digits, bool ranks)
+static void print_board(const struct board *board, int digits, bool ranks,
+                        const char *const *covariates)
 {
     int widest = 4;
     for (int64_t i = 0; i < board->count; i++) {
@@ -37,6 +38,12 @@ static void print_board(const struct board *board, int digits, bool ranks)
            (long long)board->fit.iterations, board->fit.score_norm);
     if (board->fit.ties != ALIGN_BT_TIES_HALF)
         printf("tie parameter %.*g\n", digits, board->fit.tie);
+    if ((board->fit.flags & ALIGN_BT_HOME) != 0)
+        printf("advantage of the left item %.*g (standard error %.*g), natural log units\n", digits,
+               board->fit.home, digits, board->fit.home_se);
+    for (int c = 0; c < board->n_covariates; c++)
+        printf("coefficient of %s %.*g (standard error %.*g), natural log units\n", covariates[c],
+               digits, board->coefficient[c], digits, board->coefficient_se[c]);
 }
 
 bool print_text(const struct boards *boards)
@@ -48,7 +55,7 @@ bool print_text(const struct boards *boards)
             printf("%s== %s ==\n\n", k == 0 ? "" : "\n",
                    board->category == NULL ? "overall" : board->category);
         if (board->lines != NULL)
-            print_board(board, boards->digits, boards->ranks);
+            print_board(board, boards->digits, boards->ranks, boards->covariates);
         else if (boards->by_category)
             printf("no board: %s\n", board->why);
     }
@@ -120,7 +127,14 @@ static json_t *json_of_line(const struct line *line, bool ranks)
     return item;
 }
 
-static json_t *json_of_board(const struct board *board, bool ranks)
+static json_t *json_of_number(bool known, double value, double se)
+{
+    return known ? json_pack("{s:f, s:o}", "value", value, "se",
+                             se == se ? json_real(se) : json_null())
+                 : json_null();
+}
+
+static json_t *json_of_board(const struct board *board, bool ranks, const char *const *covariates)
 {
     const align_bt_args *fit = &board->fit;
     json_t *items = json_array();
@@ -132,9 +146,15 @@ static json_t *json_of_board(const struct board *board, bool ranks)
     for (int64_t i = 0; i < board->count; i++)
         json_array_append_new(items, json_of_line(&board->lines[i], ranks));
     json_t *tie = fit->ties == ALIGN_BT_TIES_HALF ? json_null() : json_real(fit->tie);
-    return json_pack("{s:s?, s:I, s:o, s:f, s:f, s:o, s:I, s:f, s:f}", "category", board->category,
-                     "votes", (json_int_t)board->votes, "items", items, "log_likelihood",
-                     fit->log_likelihood, "deviance", fit->deviance, "tie", tie, "iterations",
+    json_t *home = json_of_number((fit->flags & ALIGN_BT_HOME) != 0, fit->home, fit->home_se);
+    json_t *coefficients = json_object();
+    for (int c = 0; c < board->n_covariates; c++)
+        json_object_set_new(coefficients, covariates[c],
+                            json_of_number(true, board->coefficient[c], board->coefficient_se[c]));
+    return json_pack("{s:s?, s:I, s:o, s:f, s:f, s:o, s:o, s:o, s:I, s:f, s:f}", "category",
+                     board->category, "votes", (json_int_t)board->votes, "items", items,
+                     "log_likelihood", fit->log_likelihood, "deviance", fit->deviance, "tie", tie,
+                     "home", home, "coefficients", coefficients, "iterations",
                      (json_int_t)fit->iterations, "score_norm", fit->score_norm, "decrement",
                      fit->decrement);
 }
@@ -146,7 +166,8 @@ bool print_json(const struct boards *boards)
     bool any = false;
     for (int32_t k = 0; k < boards->count; k++) {
         any = any || boards->board[k].lines != NULL;
-        json_array_append_new(list, json_of_board(&boards->board[k], boards->ranks));
+        json_array_append_new(list,
+                              json_of_board(&boards->board[k], boards->ranks, boards->covariates));
     }
     json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:I, s:o}", "version", 1, "rows",
                              (json_int_t)votes->rows, "filtered", (json_int_t)votes->filtered,

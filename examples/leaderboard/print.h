@@ -9,8 +9,9 @@ struct boards {
     const struct votes *votes;
     struct board *board;
     int32_t count;
-    bool by_category, ranks; /* ranks: board_options.ranks */
-    int digits;              /* significant ones */
+    bool by_category, ranks;       /* ranks: board_options.ranks */
+    const char *const *covariates; /* names of their columns */
+    int digits;                    /* significant ones */
 };
 
 /* Each writes to stdout, and returns false when that fails. */

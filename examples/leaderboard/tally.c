@@ -53,7 +53,7 @@ bool tally_flush(struct tally *tally, align_error *error)
     align_exec exec;
     align_exec_init(&exec, sizeof exec);
     exec.error = error;
-    if (tally->counts.memory == NULL)
+    if (tally->counts.memory == NULL && !tally->keeps)
         tally_reserve(tally, 256);
     for (int64_t done = 0; done < tally->waiting; done += tally->counts.taken) {
         align_bt_rows rows;
@@ -73,26 +73,61 @@ bool tally_flush(struct tally *tally, align_error *error)
     return true;
 }
 
-bool tally_add(struct tally *tally, int32_t left, int32_t right, double outcome, double weight,
-               align_error *error)
+static void record(struct record *winner, struct record *loser, double outcome, double weight)
 {
-    int32_t first = tally_item(tally, left), second = tally_item(tally, right);
-    struct record *a = &tally->record[first], *b = &tally->record[second];
     if (outcome == 0.5) {
-        a->ties += weight;
-        b->ties += weight;
-    } else {
-        a->wins += weight * outcome;
-        a->losses += weight * (1 - outcome);
-        b->wins += weight * (1 - outcome);
-        b->losses += weight * outcome;
+        winner->ties += weight;
+        loser->ties += weight;
+        return;
     }
+    winner->wins += weight * outcome;
+    winner->losses += weight * (1 - outcome);
+    loser->wins += weight * (1 - outcome);
+    loser->losses += weight * outcome;
+}
+
+static void more_kept(struct kept *k)
+{
+    k->room = k->room == 0 ? 1024 : 2 * k->room;
+    size_t room = (size_t)k->room, columns = (size_t)k->n_covariates;
+    k->first = must(realloc(k->first, sizeof *k->first * room));
+    k->second = must(realloc(k->second, sizeof *k->second * room));
+    k->annotator = must(realloc(k->annotator, sizeof *k->annotator * room));
+    k->outcome = must(realloc(k->outcome, sizeof *k->outcome * room));
+    k->weight = must(realloc(k->weight, sizeof *k->weight * room));
+    if (columns > 0)
+        k->covariate = must(realloc(k->covariate, sizeof *k->covariate * room * columns));
+}
+
+static void keep(struct tally *tally, const struct vote *vote, int32_t first, int32_t second)
+{
+    struct kept *k = &tally->kept;
+    int64_t at = tally->votes;
+    if (at == k->room)
+        more_kept(k);
+    k->first[at] = first;
+    k->second[at] = second;
+    k->annotator[at] = vote->annotator;
+    k->outcome[at] = vote->outcome;
+    k->weight[at] = vote->weight;
+    for (int c = 0; c < k->n_covariates; c++)
+        k->covariate[at * k->n_covariates + c] = vote->covariate[c];
+}
+
+bool tally_add(struct tally *tally, const struct vote *vote, align_error *error)
+{
+    int32_t first = tally_item(tally, vote->left), second = tally_item(tally, vote->right);
+    record(&tally->record[first], &tally->record[second], vote->outcome, vote->weight);
+    if (tally->keeps)
+        keep(tally, vote, first, second);
     tally->votes++;
+    if (tally->keeps)
+        return true;
     int64_t k = tally->waiting++;
     tally->first[k] = first;
     tally->second[k] = second;
-    tally->outcome[k] = outcome;
-    tally->weight[k] = weight;
+    tally->outcome[k] = vote->outcome;
+    tally->weight[k] = vote->weight;
     return tally->waiting < TALLY_BLOCK || tally_flush(tally, error);
 }
 
@@ -102,4 +137,10 @@ void tally_free(struct tally *tally)
     free(tally->record);
     free(tally->place);
     free(tally->counts.memory);
+    free(tally->kept.first);
+    free(tally->kept.second);
+    free(tally->kept.annotator);
+    free(tally->kept.outcome);
+    free(tally->kept.weight);
+    free(tally->kept.covariate);
 }

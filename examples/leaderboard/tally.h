@@ -7,7 +7,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TALLY_BLOCK = 1024, TALLY_ITEMS = 1 << 24 };
+enum { TALLY_BLOCK = 1024, TALLY_ITEMS = 1 << 24, TALLY_COVARIATES = 16 };
+
+/* left took the share `outcome` from right; items are numbers of all. */
+struct vote {
+    int32_t left, right, annotator;
+    double outcome, weight;
+    double covariate[TALLY_COVARIATES];
+};
+
+/* Votes one by one, for fits that need more of them than counts. */
+struct kept {
+    int64_t room;
+    int32_t *first, *second, *annotator;
+    double *outcome, *weight, *covariate; /* covariate: [votes, n_covariates] */
+    int n_covariates;
+};
 
 /* What an item did, by weight. */
 struct record {
@@ -20,6 +35,8 @@ struct tally {
     int32_t *item; /* number among all items */
     struct record *record;
     int32_t *place, places; /* of all items: number here + 1, or 0 */
+    bool keeps;             /* votes go to `kept`, else to `counts` */
+    struct kept kept;
     align_bt_counts counts;
     int64_t votes;
     int64_t waiting; /* in the block */
@@ -30,9 +47,8 @@ struct tally {
 /* Number here of an item of all. */
 int32_t tally_item(struct tally *tally, int32_t item);
 
-/* left took the share `outcome` from right; both are numbers of all. False with *error when the counts refuse. */
-bool tally_add(struct tally *tally, int32_t left, int32_t right, double outcome, double weight,
-               align_error *error);
+/* False with *error when the counts refuse. */
+bool tally_add(struct tally *tally, const struct vote *vote, align_error *error);
 
 /* The block goes into the counts, which grow where they are full. */
 bool tally_flush(struct tally *tally, align_error *error);

@@ -23,6 +23,7 @@ void votes_free(struct votes *votes)
     free(votes->category);
     names_free(&votes->items);
     names_free(&votes->categories);
+    names_free(&votes->annotators);
     seen_free(&votes->seen);
     free(votes);
 }
@@ -34,6 +35,8 @@ struct tally *votes_category(struct votes *votes, const char *name)
         size_t count = (size_t)votes->categories.count;
         votes->category = must(realloc(votes->category, sizeof(struct tally *) * count));
         votes->category[k] = take(1, sizeof *votes->category[k]);
+        votes->category[k]->keeps = votes->overall->keeps;
+        votes->category[k]->kept.n_covariates = votes->overall->kept.n_covariates;
     }
     return votes->category[k];
 }
@@ -42,8 +45,8 @@ struct tally *votes_category(struct votes *votes, const char *name)
 
 /* Indices of the columns in the table. */
 struct columns {
-    int left, right, winner, weight, by;
-    int where[VOTES_CONDITIONS], unique[VOTES_UNIQUE];
+    int left, right, winner, weight, by, annotator;
+    int where[VOTES_CONDITIONS], unique[VOTES_UNIQUE], covariate[TALLY_COVARIATES];
 };
 
 /* What the winner's cell says. */
@@ -110,30 +113,47 @@ static int32_t item_of(struct votes *votes, const struct table *table, int colum
     return -1;
 }
 
-static bool read_weight(const struct table *table, int column, double *weight)
+static bool read_number(const struct table *table, int column, double least, double most,
+                        const char *expected, double *number)
 {
-    *weight = 1;
-    if (column < 0)
-        return true;
     char *end;
     const char *cell = table->cells[column];
-    *weight = strtod(cell, &end);
-    if (end != cell && *end == '\0' && *weight >= 0 && *weight <= 0x1p32)
+    *number = strtod(cell, &end);
+    if (end != cell && *end == '\0' && *number >= least && *number <= most)
         return true;
-    return table_complain(table, column, "a number in 0..2^32");
+    return table_complain(table, column, expected);
+}
+
+/* What a vote has beside its items and its winner. */
+static bool read_rest(struct votes *votes, const struct table *table, const struct columns *columns,
+                      struct vote *vote)
+{
+    vote->weight = 1;
+    if (columns->weight >= 0 &&
+        !read_number(table, columns->weight, 0, 0x1p32, "a number in 0..2^32", &vote->weight))
+        return false;
+    for (int c = 0; c < votes->overall->kept.n_covariates; c++)
+        if (!read_number(table, columns->covariate[c], -0x1p64, 0x1p64, "a number below 2^64",
+                         &vote->covariate[c]))
+            return false;
+    if (columns->annotator < 0)
+        return true;
+    const char *name = table->cells[columns->annotator], *fault = names_fault(name);
+    vote->annotator = fault == NULL ? names_get(&votes->annotators, name) : -1;
+    return fault == NULL || table_complain(table, columns->annotator, fault);
 }
 
 static bool add(struct votes *votes, const struct table *table, const struct columns *columns,
-                const int32_t items[2], double outcome, double weight)
+                const struct vote *vote)
 {
     align_error error;
     align_error_init(&error, sizeof error);
-    bool done = tally_add(votes->overall, items[0], items[1], outcome, weight, &error);
+    bool done = tally_add(votes->overall, vote, &error);
     if (done && columns->by >= 0) {
         const char *name = table->cells[columns->by], *fault = names_fault(name);
         if (fault != NULL)
             return table_complain(table, columns->by, fault);
-        done = tally_add(votes_category(votes, name), items[0], items[1], outcome, weight, &error);
+        done = tally_add(votes_category(votes, name), vote, &error);
     }
     if (!done)
         fprintf(stderr, "%s:%ld: %s\n", table->name, table->line, error.text);
@@ -151,24 +171,24 @@ static bool take_row(struct votes *votes, const struct table *table, const struc
     }
     if (strcmp(left, right) == 0 && left[0] != '\0')
         return table_complain(table, columns->right, "another item than on the left");
-    const int32_t items[] = {item_of(votes, table, columns->left),
-                             item_of(votes, table, columns->right)};
-    if (items[0] < 0 || items[1] < 0)
+    struct vote vote = {.left = item_of(votes, table, columns->left)};
+    vote.right = vote.left < 0 ? -1 : item_of(votes, table, columns->right);
+    if (vote.right < 0)
         return false;
     struct verdict v = verdict_of(table->cells[columns->winner], left, right);
-    double weight;
+    vote.outcome = v.outcome;
     if (v.outcome < 0)
         return table_complain(table, columns->winner,
                               "left, right, tie, model_a, model_b, tie (bothbad), a share in 0..1 "
                               "or the name of one of the two");
-    if (!read_weight(table, columns->weight, &weight))
+    if (!read_rest(votes, table, columns, &vote))
         return false;
     if (!is_new(votes, table, columns, options))
         votes->duplicates++;
     else if ((v.outcome == 0.5 && options->drop_ties) || (v.both_bad && options->drop_both_bad))
         votes->dropped++;
     else
-        return add(votes, table, columns, items, v.outcome, weight);
+        return add(votes, table, columns, &vote);
     return true;
 }
 
@@ -209,11 +229,14 @@ static struct columns columns_of(struct table *table, const struct votes_options
         .winner = table_want(table, options->winner),
         .weight = options->weight == NULL ? -1 : table_want(table, options->weight),
         .by = options->by == NULL ? -1 : table_want(table, options->by),
+        .annotator = options->annotator == NULL ? -1 : table_want(table, options->annotator),
     };
     for (int k = 0; k < options->n_where; k++)
         c.where[k] = table_want(table, options->where[k].column);
     for (int k = 0; k < options->n_unique; k++)
         c.unique[k] = table_want(table, options->unique[k]);
+    for (int k = 0; k < options->n_covariates; k++)
+        c.covariate[k] = table_want(table, options->covariate[k]);
     return c;
 }
 
@@ -237,6 +260,8 @@ bool votes_read(struct votes *votes, FILE *file, const char *name, enum table_fo
 {
     struct table *table = take(1, sizeof *table);
     const struct columns columns = columns_of(table, options);
+    votes->overall->keeps = options->annotator != NULL || options->n_covariates > 0;
+    votes->overall->kept.n_covariates = options->n_covariates;
     bool done = table_open(table, file, name, format) && read_rows(votes, table, &columns, options);
     table_close(table);
     free(table);

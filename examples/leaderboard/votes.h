@@ -16,7 +16,10 @@ struct condition {
 };
 
 struct votes_options {
-    const char *left, *right, *winner, *weight, *by; /* columns; weight and by: NULL for none */
+    const char *left, *right, *winner;   /* columns */
+    const char *weight, *by, *annotator; /* columns, or NULL for none */
+    const char *covariate[TALLY_COVARIATES];
+    int n_covariates;
     struct condition where[VOTES_CONDITIONS];
     const char *unique[VOTES_UNIQUE]; /* votes that are equal in all of these count once */
     int n_where, n_unique;
@@ -25,7 +28,7 @@ struct votes_options {
 };
 
 struct votes {
-    struct names items, categories;
+    struct names items, categories, annotators;
     struct tally *overall, **category; /* one for each of categories */
     int64_t rows;                      /* read, and of these: */
     int64_t filtered, duplicates, dropped;
