@@ -66,13 +66,30 @@ static void print_param(const align_param_info *p)
     printf(" | %s |\n", p->brief);
 }
 
+static void print_value(enum align__param param, double value)
+{
+    const struct align__param_use use = {.param = param};
+    align_param_info info = {0};
+    align__param_describe(&use, &info);
+    if (info.choices != NULL)
+        printf("%s %s", info.name, info.choices[(int)value]);
+    else
+        printf("%s %.10g", info.name, value);
+}
+
 static void print_presets(const struct align__loss_row *row)
 {
     if (row->presets == NULL)
         return;
-    printf("\nPresets beside `paper`:");
-    for (const struct align__preset *p = row->presets; p->name != NULL; p++)
-        printf("%s `%s`", p == row->presets ? "" : ",", p->name);
+    printf("\nPresets beside `paper`: ");
+    for (const struct align__preset *p = row->presets; p->name != NULL; p++) {
+        printf("%s`%s` (", p == row->presets ? "" : ", ", p->name);
+        for (int i = 0; i < 8 && p->set[i].param != ALIGN__PARAM_END; i++) {
+            printf("%s", i > 0 ? ", " : "");
+            print_value(p->set[i].param, p->set[i].value);
+        }
+        printf(")");
+    }
     printf(".\n");
 }
 

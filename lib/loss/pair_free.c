@@ -116,6 +116,7 @@ const struct align__loss_row align__loss_simpo = {
     .arity = ALIGN_LOSS_PAIR,
     .needs = ALIGN_LOSS_READS_COUNT,
     .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_HSCORE,
+    .presets = align__trl_beta,
     .params = {BETA(2), {ALIGN__PARAM_MARGIN, 0.5, -ALIGN__ANY, ALIGN__ANY}, SMOOTHING},
     .block = simpo,
     .unless = {NO_REF, [ALIGN__PROP_SHIFT] = BY_LENGTH, [ALIGN__PROP_SUM_ZERO] = BY_LENGTH,
@@ -152,6 +153,7 @@ const struct align__loss_row align__loss_alpha_po = {
     .arity = ALIGN_LOSS_PAIR,
     .needs = ALIGN_LOSS_READS_COUNT,
     .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
+    .presets = align__trl_beta,
     .params = {BETA(2),
                {ALIGN__PARAM_ALPHA, 0.25, -ALIGN__ANY, ALIGN__ANY},
                {ALIGN__PARAM_MARGIN, 0.5, -ALIGN__ANY, ALIGN__ANY},
@@ -179,6 +181,12 @@ static void cpo(struct align__block *b)
         add_likelihood(b, i);
 }
 
+static const struct align__preset cpo_presets[] = {
+    {"trl-0.28", {{ALIGN__PARAM_LENGTH, ALIGN_LENGTH_MEAN}}},
+    {"trl-1.10", {{ALIGN__PARAM_LENGTH, ALIGN_LENGTH_MEAN}}},
+    {NULL, {{0}}},
+};
+
 const struct align__loss_row align__loss_cpo = {
     .golden = "TRL f2cd5771, CPOTrainer sigmoid",
     .name = "cpo",
@@ -191,6 +199,7 @@ const struct align__loss_row align__loss_cpo = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_READS_COUNT |
              ALIGN_LOSS_WRITES_HSCORE,
+    .presets = cpo_presets,
     .params = {BETA(0.1), LAMBDA(1), LENGTH, SMOOTHING},
     .block = cpo,
     UNLESS_ANCHORED,

@@ -41,6 +41,13 @@ static void dpo(struct align__block *b)
     mix_ratios(b, 1 - eps, eps);
 }
 
+/* The alpha of f_divergence_params, whose meaning changed: with divergence alpha_paper and alpha. */
+static const struct align__preset dpo_presets[] = {
+    {"trl-0.28", {{ALIGN__PARAM_ORDER, 1}}},
+    {"trl-1.10", {{ALIGN__PARAM_ORDER, 0.5}}},
+    {NULL, {{0}}},
+};
+
 const struct align__loss_row align__loss_dpo = {
     .golden = "TRL f2cd5771, DPOTrainer sigmoid with three divergences",
     .name = "dpo",
@@ -54,6 +61,7 @@ const struct align__loss_row align__loss_dpo = {
     .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
+    .presets = dpo_presets,
     .params = {BETA(0.1), SMOOTHING, DIVERGENCE},
     .block = dpo,
 };
@@ -82,6 +90,12 @@ static void robust(struct align__block *b)
     mix_ratios(b, (1 - eps - noise) / (1 - 2 * noise), (eps - noise) / (1 - 2 * noise));
 }
 
+static const struct align__preset robust_presets[] = {
+    {"trl-0.28", {{ALIGN__PARAM_NOISE, 0}}},
+    {"trl-1.10", {{ALIGN__PARAM_NOISE, 0}}},
+    {NULL, {{0}}},
+};
+
 const struct align__loss_row align__loss_robust = {
     .golden = "TRL f2cd5771, DPOTrainer robust",
     .name = "robust",
@@ -92,6 +106,7 @@ const struct align__loss_row align__loss_robust = {
     .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
+    .presets = robust_presets,
     .params = {BETA(0.1), {ALIGN__PARAM_NOISE, 0.1, 0, ALIGN__BELOW_HALF}, DIVERGENCE},
     .block = robust,
 };
@@ -123,6 +138,7 @@ const struct align__loss_row align__loss_hinge = {
     .gradient = "du = beta ((1 - t) [-z < m] - t [z < m]), dv = -du; 0 at a kink",
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
+    .presets = align__trl_beta,
     .params = {BETA(0.05), SMOOTHING, {ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, DIVERGENCE},
     .block = hinge,
 };
@@ -163,6 +179,7 @@ const struct align__loss_row align__loss_discopop = {
                 "E = m e^-z; dv = -du",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
+    .presets = align__trl_beta,
     .params = {BETA(0.05), {ALIGN__PARAM_TAU, 0.05, 0.001, 1}, SMOOTHING, DIVERGENCE},
     .block = discopop,
 };
@@ -224,6 +241,11 @@ static void sigmoid_norm(struct align__block *b)
     }
 }
 
+static const struct align__preset norm_presets[] = {
+    {"trl-1.10", {{ALIGN__PARAM_BETA, 0.1}}},
+    {NULL, {{0}}},
+};
+
 const struct align__loss_row align__loss_sigmoid_norm = {
     .golden = "TRL f2cd5771, DPOTrainer sigmoid_norm",
     .name = "sigmoid_norm",
@@ -235,6 +257,7 @@ const struct align__loss_row align__loss_sigmoid_norm = {
     .arity = ALIGN_LOSS_PAIR,
     .needs = ALIGN_LOSS_READS_COUNT,
     .reads = READS_LINK,
+    .presets = norm_presets,
     .params = {BETA(5), SMOOTHING},
     .block = sigmoid_norm,
     .unless = {[ALIGN__PROP_SHIFT] = "log-ratios are divided by lengths",

@@ -38,6 +38,12 @@ static const struct param_row table[ALIGN__PARAM_COUNT] = {
 #undef PARAM
 };
 
+const struct align__preset align__trl_beta[] = {
+    {"trl-0.28", {{ALIGN__PARAM_BETA, 0.1}}},
+    {"trl-1.10", {{ALIGN__PARAM_BETA, 0.1}}},
+    {NULL, {{0}}},
+};
+
 double align__param_get(const align_loss_params *params, enum align__param param)
 {
     const char *at = (const char *)params + table[param].offset;

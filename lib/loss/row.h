@@ -38,6 +38,9 @@ struct align__preset {
     } set[8]; /* ended by a parameter 0 */
 };
 
+/* "trl-0.28" and "trl-1.10" of rows whose paper has another beta than TRL, which has 0.1. */
+extern const struct align__preset align__trl_beta[];
+
 /* What must hold for every row, unless the row says why it does not. tests/props walks these. */
 enum align__property {
     ALIGN__PROP_SHIFT,    /* one number added to all scores of a group changes nothing */

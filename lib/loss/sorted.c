@@ -33,6 +33,7 @@ const struct align__loss_row align__loss_aot = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET |
              ALIGN_LOSS_WRITES_HSCORE,
+    .presets = align__trl_beta,
     .params = {BETA, SMOOTHING},
     .couple = ALIGN__COUPLE_MARGINS,
     .block = aot,
@@ -71,6 +72,7 @@ const struct align__loss_row align__loss_aot_unpaired = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE,
     .no_weight = true,
+    .presets = align__trl_beta,
     .params = {BETA, SMOOTHING},
     .couple = ALIGN__COUPLE_SIDES,
     .block = aot_unpaired,

@@ -411,6 +411,55 @@ START_TEST(tdpo_agrees_with_its_authors)
 }
 END_TEST
 
+/* TRL's defaults of these loss types, and means where it has means: DPOConfig, CPOConfig and GRPOConfig of 0.28 and of
+ * f2cd5771; the project's reference on pairs has what changed between them. */
+START_TEST(presets_pin_meanings)
+{
+    static const struct {
+        const char *loss, *preset;
+        size_t offset;
+        double value;
+    } rows[] = {
+#define BETA offsetof(align_loss_params, beta)
+        {"hinge", "trl-1.10", BETA, .1},
+        {"discopop", "trl-0.28", BETA, .1},
+        {"nca_pair", "trl-1.10", BETA, .1},
+        {"bco_pair", "trl-0.28", BETA, .1},
+        {"sppo", "trl-1.10", BETA, .1},
+        {"aot", "trl-1.10", BETA, .1},
+        {"aot_unpaired", "trl-1.10", BETA, .1},
+        {"simpo", "trl-1.10", BETA, .1},
+        {"alpha_po", "trl-1.10", BETA, .1},
+        {"sigmoid_norm", "trl-1.10", BETA, .1},
+        {"sigmoid_norm", "paper", BETA, 5},
+        {"sppo", "paper", BETA, .001},
+        {"robust", "trl-1.10", offsetof(align_loss_params, noise), 0},
+        {"robust", "paper", offsetof(align_loss_params, noise), .1},
+        {"dpo", "trl-0.28", offsetof(align_loss_params, order), 1},
+        {"dpo", "trl-1.10", offsetof(align_loss_params, order), .5},
+        {"grpo", "trl-1.10", offsetof(align_loss_params, kl_coef), 0},
+        {"grpo", "paper", offsetof(align_loss_params, kl_coef), .04},
+    };
+    static const char *const means[] = {"ipo", "cpo"}, *const versions[] = {"trl-0.28", "trl-1.10"};
+    align_loss_params p;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        double value;
+        ck_assert_int_eq(
+            align_loss_params_init(&p, sizeof p, align_loss_find(rows[i].loss), rows[i].preset), 0);
+        memcpy(&value, (const char *)&p + rows[i].offset, sizeof value);
+        ck_assert_msg(value == rows[i].value, "%s: %g", rows[i].loss, value);
+    }
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(
+            align_loss_params_init(&p, sizeof p, align_loss_find(means[i / 2]), versions[i % 2]),
+            0);
+        ck_assert_int_eq(p.length, ALIGN_LENGTH_MEAN);
+    }
+    ck_assert_int_eq(align_loss_params_init(&p, sizeof p, ALIGN_LOSS_SIGMOID_NORM, "trl-0.28"),
+                     ALIGN_E_ARG);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("golden loss peers");
@@ -418,6 +467,7 @@ int main(void)
     tcase_add_loop_test(tcase, rows_agree_with_their_peers, 0, sizeof peers / sizeof peers[0]);
     tcase_add_loop_test(tcase, rows_agree_with_known_functions, 0, sizeof calls / sizeof calls[0]);
     tcase_add_test(tcase, tdpo_agrees_with_its_authors);
+    tcase_add_test(tcase, presets_pin_meanings);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
