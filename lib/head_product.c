@@ -4,13 +4,13 @@
 #include <cblas.h>
 #include <string.h>
 
-#ifdef ALIGN_SBGEMM
+#ifdef ALIGN__HAVE_SBGEMM
 #    pragma weak cblas_sbgemm
 #endif
 
 bool align__linear_halves(void)
 {
-#ifdef ALIGN_SBGEMM
+#ifdef ALIGN__HAVE_SBGEMM
     return cblas_sbgemm != NULL;
 #else
     return false;
@@ -40,7 +40,7 @@ static void multiply(align_dtype in, const struct product *p)
     else if (in == ALIGN_F64)
         cblas_dgemm(CblasRowMajor, p->turn_a, p->turn_b, m, n, k, 1.0, a, sa, b, sb, p->beta, c,
                     sc);
-#ifdef ALIGN_SBGEMM
+#ifdef ALIGN__HAVE_SBGEMM
     else
         cblas_sbgemm(CblasRowMajor, p->turn_a, p->turn_b, m, n, k, 1.0f, a, sa, b, sb,
                      (float)p->beta, c, sc);

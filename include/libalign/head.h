@@ -38,6 +38,8 @@
  * Linear heads make x = hidden weight' + bias a tile of tokens and vocabulary at a time by the BLAS, in
  * F32, or in F64 when hidden, weight or bias is F64; BF16 and F16 operands are converted a tile at a time.
  * So their logits carry the rounding of an F32 product of D terms, and the numbers above hold for those.
+ * With ALIGN_FLAG_FAST, and a BLAS that has cblas_sbgemm, hidden and weight of BF16 are multiplied as they
+ * are; gradients of logits are rounded to BF16 for that, and dhidden and dweight are within .3 % in norm.
  * Only rows that count are visited, in the backward only those whose gradients are not all 0.
  * Two plans:
  *  - two passes: the backward makes the logits again; any loss; 8 N D V flops in all with dweight.

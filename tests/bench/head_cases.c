@@ -4,6 +4,8 @@
 struct head_state {
     align_head head;
     align_tokens tokens;
+    align_loss_args loss;
+    align_step_args step;
 };
 
 /* A head without a source of logits. */
@@ -106,12 +108,11 @@ static void setup_both(struct bench *bench)
     bench->run = run_both;
 }
 
-/* A linear head: plan=2 (two passes, with dweight) or plan=1 (one pass, for weights without gradient). */
-static void setup_linear(struct bench *bench)
+static struct head_state *make_linear(struct bench *bench, int64_t plan)
 {
     const char *line = bench->line;
     int64_t n = bench_number(line, "n", 1024), v = bench_number(line, "v", 32000);
-    int64_t d = bench_number(line, "d", 1024), plan = bench_number(line, "plan", 2);
+    int64_t d = bench_number(line, "d", 1024);
     struct head_state *state = make_tokens(bench, n, v);
     align_head *head = &state->head;
     head->hidden = bench_tensor(bench_dtype(line), n, d);
@@ -123,9 +124,53 @@ static void setup_linear(struct bench *bench)
         head->jhidden = head->dhidden;
     else
         head->dweight = bench_tensor(ALIGN_F32, v, d);
+    return state;
+}
+
+static double linear_flops(const struct head_state *state, double times)
+{
+    const align_tensor *hidden = &state->head.hidden, *weight = &state->head.weight;
+    return times * (double)hidden->shape[0] * (double)hidden->shape[1] * (double)weight->shape[0];
+}
+
+/* A linear head: plan=2 (two passes, with dweight) or plan=1 (one pass, for weights without gradient). */
+static void setup_linear(struct bench *bench)
+{
+    int64_t plan = bench_number(bench->line, "plan", 2);
+    struct head_state *state = make_linear(bench, plan);
     finish_head(bench, state);
-    bench->work = (plan == 1 ? 4.0 : 8.0) * (double)n * (double)d * (double)v;
+    bench->work = linear_flops(state, plan == 1 ? 4 : 8);
     bench->run = run_both;
+}
+
+static void run_step(struct bench *bench)
+{
+    struct head_state *state = bench->state;
+    bench_must(bench, align_step_run(&bench->exec, &state->step));
+}
+
+/* The resident plan: a step of DPO whose scratch keeps all logits. */
+static void setup_step(struct bench *bench)
+{
+    struct head_state *state = make_linear(bench, 2);
+    int64_t pairs = state->head.logp.shape[0] / 2;
+    align_loss_args *loss = &state->loss;
+    align_loss_args_init(loss, sizeof *loss);
+    loss->loss = ALIGN_LOSS_DPO;
+    loss->score = align_2d(state->head.logp.data, ALIGN_F32, pairs, 2);
+    loss->dscore = align_2d(state->head.dlogp.data, ALIGN_F32, pairs, 2);
+    loss->ref = bench_tensor(ALIGN_F32, pairs, 2);
+    bench_fill(loss->ref, -700, -600);
+    loss->value = bench_tensor(ALIGN_F64, 1, 0);
+    align_step_args_init(&state->step, sizeof state->step);
+    state->step.policy = &state->head;
+    state->step.losses = loss;
+    state->step.n_losses = 1;
+    size_t least, best;
+    bench_must(bench, align_step_scratch(&bench->exec, &state->step, &least, &best));
+    bench_scratch(bench, best);
+    bench->work = linear_flops(state, 6);
+    bench->run = run_step;
 }
 
 const struct bench_kind bench_head_kinds[] = {
@@ -134,5 +179,6 @@ const struct bench_kind bench_head_kinds[] = {
     {"dense_backward_in_place", "GB/s", "limit.update", setup_backward_in_place},
     {"dense_both", "GB/s", "limit.copy", setup_both},
     {"linear_both", "GFLOP/s", "limit.gemm", setup_linear},
+    {"linear_step", "GFLOP/s", "limit.gemm", setup_step},
     {NULL, NULL, NULL, NULL},
 };

@@ -69,6 +69,23 @@ def torch_linear_both(torch, case):
     return run
 
 
+def torch_linear_step(torch, case):
+    """A DPO step on pairs of sequences of 64 rows, with the reference's log-probabilities at hand."""
+    torch.manual_seed(1)
+    dtype = torch_dtype(torch, case)
+    hidden = torch.empty(case["n"], case["d"]).uniform_(-1, 1).to(dtype).requires_grad_()
+    weight = torch.empty(case["v"], case["d"]).uniform_(-0.1, 0.1).to(dtype).requires_grad_()
+    target = torch.randint(0, case["v"], (case["n"], 1))
+    ref = torch.empty(case["n"] // 128, 2).uniform_(-700, -600)
+
+    def run():
+        hidden.grad = weight.grad = None
+        logp = torch.log_softmax((hidden @ weight.T).float(), -1).gather(1, target)
+        ratio = logp.view(-1, 2, 64).sum(-1) - ref
+        (-torch.nn.functional.logsigmoid(0.1 * (ratio[:, 0] - ratio[:, 1]))).mean().backward()
+    return run
+
+
 def selective_dense_forward(torch, case):
     """Trainers' memory-saving form: a log-sum-exp a row, for bf16 a log-softmax a row."""
     logits, target = torch_logits(torch, case)
@@ -254,6 +271,7 @@ CASES = {
     ("torch", "dense_forward"): torch_dense_forward,
     ("torch", "dense_both"): torch_dense_both,
     ("torch", "linear_both"): torch_linear_both,
+    ("torch", "linear_step"): torch_linear_step,
     ("torch_selective", "dense_forward"): selective_dense_forward,
     ("torch", "dpo"): torch_pair_dpo,
     ("torch", "lipo_lambda"): torch_lipo_lambda,

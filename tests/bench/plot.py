@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws time and memory of linear heads over V and N from the results of `./dev bench --only linear_both`.
+"""Draws time and memory of linear heads over V, N, D and workers from the results of `./dev bench --only linear_both`.
 
 usage: tests/bench/plot.py RESULTS.json PICTURE.svg         (needs gnuplot)
 """
@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 
-FIXED = {"v": {"n": 256, "d": 256}, "n": {"v": 16000, "d": 256}}
+FIXED = {"v": {"n": 256, "d": 256, "workers": 1}, "n": {"v": 16000, "d": 256, "workers": 1},
+         "d": {"n": 256, "v": 16000, "workers": 1}, "workers": {"n": 256, "d": 256, "v": 16000}}
 
 
 def parse(line):
@@ -28,11 +29,15 @@ def points(results, axis):
     return sorted(rows)
 
 
+def name(axis):
+    return axis if axis == "workers" else axis.upper()
+
+
 def panel(axis, rows, column, label):
     data = "\n".join(" ".join(map(str, row)) for row in rows)
-    fixed = ", ".join(f"{key.upper()} = {value}" for key, value in FIXED[axis].items())
+    fixed = ", ".join(f"{name(key)} = {value}" for key, value in FIXED[axis].items())
     return (f"$data << END\n{data}\nEND\n"
-            f'set xlabel "{axis.upper()}   ({fixed})"\nset ylabel "{label}"\n'
+            f'set xlabel "{name(axis)}   ({fixed})"\nset ylabel "{label}"\n'
             f"plot $data using 1:{column} with linespoints title 'libalign, one pass', "
             f"$data using 1:{column + 2} with linespoints title 'PyTorch'\n")
 
@@ -40,13 +45,13 @@ def panel(axis, rows, column, label):
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         results = json.load(file)
-    script = f'set terminal svg size 900,640\nset output "{sys.argv[2]}"\n'
-    script += "set multiplot layout 2,2\nset xrange [0:]\nset yrange [0:]\nset key top left\n"
+    script = f'set terminal svg size 900,1240\nset output "{sys.argv[2]}"\n'
+    script += "set multiplot layout 4,2\nset xrange [0:]\nset yrange [0:]\nset key top left\n"
     script += "set format x \"%.0s%c\"\n"
     for axis in FIXED:
         rows = points(results, axis)
         if len(rows) < 2:
-            sys.exit(f"plot.py: fewer than two results over {axis.upper()}")
+            sys.exit(f"plot.py: fewer than two results over {name(axis)}")
         script += panel(axis, rows, 2, "seconds") + panel(axis, rows, 3, "memory beyond inputs, MiB")
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 

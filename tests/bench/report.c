@@ -107,6 +107,25 @@ void report_row(FILE *out, const struct result *result)
     fflush(out);
 }
 
+void report_mix(FILE *out, const struct result *result, const struct result *before)
+{
+    const char *blas = strstr(result->line, "blas=2");
+    size_t same = blas == NULL ? 0 : (size_t)(blas - result->line);
+    bool pair = same > 0 && strstr(result->line, "workers=2") != NULL &&
+                strncmp(result->line, before->line, same) == 0 &&
+                strncmp(before->line + same, "blas=1", 6) == 0;
+    if (!pair)
+        return;
+    double longer = report_median(result->runners[0].seconds, result->rounds) /
+                    report_median(before->runners[0].seconds, before->rounds);
+    if (longer > 1.05)
+        fprintf(out,
+                "warning: two workers and two BLAS threads take %.2f times as long as two "
+                "workers and one: see docs/threads.md\n",
+                longer);
+    fflush(out);
+}
+
 static void json_peers(FILE *out, const struct result *result)
 {
     const char *comma = "";

@@ -31,6 +31,10 @@ double report_median(const double *x, int n);
 void report_heading(FILE *out);
 void report_row(FILE *out, const struct result *result);
 
+/* A warning when the result is that of the case before it with more threads of the BLAS beside workers, and
+ * they are in each other's way. */
+void report_mix(FILE *out, const struct result *result, const struct result *before);
+
 /* One JSON object. */
 void report_json(FILE *out, const struct result *result, bool first);
 

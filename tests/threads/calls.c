@@ -203,10 +203,11 @@ static align_status run_head(const align_exec *exec, struct memory *memory, int 
     return status == ALIGN_E_NONE ? align_head_backward(exec, &head) : status;
 }
 
-/* Variants: two passes, one pass, and two passes of BF16 with F64 sums. */
+enum { WIDTH = 48 };
+
+/* Variants: two passes, one pass, two passes of BF16 with F64 sums, and with kl against itself turned. */
 static align_status run_linear_head(const align_exec *exec, struct memory *memory, int variant)
 {
-    enum { WIDTH = 48 };
     const align_dtype dtype = variant == 2 ? ALIGN_BF16 : ALIGN_F32;
     align_tokens tokens;
     align_tokens_init(&tokens, sizeof tokens);
@@ -226,6 +227,13 @@ static align_status run_linear_head(const align_exec *exec, struct memory *memor
         head.jhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
     else
         head.dweight = take_2d(memory, variant == 2 ? ALIGN_F64 : ALIGN_F32, VOCABULARY, WIDTH);
+    align_head other = head;
+    if (variant == 3) {
+        other.scale = -1;
+        head.other = &other;
+        head.kl = take_1d(memory, ALIGN_F64, TOKENS);
+        head.dkl = filled(take_1d(memory, ALIGN_F32, TOKENS), -1, 1);
+    }
     size_t least, best;
     align_status status = align_head_scratch(exec, &head, &least, &best);
     if (status != ALIGN_E_NONE)
@@ -233,6 +241,43 @@ static align_status run_linear_head(const align_exec *exec, struct memory *memor
     align_exec local = with_scratch(exec, memory, best);
     status = align_head_forward(&local, &head);
     return status == ALIGN_E_NONE ? align_head_backward(&local, &head) : status;
+}
+
+/* A step with a linear policy. Variants: as little scratch as goes, and all that keeps logits. */
+static align_status run_linear_step(const align_exec *exec, struct memory *memory, int variant)
+{
+    align_tokens tokens;
+    align_tokens_init(&tokens, sizeof tokens);
+    tokens.target = filled(take_1d(memory, ALIGN_I32, TOKENS), 0, VOCABULARY);
+    tokens.offsets = sequence_offsets(memory);
+    align_head head;
+    align_head_init(&head, sizeof head);
+    head.tokens = &tokens;
+    head.hidden = filled(take_2d(memory, ALIGN_F32, TOKENS, WIDTH), -1, 1);
+    head.weight = filled(take_2d(memory, ALIGN_F32, VOCABULARY, WIDTH), -1, 1);
+    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
+    head.token_logp = take_1d(memory, ALIGN_F64, TOKENS);
+    head.lse = take_1d(memory, ALIGN_F64, TOKENS);
+    head.dlogp = take_1d(memory, ALIGN_F32, SEQUENCES);
+    head.dhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
+    head.dweight = take_2d(memory, ALIGN_F32, VOCABULARY, WIDTH);
+    align_loss_args loss;
+    align_loss_args_init(&loss, sizeof loss);
+    loss.loss = ALIGN_LOSS_SFT;
+    loss.score = align_2d(head.logp.data, ALIGN_F32, SEQUENCES, 1);
+    loss.dscore = align_2d(head.dlogp.data, ALIGN_F32, SEQUENCES, 1);
+    loss.value = take_1d(memory, ALIGN_F64, 1);
+    align_step_args step;
+    align_step_args_init(&step, sizeof step);
+    step.policy = &head;
+    step.losses = &loss;
+    step.n_losses = 1;
+    size_t least, best;
+    align_status status = align_step_scratch(exec, &step, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_exec local = with_scratch(exec, memory, variant == 0 ? least : best);
+    return align_step_run(&local, &step);
 }
 
 static align_status run_step(const align_exec *exec, struct memory *memory, int variant)
@@ -377,12 +422,33 @@ static align_status run_bt_draws(const align_exec *exec, struct memory *memory, 
     return fit_bt(exec, memory, 12);
 }
 
+/* ---- linear rewards ---- */
+
+static align_status run_reward(const align_exec *exec, struct memory *memory, int variant)
+{
+    (void)variant;
+    enum { PAIRS = 3000, FEATURES = 12 };
+    align_reward_args args;
+    align_reward_args_init(&args, sizeof args);
+    args.first = filled(take_2d(memory, ALIGN_F32, PAIRS, FEATURES), -1, 1);
+    args.second = filled(take_2d(memory, ALIGN_F32, PAIRS, FEATURES), -1, 1.5);
+    args.coef = take_1d(memory, ALIGN_F64, FEATURES);
+    args.l2 = 0.1;
+    size_t least, best;
+    align_status status = align_reward_scratch(exec, &args, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_exec local = with_scratch(exec, memory, best);
+    return align_reward_fit(&local, &args);
+}
+
 const struct call calls[] = {
     {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4, 0},
     {"align_loss_eval, lists", run_loss_lists, 3, 0},
     {"align_head_forward and _backward", run_head, 3, 0},
-    {"align_head_forward and _backward, linear", run_linear_head, 3, 0},
+    {"align_head_forward and _backward, linear", run_linear_head, 4, 0},
     {"align_step_run", run_step, 2, 0},
+    {"align_step_run with a linear policy", run_linear_step, 2, 0},
     {"align_norm_update and _apply", run_norm_state, 3, 0},
     {"align_norm_apply of a batch", run_norm_batch, 4, 0},
     {"align_norm_groups", run_norm_groups, 1, 0},
@@ -390,5 +456,6 @@ const struct call calls[] = {
     {"align_dense_eval", run_dense, 1, 0},
     {"align_bt_fit", run_bt_fit, 1, 1},
     {"align_bt_fit with draws", run_bt_draws, 1, 0},
+    {"align_reward_fit", run_reward, 1, 0},
     {NULL, NULL, 0, 0},
 };
