@@ -16,7 +16,7 @@ typedef struct sequence {
         prompt;   /* tokens in all; tokens of <s> and prompt, which are given and never scored */
     double score; /* how good people found the answer; larger is better */
     double
-        label; /* the same in [0,1]: the share of its group that it is better than (see data.c) */
+        label; /* the share of its group that it is better than, in [0,1], or what labels.h makes of score */
 } sequence;
 
 /* Why something of the file was left out. */

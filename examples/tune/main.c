@@ -1,5 +1,6 @@
 /* libalign-tune: tunes a language model on preferences; see --help. */
 #include "checkpoint.h"
+#include "labels.h"
 #include "options.h"
 #include "refcache.h"
 #include "report.h"
@@ -47,6 +48,18 @@ typedef struct run {
     int train, held_out, steps;
 } run;
 
+/* The loss must read labels and the data must have scores, or the option would mean nothing. */
+static bool normalise(run *r, problem *why)
+{
+    const align_loss_info *info = &r->loss.info;
+
+    if (r->options.kind != DATA_LISTS)
+        return refuse(why, "--reward-norm: pairs have no scores; expected --lists");
+    if (info->arity != ALIGN_LOSS_LIST || !(info->reads & ALIGN_LOSS_READS_LABEL))
+        return refuse(why, "--reward-norm: %s is no loss over lists that reads labels", info->name);
+    return labels_normalise(&r->data, r->options.reward_norm, why);
+}
+
 static bool load(run *r, problem *why)
 {
     const options *o = &r->options;
@@ -62,7 +75,7 @@ static bool load(run *r, problem *why)
     for (int i = 0; i < o->sets; i++)
         if (!preference_set(&r->loss, o->set[i].name, o->set[i].value, why))
             return false;
-    return true;
+    return !o->reward_norm || normalise(r, why);
 }
 
 static bool split(run *r, problem *why)

@@ -24,6 +24,7 @@ static const struct {
     {"pairs", PAIRS, 0, 0, 0},
     {"lists", LISTS, 0, 0, 0},
     {"loss", TEXT, offsetof(options, loss), 0, 0},
+    {"reward-norm", TEXT, offsetof(options, reward_norm), 0, 0},
     {"beta", BETA, 0, 0, 0},
     {"set", SETTING, 0, 0, 0},
     {"steps", COUNT, offsetof(options, steps), 0, INT_MAX},
@@ -76,11 +77,15 @@ static const char help_text[] =
     "                     (default: 5e-4)\n"
     "  --seed N           order of the data, and sampling (default: 1)\n"
     "  --threads N        changes the speed and no result (default: all cores)\n"
+    "  --reward-norm NAME labels of lists are their scores, normalised list by\n"
+    "                     list: a kind (zscore, minmax, rank_normal and others)\n"
+    "                     or what a trainer does (trl/grpo)\n"
     "\n"
-    "Labels of list losses come from the order of the scores alone: the share\n"
-    "of its list that an answer is better than, ties and itself counting half;\n"
-    "(K - rank + 1/2) / K without ties. A pair loss on lists sees every pair of\n"
-    "answers with different scores; a list loss on pairs sees lists of two.\n"
+    "Without --reward-norm, labels of lists come from the order of the scores\n"
+    "alone: the share of its list that an answer is better than, ties and itself\n"
+    "counting half; (K - rank + 1/2) / K without ties. A pair loss on lists sees\n"
+    "every pair of answers with different scores; a list loss on pairs sees lists\n"
+    "of two.\n"
     "\n"
     "Files and results:\n"
     "  --ref-cache F      keep the reference log-probabilities in F; read again\n"

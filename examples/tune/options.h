@@ -10,7 +10,7 @@ enum { SET_LIMIT = 16 };
 typedef struct options {
     const char *model, *tokenizer, *data;
     data_kind kind;
-    const char *loss;
+    const char *loss, *reward_norm;
     struct {
         const char *name;
         double value;

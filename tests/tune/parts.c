@@ -2,12 +2,15 @@
  * against the model it samples from. */
 #include "../suite.h"
 #include "checkpoint.h"
+#include "labels.h"
 #include "refcache.h"
 #include "rows.h"
 #include "sample.h"
 #include "tiny.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -295,6 +298,52 @@ START_TEST(rows_counted)
 }
 END_TEST
 
+/* Two lists with scores of different scales: each is normalised by itself. */
+START_TEST(labels_of_normalised_scores)
+{
+    static const double scores[] = {1, 3, 2, 100, 500};
+    const double spread = sqrt(2.0) * 200;
+    const struct {
+        const char *norm;
+        double first, last;
+    } cases[] = {
+        {"minmax", 0, 1},
+        {"center", -1, 200},
+        {"zscore", -1, 200 / spread},
+        {"rank", 0.5 / 3, 0.75},
+        {"leave_out", -1.5, 400},
+        {"mean_ratio", -0.5, 200.0 / 300},
+        {"trl/dr_grpo", -1, 200},
+        {"trl/grpo", -1 / (1 + 1e-4), 200 / (spread + 1e-4)},
+    };
+    static const char *const refused[] = {"nonsense", "trl/nonsense", "trl/grpo_batch", "verl/gpg",
+                                          "verl/opo", "verl/remax",   "affine",         ""};
+    token_list tokens = {0};
+    dataset d = {0};
+    problem why;
+
+    token_push(&tokens, TOKEN_BEGIN);
+    const token_list answers[] = {tokens, tokens, tokens};
+    data_append(&d, &tokens, answers, scores, 3);
+    data_append(&d, &tokens, answers, scores + 3, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_msg(labels_normalise(&d, cases[i].norm, &why), "%s", why.text);
+        ck_assert_msg(fabs(d.sequences[0].label - cases[i].first) < 1e-7 &&
+                          fabs(d.sequences[4].label - cases[i].last) < 1e-7,
+                      "%s: %g %g", cases[i].norm, d.sequences[0].label, d.sequences[4].label);
+        ck_assert_double_eq(d.sequences[4].score, 500);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const double before = d.sequences[0].label;
+        ck_assert_msg(!labels_normalise(&d, refused[i], &why), "%s is taken", refused[i]);
+        ck_assert_ptr_nonnull(strstr(why.text, "--reward-norm"));
+        ck_assert_double_eq(d.sequences[0].label, before);
+    }
+    free(tokens.id);
+    data_free(&d);
+}
+END_TEST
+
 START_TEST(scored_outputs_join)
 {
     static const char text[] =
@@ -427,6 +476,7 @@ int main(void)
     tcase_add_test(tcase, conversations);
     tcase_add_loop_test(tcase, rows_refused, 0, (int)(sizeof broken / sizeof *broken));
     tcase_add_test(tcase, rows_counted);
+    tcase_add_test(tcase, labels_of_normalised_scores);
     tcase_add_test(tcase, scored_outputs_join);
     tcase_add_test(tcase, reference_cache);
     tcase_add_test(tcase, greedy_sampling);

@@ -151,6 +151,16 @@ class Program(unittest.TestCase):
                          "--ref-cache", self.at("rows.ref"))
             self.assertTrue(math.isfinite(held_out(log)[-1]["held_out_loss"]), loss)
 
+    def test_scores_become_labels(self):
+        losses = set()
+        for norm in ((), ("--reward-norm", "minmax"), ("--reward-norm", "zscore"), ("--reward-norm", "trl/grpo")):
+            log = self.at("labels.jsonl")
+            self.trained("--lists", LISTS, "--loss", "lipo_lambda", "--steps", 2, "--held-out", 8, "--log", log,
+                         "--ref-cache", self.at("labels.ref"), *norm)
+            losses.add(held_out(log)[-1]["held_out_loss"])
+        self.assertEqual(len(losses), 4)
+        self.assertTrue(all(math.isfinite(loss) for loss in losses))
+
     def test_interrupt_saves(self):
         log, save = self.at("interrupt.jsonl"), self.at("interrupt.bin")
         run = subprocess.Popen(command("--pairs", self.few, "--steps", 1000000, "--interval", 1000000, "--held-out", 10, "--loss", "slic",
@@ -198,6 +208,10 @@ class Program(unittest.TestCase):
         self.refused("beta of loss \"dpo\" = -0.1", *base, *pairs, "--beta", -0.1)
         self.refused("loss \"slic\" has no parameter beta", *base, *pairs, "--loss", "slic", "--beta", 1)
         self.refused("--held-out 300: expected fewer than", *base, *pairs, "--held-out", 300)
+        self.refused("pairs have no scores", *base, *pairs, "--reward-norm", "zscore")
+        self.refused("dpo is no loss over lists", *base, "--lists", LISTS, "--loss", "dpo", "--reward-norm", "zscore")
+        self.refused("expected TRAINER/ESTIMATOR or one of center, zscore", *base, "--lists", LISTS, "--reward-norm", "z")
+        self.refused("needs more than the scores of one list", *base, "--lists", LISTS, "--reward-norm", "verl/remax")
         self.refused("No such file", *base, "--pairs", "/no/such/file")
         self.refused(f"{broken}:2:", *base, "--pairs", broken)
         self.refused("truncated, 500000 bytes where", "--model", cut, "--tokenizer", TOKENIZER, *pairs)
