@@ -3,26 +3,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS(K)                                                                                   \
-    K(center, CENTER)                                                                              \
-    K(zscore, ZSCORE) K(scale, SCALE) K(minmax, MINMAX) K(sigmoid, SIGMOID)                        \
-        K(log_sigmoid, LOG_SIGMOID) K(tanh, TANH) K(rank, RANK) K(rank_center, RANK_CENTER)        \
-            K(rank_normal, RANK_NORMAL) K(leave_out, LEAVE_OUT)                                    \
-                K(leave_out_zscore, LEAVE_OUT_ZSCORE) K(mean_ratio, MEAN_RATIO) K(best, BEST)
-
-#define ENTRY(name, kind) {#name, ALIGN_NORM_##kind},
-#define NAME(name, kind)  ", " #name
-
 static const struct {
     const char *name;
     int32_t kind;
-} kinds[] = {KINDS(ENTRY)};
+} kinds[] = {
+    {"center", ALIGN_NORM_CENTER},
+    {"zscore", ALIGN_NORM_ZSCORE},
+    {"scale", ALIGN_NORM_SCALE},
+    {"minmax", ALIGN_NORM_MINMAX},
+    {"sigmoid", ALIGN_NORM_SIGMOID},
+    {"log_sigmoid", ALIGN_NORM_LOG_SIGMOID},
+    {"tanh", ALIGN_NORM_TANH},
+    {"rank", ALIGN_NORM_RANK},
+    {"rank_center", ALIGN_NORM_RANK_CENTER},
+    {"rank_normal", ALIGN_NORM_RANK_NORMAL},
+    {"leave_out", ALIGN_NORM_LEAVE_OUT},
+    {"leave_out_zscore", ALIGN_NORM_LEAVE_OUT_ZSCORE},
+    {"mean_ratio", ALIGN_NORM_MEAN_RATIO},
+    {"best", ALIGN_NORM_BEST},
+};
 
-enum { KIND_COUNT = sizeof kinds / sizeof *kinds, TRAINER = 32 };
+enum { KIND_COUNT = sizeof kinds / sizeof *kinds, TRAINER = 32, NAMES = 256 };
 
-const char *labels_kinds(void)
+static bool refuse_unknown(const char *norm, problem *why)
 {
-    return KINDS(NAME) + strlen(", ");
+    char names[NAMES] = "";
+    size_t used = 0;
+
+    for (int i = 0; i < KIND_COUNT && used < NAMES; i++)
+        used += (size_t)snprintf(names + used, NAMES - used, ", %s", kinds[i].name);
+    return refuse(why, "--reward-norm %s: expected TRAINER/ESTIMATOR or one of %s", norm,
+                  names + 2);
 }
 
 static bool is_of_one_list(int32_t kind)
@@ -41,8 +52,7 @@ static bool find_preset(const char *norm, align_norm_params *group, problem *why
     uint32_t flags;
 
     if (!slash || slash - norm >= TRAINER)
-        return refuse(why, "--reward-norm %s: expected TRAINER/ESTIMATOR or one of %s", norm,
-                      labels_kinds());
+        return refuse_unknown(norm, why);
     memcpy(trainer, norm, (size_t)(slash - norm));
     trainer[slash - norm] = '\0';
     group->size = sizeof *group;

@@ -10,7 +10,4 @@
  * does ("trl/grpo"). Refuses what needs more than the scores of one list. */
 bool labels_normalise(dataset *d, const char *norm, problem *why);
 
-/* The names of kinds, with commas. */
-const char *labels_kinds(void);
-
 #endif
