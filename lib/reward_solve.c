@@ -159,19 +159,19 @@ double align__reward_guess(struct align__reward_fit *fit)
     return align__reward_product(fit->slope, fit->step, fit->order) / 2;
 }
 
-/* How much smaller the residual must become. With a guide, the length of the coming step is known at once;
- * without, Newton squares the last one. A step need not be better than the next one is long, and none better
- * than the tolerance asks for. */
+/* How much smaller the residual must become. Without a guide: Newton squares its last step. With one, the length
+ * of the coming step is known at once: the step need not be better than the next one is long, nor than the
+ * tolerance asks for, and where it is shorter than that, it is the guide's own, for which 1 stands. */
 static double enough(const struct align__reward_fit *fit, const double *guided, double finest)
 {
-    double scale = align__reward_largest(fit->coef, fit->order), last;
-    scale = scale > 1 ? scale : 1;
-    last = fit->last_step / scale;
-    double ahead = fit->guided ? align__reward_largest(guided, fit->order) / scale : last * last;
-    if (fit->guided && 10 * ahead <= fit->tolerance)
+    double scale = fmax(1, align__reward_largest(fit->coef, fit->order));
+    double last = fit->last_step / scale, ahead;
+    if (!fit->guided)
+        return fmin(fmin(finest, 1e-2), fmax(last * last, 1e-10));
+    ahead = align__reward_largest(guided, fit->order) / scale;
+    if (10 * ahead <= fit->tolerance)
         return 1;
-    double relative = fmax(ahead, fit->tolerance / (100 * ahead));
-    return fmin(finest, fmax(relative, 1e-10));
+    return fmin(finest, fmax(fmax(ahead, fit->tolerance / (100 * ahead)), 1e-10));
 }
 
 align_status align__reward_solve_cg(const align_exec *exec, struct align__reward_fit *fit,

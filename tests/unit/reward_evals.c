@@ -237,7 +237,7 @@ START_TEST(pooling_as_metafor)
         {ALIGN_REWARD_POOL_REML, 0.3132432581365, -0.7145323421581, 0.1797815161052},
         {ALIGN_REWARD_POOL_ML, 0.2800281372686, 0, 0},
     };
-    double mean, se, tau2, q, slope[TRIALS];
+    double mean = 0, se = 0, tau2 = 0, q = 0, slope[TRIALS];
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         align_reward_pool_args a;
         align_reward_pool_args_init(&a, sizeof a);

@@ -164,7 +164,7 @@ START_TEST(pudding_with_ties)
          1.748457254737,
          809.697133488584},
     };
-    double table[6][6] = {{0}}, prob[45], weight[45], coef[6], threshold, se;
+    double table[6][6] = {{0}}, prob[45], weight[45], coef[6], threshold = 0, se = 0;
     int32_t index[45][2];
     for (int i = 0; i < 6; i++)
         table[i][i] = 1;
@@ -342,7 +342,7 @@ END_TEST
 /* A list of two is a pair, two levels are labels, and a start changes nothing but the way. */
 START_TEST(models_meet)
 {
-    double coef[D], expected[D], threshold;
+    double coef[D], expected[D], threshold = 0;
     int32_t index[M][2], grade[M];
     double prob[M];
     for (int i = 0; i < R * D; i++)
