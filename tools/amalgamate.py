@@ -121,7 +121,7 @@ def declared(item):
         else:
             flat.append(item[i])
             i += 1
-    pointer = re.search(r"\(\*(?:const )?(\w+)", "".join(word for _, word in flat))
+    pointer = re.search(r"\( \* (?:const )?(\w+)", " ".join(word for _, word in flat))
     if pointer:
         return found | {pointer[1]}
     for (kind, word), (_, after) in zip(flat, flat[1:]):
