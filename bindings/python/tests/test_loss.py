@@ -153,3 +153,38 @@ def test_threads_keep_their_errors_apart():
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def test_state_of_kto_and_bco():
+    u = np.array([1.0, 3.0, -1.0, 2.0])
+    state, part = la.LossState("kto", beta=0.5), la.LossState("kto", beta=0.5)
+    state.update(u[:2], label=np.ones(2))
+    part.update(u[2:] - 7, ref=[-7.0, -7.0], label=np.zeros(2))
+    state.merge(part)
+    assert state.count[0] == 4
+    saved = bytes(state)
+    assert state.apply() == pytest.approx(0.5 * u.mean())
+    assert la.LossState("kto", beta=0.5).load(saved).apply() == state.apply()
+    label = np.array([1.0, 0.0, 0.0, 0.0])
+    for form, delta in (("classes", (u[0] + u[1:].mean()) / 2), ("all", u.mean())):
+        bco = la.LossState("bco", beta=0.1, form=form)
+        bco.update(u, label=label)
+        assert bco.apply() == pytest.approx(0.1 * delta)
+
+
+def test_state_of_beta_dpo():
+    state = la.LossState("beta_dpo", beta=0.2, alpha=0.5, momentum=0.0)
+    state.update(SCORE, ref=REF)
+    assert state.apply() == pytest.approx(0.2)
+    state.update(SCORE + [1, 0], ref=REF)
+    assert state.apply() == pytest.approx(0.2)
+    assert la.loss("beta_dpo", SCORE, ref=REF, beta=state.apply()).value > 0
+
+
+def test_state_errors():
+    for make, words in ((lambda: la.LossState("dpo"), "dpo has no state"),
+                        (lambda: la.LossState("kto", alpha=1.0), "kto does not read alpha"),
+                        (lambda: la.LossState("bco", form="both"), "expected one of classes, all"),
+                        (lambda: la.LossState("kto").load(bytes(128)), None)):
+        with pytest.raises(la.errors.ArgumentError if words else la.errors.VersionError, match=words):
+            make()

@@ -12,10 +12,11 @@ from ._library import version
 from ._loss import Loss, LossResult, loss
 from ._norm import Moments, Norm, norm_apply, norm_groups
 from ._reward import RewardFit, reward_fit
+from ._state import LossState
 from ._table import LossInfo, MetricInfo, ParamInfo, losses
 from .errors import AlignError, Status
 
 __version__ = version()
-__all__ = ["Advantage", "AlignError", "BtFit", "Head", "Loss", "LossInfo", "LossResult", "MetricInfo", "Moments", "Norm",
+__all__ = ["Advantage", "AlignError", "BtFit", "Head", "Loss", "LossInfo", "LossResult", "LossState", "MetricInfo", "Moments", "Norm",
            "ParamInfo", "RewardFit", "Status", "bt_fit", "errors", "gae", "head", "loss", "losses", "norm_apply",
            "norm_groups", "reward_fit", "version"]

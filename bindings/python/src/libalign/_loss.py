@@ -11,16 +11,19 @@ from . import _abi
 from ._call import INDEX, MASK, REAL, init, local
 from ._library import lib
 from ._table import LossInfo, row
-from ._tensor import ABSENT, Tensor, put, view
+from ._tensor import ABSENT, Tensor, View, of_array, pack, put, view
 from .errors import ArgumentError, RangeError, from_library
 
 # The optional inputs in the order of Loss.__call__: a bit, the offset in align_loss_args, the name, what lists become.
 _INPUTS = tuple((1 << i, getattr(_abi.align_loss_args, name).offset, name, kind) for i, (name, kind) in enumerate((
     ("ref", REAL), ("old", REAL), ("count", REAL), ("aux", REAL), ("index", INDEX), ("offsets", INDEX),
     ("label", REAL), ("prob", REAL), ("weight", REAL), ("offset", REAL), ("mask", MASK), ("rank", INDEX))))
-_SCORE = _abi.align_loss_args.score.offset
+_SCORE, _VALUE, _METRICS, _DPARAM, _DAUX = (getattr(_abi.align_loss_args, name).offset for name in (
+    "score", "value", "metrics", "dparam", "daux"))
+_SHAPING = sum(bit for bit, _, name, _ in _INPUTS if name in ("index", "offsets"))
 _LIKE_SCORE = ("dscore", "daux", "hscore", "rank_out")
 _ON_REQUEST = ("group_value", "hscore", "rank_out")
+_eval = lib.align_loss_eval
 
 
 def params_of(info: LossInfo, preset: Optional[str], given: Dict[str, Any]) -> _abi.align_loss_params:
@@ -76,6 +79,10 @@ class LossResult:
     daux = _output("daux", "Gradient by aux, like score.")
     hscore = _output("hscore", "Second derivative by each score, like score.")
     rank_out = _output("rank_out", "Places that pair weights were made from, like score.")
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a result of this name was computed."""
+        return name == "value" or name in self._arrays
 
     @property
     def dparam(self) -> Dict[str, float]:
@@ -142,14 +149,23 @@ class Loss:
         args.loss, args.params = info.id, pointer(self._params)
         self._reference = byref(args)
         self._given = 0
+        self._long = info.arity == "list"  # may need scratch
         self._key: Any = None
         self._arrays: Dict[str, np.ndarray] = {}
-        self._value = ctypes.c_double()
-        self._out("value", np.frombuffer(self._value))
-        self._out("metrics", np.empty((len(info.metrics), 2)))
-        if gradient and "dparam" in info.reads:
-            self._out("dparam", np.empty(len(info.params)))
-        del self._arrays["value"]
+        self._fixed_outputs()
+
+    def _fixed_outputs(self) -> None:
+        """Value, metrics and dparam, whose shapes do not depend on a call: one after another in one array."""
+        args, metrics, params = self._args, len(self.info.metrics), len(self.info.params)
+        numbers = np.empty(1 + 2 * metrics + params)
+        address, f64 = view(numbers, "value").address, _abi.ALIGN_F64
+        self._value = ctypes.c_double.from_address(address)
+        self._arrays["metrics"] = numbers[1:1 + 2 * metrics].reshape(metrics, 2)
+        pack(args, _VALUE, address, 1, 0, 0, 1, 0, 0, 1, f64)
+        pack(args, _METRICS, address + 8, metrics, 2, 0, 2, 1, 0, 2, f64)
+        if self._gradient and "dparam" in self.info.reads:
+            self._arrays["dparam"] = numbers[1 + 2 * metrics:]
+            pack(args, _DPARAM, address + 8 + 16 * metrics, params, 0, 0, 1, 0, 0, 1, f64)
 
     def _out(self, name: str, array: np.ndarray) -> None:
         put(self._args, getattr(_abi.align_loss_args, name).offset, view(array, name, write=True), name)
@@ -157,11 +173,12 @@ class Loss:
 
     def _outputs(self, shape: Tuple[int, ...], dtype: int, aux: bool, groups: int) -> None:
         """New results of this shape; earlier results keep theirs."""
-        self._arrays = {name: array for name, array in self._arrays.items() if name in ("metrics", "dparam")}
-        _abi.align_loss_args.daux.__set__(self._args, _abi.align_tensor())
-        wanted = [*self._also]
+        self._arrays = {name: self._arrays[name] for name in ("metrics", "dparam") if name in self._arrays}
+        wanted = self._also
         if self._gradient:
-            wanted += ["dscore", "daux"] if aux and "daux" in self.info.reads else ["dscore"]
+            wanted += ("dscore", "daux") if aux and "daux" in self.info.reads else ("dscore",)
+        if "daux" not in wanted:
+            self._clear(_DAUX)
         real = np.float64 if dtype == _abi.ALIGN_F64 else np.float32
         for name in wanted:
             self._out(name, np.empty(shape if name in _LIKE_SCORE else groups, np.int64 if name == "rank_out" else real))
@@ -173,29 +190,28 @@ class Loss:
                  rank: Optional[Tensor] = None, denom: float = 0.0, scale: float = 1.0) -> LossResult:
         """Evaluates the loss; the arguments are those of `loss`."""
         args = self._args
-        seen = view(score, "score")
+        seen = of_array(score, "score") if type(score) is np.ndarray else view(score, "score")
         put(args, _SCORE, seen, "score")
         held, given = [], 0
-        for (bit, at, name, kind), x in zip(_INPUTS, (
-                ref, old, count, aux, index, offsets, label, prob, weight, offset, mask, rank)):
+        for x, field in zip((ref, old, count, aux, index, offsets, label, prob, weight, offset, mask, rank), _INPUTS):
             if x is not None:
-                borrowed = view(x, name, kind)
+                bit, at, name, kind = field
+                borrowed = of_array(x, name) if type(x) is np.ndarray else view(x, name, kind)
                 put(args, at, borrowed, name)
                 held.append(borrowed)
                 given |= bit
         if given != self._given:
             self._forget(self._given & ~given)
             self._given = given
-        groups = seen.shape[0] if index is None and offsets is None else _groups(index, offsets)
-        key = (seen.shape, seen.dtype, groups, aux is not None)
+        key = (seen.shape, seen.dtype, given & _SHAPING and _groups(seen, index, offsets), aux is None)
         if key != self._key:
-            self._outputs(seen.shape, seen.dtype, aux is not None, groups)
+            self._outputs(seen.shape, seen.dtype, aux is not None, _groups(seen, index, offsets))
             self._key = key
         args.denom, args.scale = denom, scale
         mine = local
         mine.exec.flags = self._flags
-        memory = self._scratch(mine) if self.info.arity == "list" else None
-        status = lib.align_loss_eval(mine.reference, self._reference)
+        memory = self._scratch(mine) if self._long else None
+        status = _eval(mine.reference, self._reference)
         if memory is not None:
             mine.exec.scratch, mine.exec.scratch_size = None, 0
         if status:
@@ -206,7 +222,10 @@ class Loss:
         """Takes tensors of an earlier call out of the struct."""
         for bit, at, _, _ in _INPUTS:
             if fields & bit:
-                ctypes.memmove(ctypes.addressof(self._args) + at, ABSENT, len(ABSENT))
+                self._clear(at)
+
+    def _clear(self, at: int) -> None:
+        ctypes.memmove(ctypes.addressof(self._args) + at, ABSENT, len(ABSENT))
 
     def _scratch(self, mine: Any) -> Optional[np.ndarray]:
         """Memory that long lists need, put into the exec."""
@@ -230,10 +249,12 @@ def _checked(also: Tuple[str, ...], info: LossInfo) -> Tuple[str, ...]:
     return also
 
 
-def _groups(index: Optional[Tensor], offsets: Optional[Tensor]) -> int:
+def _groups(score: View, index: Optional[Tensor], offsets: Optional[Tensor]) -> int:
     if index is not None:
         return view(index, "index", INDEX).shape[0]
-    return max(view(offsets, "offsets", INDEX).shape[0] - 1, 0)
+    if offsets is not None:
+        return max(view(offsets, "offsets", INDEX).shape[0] - 1, 0)
+    return score.shape[0]
 
 
 def loss(name: str, score: Tensor, *, ref: Optional[Tensor] = None, old: Optional[Tensor] = None,

@@ -46,6 +46,7 @@ class _ArrayInterface(ctypes.Structure):
 _pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_GetPointer", ctypes.pythonapi))
 _interface_at = _ArrayInterface.from_address
+_new = tuple.__new__  # makes a View in a third of the time that its own constructor takes
 
 
 def dtype_code(dtype: Any, field: str) -> int:
@@ -65,7 +66,7 @@ def of_array(array: np.ndarray, field: str) -> View:
     if len(stride) == 2:
         first, second = stride
         if not first % size and not second % size:
-            return View(address, array.shape, (first // size, second // size), code, array)
+            return _new(View, (address, array.shape, (first // size, second // size), code, array))
     if any(step % size for step in stride):
         raise LayoutError(f"{field}: strides {stride} are not whole elements of {size} bytes", field)
     return View(address, array.shape, tuple(step // size for step in stride), code, array)
