@@ -107,7 +107,7 @@ static align_status check_source(struct align__reward_call *call)
     const align_tensor *wide = rows ? &args->first : sparse ? &args->coef : &args->features;
     call->data.count = units->shape[0];
     call->data.group = units == &args->list && units->ndim == 2 ? units->shape[1] : 1;
-    call->data.width = wide->ndim > 0 ? wide->shape[wide->ndim - 1] : 0;
+    call->data.width = wide == &args->coef ? wide->shape[0] : wide->ndim == 2 ? wide->shape[1] : 0;
     return status;
 }
 
@@ -209,11 +209,17 @@ static align_status check_options(struct align__reward_call *call)
     if (!(args->tolerance >= 0 && args->tolerance <= 1))
         return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = ARGS, .field = "tolerance",
                            .value = args->tolerance, .high = 1);
+    return ALIGN_E_NONE;
+}
+
+static align_status check_width(const struct align__reward_call *call)
+{
+    const align_reward_args *args = &call->args;
     const char *field = align__present(&args->columns)    ? "coef"
                         : align__present(&args->features) ? "features"
                                                           : "first";
     if (call->data.width < 1 || call->data.width > INT32_MAX - 64)
-        return ALIGN__FAIL(exec, REWARD_WIDTH, .owner = ARGS, .field = field,
+        return ALIGN__FAIL(&call->exec, REWARD_WIDTH, .owner = ARGS, .field = field,
                            .value = (double)call->data.width, .high = INT32_MAX - 64);
     return ALIGN_E_NONE;
 }
@@ -237,6 +243,8 @@ align_status align__reward_open(struct align__reward_call *call, const align_exe
         status = check_options(call);
     if (status == ALIGN_E_NONE)
         status = check_tensors(call);
+    if (status == ALIGN_E_NONE)
+        status = check_width(call);
     if (status != ALIGN_E_NONE)
         return status;
     uint64_t cpu = align_cpu() & ~call->exec.cpu_forbidden;
