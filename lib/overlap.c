@@ -23,7 +23,7 @@ struct lattice {
 
 static bool make_lattice(const align_tensor *t, struct lattice *l)
 {
-    int64_t bytes = align_dtype_bytes(t->dtype);
+    int64_t bytes = align__bytes(t->dtype);
     *l = (struct lattice){.base = (int64_t)(intptr_t)t->data, .block = bytes};
     for (int32_t k = 0; k < t->ndim; k++) {
         if (t->shape[k] == 0)
@@ -117,30 +117,26 @@ struct extent {
     int64_t low, high;
 };
 
-static struct extent extent_of(const align_tensor *t, int64_t bytes)
+static inline struct extent extent_of(const align_tensor *t)
 {
-    struct extent e = {(int64_t)(intptr_t)t->data, (int64_t)(intptr_t)t->data + bytes};
+    int64_t bytes = align__bytes(t->dtype), low = (int64_t)(intptr_t)t->data, high = low + bytes;
     for (int32_t k = 0; k < t->ndim; k++) {
         int64_t length = t->stride[k] * bytes * (t->shape[k] - 1);
-        e.low += length < 0 ? length : 0;
-        e.high += length > 0 ? length : 0;
+        low += length < 0 ? length : 0;
+        high += length > 0 ? length : 0;
     }
-    return e;
+    return (struct extent){low, high};
 }
 
 /* Most pairs of views are told apart by where they begin and end. */
-static bool are_apart(const align_tensor *a, const align_tensor *b)
+static inline bool are_apart(struct extent x, struct extent y)
 {
-    struct extent x = extent_of(a, align_dtype_bytes(a->dtype));
-    struct extent y = extent_of(b, align_dtype_bytes(b->dtype));
     return x.high <= y.low || y.high <= x.low;
 }
 
-bool align__shares(const align_tensor *a, const align_tensor *b)
+static bool lattices_share(const align_tensor *a, const align_tensor *b)
 {
     struct lattice x, y;
-    if (!align__present(a) || !align__present(b) || are_apart(a, b))
-        return false;
     if (!make_lattice(a, &x) || !make_lattice(b, &y))
         return false;
     /* x.base + X + [0, x.block) meets y.base + Y + [0, y.block); Y = its reach - Y' turns minus into plus. */
@@ -153,6 +149,25 @@ bool align__shares(const align_tensor *a, const align_tensor *b)
         shift += y.terms[i].step * y.terms[i].last;
     }
     return search_sum(&s, shift - x.block + 1, shift + y.block - 1);
+}
+
+bool align__shares(const align_tensor *a, const align_tensor *b)
+{
+    if (!align__present(a) || !align__present(b) || are_apart(extent_of(a), extent_of(b)))
+        return false;
+    return lattices_share(a, b);
+}
+
+int align__find_shared(const align_tensor *output, const struct align__named *others, int count)
+{
+    const struct extent own = extent_of(output);
+    for (int i = 0; i < count; i++) {
+        const align_tensor *t = others[i].tensor;
+        if (t != output && align__present(t) && !are_apart(own, extent_of(t)) &&
+            lattices_share(output, t))
+            return i;
+    }
+    return -1;
 }
 
 /* Two different points of one lattice meet when, for the axis i on which they differ first (by at

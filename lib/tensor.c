@@ -77,7 +77,7 @@ static align_status check_sizes(const align_exec *exec, struct align__named name
                                .value = (double)t->shape[k], .low = k);
         double stride = (double)t->stride[k];
         reach += (double)t->shape[k] * (stride < 0 ? -stride : stride);
-        if (reach * align_dtype_bytes(t->dtype) > most_bytes || (double)t->shape[k] > 0x1p53)
+        if (reach * (double)align__bytes(t->dtype) > most_bytes || (double)t->shape[k] > 0x1p53)
             return ALIGN__FAIL(exec, TENSOR_EXTENT, .owner = named.owner, .field = named.field,
                                .value = (double)t->stride[k], .low = k);
     }
@@ -91,7 +91,7 @@ static int32_t alignment(align_dtype dtype)
         char before;
         double f64;
     };
-    int32_t bytes = align_dtype_bytes(dtype), most = (int32_t)offsetof(struct wide, f64);
+    int32_t bytes = (int32_t)align__bytes(dtype), most = (int32_t)offsetof(struct wide, f64);
     return bytes < most ? bytes : most;
 }
 
@@ -149,9 +149,9 @@ align_status align__check_output(const align_exec *exec, struct align__named out
         return ALIGN_E_NONE;
     if (align__shares_itself(output.tensor))
         return ALIGN__FAIL(exec, TENSOR_SELF, .owner = output.owner, .field = output.field);
-    for (int i = 0; i < count; i++)
-        if (others[i].tensor != output.tensor && align__shares(output.tensor, others[i].tensor))
-            return ALIGN__FAIL(exec, TENSOR_SHARED, .owner = output.owner, .field = output.field,
-                               .word = others[i].field);
-    return ALIGN_E_NONE;
+    int shared = align__find_shared(output.tensor, others, count);
+    if (shared < 0)
+        return ALIGN_E_NONE;
+    return ALIGN__FAIL(exec, TENSOR_SHARED, .owner = output.owner, .field = output.field,
+                       .word = others[shared].field);
 }

@@ -23,6 +23,12 @@ static inline bool align__present(const align_tensor *t)
     return t->ndim != 0;
 }
 
+/* align_dtype_bytes of a dtype that was checked: the low byte counts bits. */
+static inline int64_t align__bytes(align_dtype dtype)
+{
+    return (dtype & 0xff) / 8;
+}
+
 /* A tensor with its name, as the checks want it. */
 struct align__named {
     const char *owner, *field;
@@ -44,6 +50,9 @@ align_status align__check_output(const align_exec *exec, struct align__named out
 /* True when some element of a shares a byte with some element of b. */
 bool align__shares(const align_tensor *a, const align_tensor *b);
 
+/* The first of `others` that is not `output` itself and shares a byte with it, or -1. */
+int align__find_shared(const align_tensor *output, const struct align__named *others, int count);
+
 /* True when two elements of t at different indices share a byte. */
 bool align__shares_itself(const align_tensor *t);
 
@@ -59,7 +68,7 @@ void align__store_row(align_dtype dtype, void *at, int64_t stride, const double 
 static inline void *align__at(const align_tensor *t, int64_t i, int64_t j)
 {
     int64_t step = i * t->stride[0] + (t->ndim > 1 ? j * t->stride[1] : 0);
-    return (char *)t->data + step * align_dtype_bytes(t->dtype);
+    return (char *)t->data + step * align__bytes(t->dtype);
 }
 
 #endif

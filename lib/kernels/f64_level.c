@@ -199,20 +199,24 @@ static void margin_f64(double *out, double beta, const double *x, const double *
 
 enum { SUM_LANES = 8, SUM_VECTORS = SUM_LANES / F64_LANES };
 
+/* Eight elements, of which the first n count, as vectors; the rest is 0. */
+static inline vd vd_load_of(const double *x, int64_t n, int v)
+{
+    int64_t left = n - v * F64_LANES;
+    if (left >= F64_LANES)
+        return vd_load(x + v * F64_LANES);
+    return left > 0 ? vd_load_part(x + v * F64_LANES, left) : (vd){0};
+}
+
 static bool tame_f64(const double *x, int64_t n)
 {
-    vi wild[SUM_VECTORS] = {{0}};
-    int64_t i = 0;
-    for (; i + SUM_LANES <= n; i += SUM_LANES)
+    vi wild[SUM_VECTORS] = {{0}}, any = {0};
+    for (int64_t i = 0; i < n; i += SUM_LANES)
         for (int v = 0; v < SUM_VECTORS; v++)
-            wild[v] |= ~(vd_abs(vd_load(x + i + v * F64_LANES)) < 0x1p1000);
-    int64_t any[SUM_LANES], found = 0;
-    memcpy(any, wild, sizeof any);
-    for (int lane = 0; lane < SUM_LANES; lane++)
-        found |= any[lane];
-    for (; i < n; i++)
-        found |= !(fabs(x[i]) < 0x1p1000);
-    return found == 0;
+            wild[v] |= ~(vd_abs(vd_load_of(x + i, n - i, v)) < 0x1p1000);
+    for (int v = 0; v < SUM_VECTORS; v++)
+        any |= wild[v];
+    return !vi_any(any);
 }
 
 /* a + b = sum + lost exactly (Knuth's two-sum). */
@@ -227,14 +231,9 @@ static inline void two_sum(vd *sum, vd *lost, vd b)
 static struct align__sum sum_f64(const double *x, int64_t n)
 {
     vd sums[SUM_VECTORS] = {{0}}, losts[SUM_VECTORS] = {{0}};
-    for (int64_t i = 0; i < n; i += SUM_LANES) {
-        double part[SUM_LANES] = {0};
-        const double *from = x + i;
-        if (n - i < SUM_LANES)
-            from = memcpy(part, from, (size_t)(n - i) * sizeof *x);
+    for (int64_t i = 0; i < n; i += SUM_LANES)
         for (int v = 0; v < SUM_VECTORS; v++)
-            two_sum(&sums[v], &losts[v], vd_load(from + v * F64_LANES));
-    }
+            two_sum(&sums[v], &losts[v], vd_load_of(x + i, n - i, v));
     double sum[SUM_LANES], lost[SUM_LANES];
     memcpy(sum, sums, sizeof sum);
     memcpy(lost, losts, sizeof lost);
@@ -250,14 +249,9 @@ static struct align__sum sum_f64(const double *x, int64_t n)
 static double lane_sum(const double *x, int64_t n)
 {
     vd lanes[SUM_VECTORS] = {{0}};
-    for (int64_t i = 0; i < n; i += SUM_LANES) {
-        double part[SUM_LANES] = {0};
-        const double *from = x + i;
-        if (n - i < SUM_LANES)
-            from = memcpy(part, from, (size_t)(n - i) * sizeof *x);
+    for (int64_t i = 0; i < n; i += SUM_LANES)
         for (int v = 0; v < SUM_VECTORS; v++)
-            lanes[v] += vd_load(from + v * F64_LANES);
-    }
+            lanes[v] += vd_load_of(x + i, n - i, v);
     double sum = 0;
     for (int v = 0; v < SUM_VECTORS; v++)
         for (int k = 0; k < F64_LANES; k++)

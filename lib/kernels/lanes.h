@@ -13,9 +13,21 @@
 #    define F64_LANES 2
 #endif
 
+#if F64_LANES > 2
+#    include <immintrin.h>
+#endif
+
 typedef double vd __attribute__((vector_size(8 * F64_LANES)));
 typedef int64_t vi __attribute__((vector_size(8 * F64_LANES)));
 typedef uint64_t vu __attribute__((vector_size(8 * F64_LANES)));
+
+#if F64_LANES == 4
+/* All ones in the first n lanes. */
+static inline vi vi_first(int64_t n)
+{
+    return (vi){0, 1, 2, 3} < (n - (vi){0});
+}
+#endif
 
 static inline vd vd_load(const double *at)
 {
@@ -34,9 +46,13 @@ static inline vd vd_load_part(const double *at, int64_t n)
 {
     if (n == F64_LANES)
         return vd_load(at);
-    double part[F64_LANES] = {0};
-    memcpy(part, at, (size_t)n * sizeof *at);
-    return vd_load(part);
+#if F64_LANES == 8
+    return (vd)_mm512_maskz_loadu_pd((__mmask8)((1U << n) - 1), at);
+#elif F64_LANES == 4
+    return (vd)_mm256_maskload_pd(at, (__m256i)vi_first(n));
+#else
+    return n == 1 ? (vd){at[0]} : (vd){0};
+#endif
 }
 
 static inline void vd_store_part(double *at, int64_t n, vd x)
@@ -45,9 +61,26 @@ static inline void vd_store_part(double *at, int64_t n, vd x)
         vd_store(at, x);
         return;
     }
-    double part[F64_LANES];
-    vd_store(part, x);
-    memcpy(at, part, (size_t)n * sizeof *at);
+#if F64_LANES == 8
+    _mm512_mask_storeu_pd(at, (__mmask8)((1U << n) - 1), (__m512d)x);
+#elif F64_LANES == 4
+    _mm256_maskstore_pd(at, (__m256i)vi_first(n), (__m256d)x);
+#else
+    if (n == 1)
+        at[0] = x[0];
+#endif
+}
+
+/* Is a lane of a mask set? */
+static inline int vi_any(vi mask)
+{
+#if F64_LANES == 8
+    return _mm512_movepi64_mask((__m512i)mask) != 0;
+#elif F64_LANES == 4
+    return _mm256_movemask_pd((__m256d)mask) != 0;
+#else
+    return (mask[0] | mask[1]) != 0;
+#endif
 }
 
 static inline vd vd_all(double x)

@@ -173,11 +173,11 @@ static void put_sums(const struct align__plan *plan, const struct partial *parti
     for (int64_t c = 0; c < chunks; c++) {
         align__add(&all.value, partials[c].value.sum);
         align__add(&all.value, partials[c].value.lost);
-        for (int p = 0; p < ALIGN__MAX_LEARN; p++) {
+        for (int p = 0; p < ALIGN__MAX_LEARN && align__present(&a->dparam); p++) {
             align__add(&all.learn[p], partials[c].learn[p].sum);
             align__add(&all.learn[p], partials[c].learn[p].lost);
         }
-        for (int m = 0; m < ALIGN__MAX_METRICS; m++)
+        for (int m = 0; m < ALIGN__MAX_METRICS && align__present(&a->metrics); m++)
             for (int k = 0; k < 2; k++)
                 all.metrics[m][k] += partials[c].metrics[m][k];
     }

@@ -83,22 +83,42 @@ static void row_reads(const struct align__plan *plan, uint32_t *needs, uint32_t 
         *reads &= ~(uint32_t)ALIGN_LOSS_READS_COUNT;
 }
 
-static align_status check_fields(const struct align__plan *plan, const struct field *fields, int n)
+static bool is_given(const struct align__plan *plan, const struct field *field)
+{
+    return align__present(tensor_of(plan, field));
+}
+
+static align_status check_field(const struct align__plan *plan, const struct field *field,
+                                uint32_t reads)
+{
+    if (!is_given(plan, field))
+        return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = field->name,
+                           .word = plan->row->name);
+    if (field->bit != 0 && (reads & field->bit) == 0)
+        return ALIGN__FAIL(&plan->exec, FIELD_UNREAD, .owner = OWNER, .field = field->name,
+                           .word = plan->row->name);
+    return align__check_tensor(&plan->exec, named(plan, field), field->set);
+}
+
+/* Most calls give few of the fields, and small calls should not pay for the others: what is given is listed. */
+struct given {
+    const struct field *fields[N_INPUTS + N_OUTPUTS];
+    int n;
+};
+
+static align_status check_fields(const struct align__plan *plan, struct given *given)
 {
     uint32_t needs, reads;
     row_reads(plan, &needs, &reads);
-    for (int i = 0; i < n; i++) {
-        const struct field *field = &fields[i];
-        bool present = align__present(tensor_of(plan, field));
-        if (present && field->bit != 0 && (reads & field->bit) == 0)
-            return ALIGN__FAIL(&plan->exec, FIELD_UNREAD, .owner = OWNER, .field = field->name,
-                               .word = plan->row->name);
-        if (!present && (needs & field->bit) != 0)
-            return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = field->name,
-                               .word = plan->row->name);
-        align_status status = align__check_tensor(&plan->exec, named(plan, field), field->set);
+    given->n = 0;
+    for (int i = 0; i < N_INPUTS + N_OUTPUTS; i++) {
+        const struct field *field = i < N_INPUTS ? &inputs[i] : &outputs[i - N_INPUTS];
+        if (!is_given(plan, field) && (needs & field->bit) == 0)
+            continue;
+        align_status status = check_field(plan, field, reads);
         if (status != ALIGN_E_NONE)
             return status;
+        given->fields[given->n++] = field;
     }
     return ALIGN_E_NONE;
 }
@@ -176,23 +196,26 @@ static align_status find_form(struct align__plan *plan)
 static align_status check_shape(const struct align__plan *plan, const struct field *field)
 {
     const align_tensor *score = &plan->args.score;
-    const int64_t per_group[] = {plan->groups}, one[] = {1};
-    const int64_t per_param[] = {align__loss_n_params(plan->row)};
-    const int64_t per_metric[] = {align__metrics_of(plan->row)->count, 2};
-    const struct {
-        int32_t ndim;
-        const int64_t *shape;
-    } shapes[] = {
-        [LIKE_SCORE] = {score->ndim, score->shape},
-        [PER_GROUP] = {1, per_group},
-        [ONE] = {1, one},
-        [PER_PARAM] = {1, per_param},
-        [PER_METRIC] = {2, per_metric},
-    };
-    if (field->shape == SPECIAL)
+    int64_t shape[2] = {1, 2};
+    switch (field->shape) {
+    case LIKE_SCORE:
+        return align__check_shape(&plan->exec, named(plan, field), score->ndim, score->shape);
+    case PER_GROUP:
+        shape[0] = plan->groups;
+        break;
+    case PER_PARAM:
+        shape[0] = align__loss_n_params(plan->row);
+        break;
+    case PER_METRIC:
+        shape[0] = align__metrics_of(plan->row)->count;
+        break;
+    case SPECIAL:
         return ALIGN_E_NONE;
-    return align__check_shape(&plan->exec, named(plan, field), shapes[field->shape].ndim,
-                              shapes[field->shape].shape);
+    case ONE:
+        break;
+    }
+    return align__check_shape(&plan->exec, named(plan, field), field->shape == PER_METRIC ? 2 : 1,
+                              shape);
 }
 
 static align_status check_mask_shape(struct align__plan *plan)
@@ -233,6 +256,7 @@ static align_status check_rank(const struct align__plan *plan)
 align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
                                 const align_loss_args *args)
 {
+    struct given given;
     plan->twin[0] = plan->twin[1] = NULL;
     align_status status = align__enter(&plan->exec, exec);
     plan->early = false;
@@ -251,15 +275,11 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
     status = align__loss_params(&plan->exec, plan->row, plan->args.loss, &plan->params,
                                 plan->args.params);
     if (status == ALIGN_E_NONE)
-        status = check_fields(plan, inputs, N_INPUTS);
-    if (status == ALIGN_E_NONE)
-        status = check_fields(plan, outputs, N_OUTPUTS);
+        status = check_fields(plan, &given);
     if (status == ALIGN_E_NONE)
         status = find_form(plan);
-    for (int i = 0; i < N_INPUTS && status == ALIGN_E_NONE; i++)
-        status = check_shape(plan, &inputs[i]);
-    for (int i = 0; i < N_OUTPUTS && status == ALIGN_E_NONE; i++)
-        status = check_shape(plan, &outputs[i]);
+    for (int i = 0; status == ALIGN_E_NONE && i < given.n; i++)
+        status = check_shape(plan, given.fields[i]);
     if (status == ALIGN_E_NONE)
         status = check_mask_shape(plan);
     if (status == ALIGN_E_NONE)

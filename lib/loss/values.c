@@ -172,15 +172,20 @@ static align_status check_outputs(const struct align__plan *plan)
         {OWNER, "weight", &a->weight},     {OWNER, "offset", &a->offset},
         {OWNER, "mask", &a->mask},
     };
-    const int n = sizeof all / sizeof all[0], n_outputs = 8;
-    bool asked = false;
+    enum { ALL = sizeof all / sizeof all[0], OUTPUTS = 8 };
+    struct align__named given[ALL];
+    int n = 0, n_outputs = 0;
+    for (int i = 0; i < ALL; i++)
+        if (align__present(all[i].tensor)) {
+            given[n++] = all[i];
+            n_outputs += i < OUTPUTS;
+        }
     for (int i = 0; i < n_outputs; i++) {
-        asked = asked || align__present(all[i].tensor);
-        align_status status = align__check_output(&plan->exec, all[i], all, n);
+        align_status status = align__check_output(&plan->exec, given[i], given, n);
         if (status != ALIGN_E_NONE)
             return status;
     }
-    if (asked)
+    if (n_outputs > 0)
         return ALIGN_E_NONE;
     return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = "value",
                        .word = "a call without any other output");
