@@ -1,4 +1,5 @@
 #include "bt_call.h"
+#include "cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -359,6 +360,7 @@ static void set_up(const struct bt_call *call, struct work *work)
                                           .reliability = args->reliability_precision};
     bool ranked = args->rankings != NULL, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
     double scale = args->scale == 0 ? 1 : args->scale;
+    fit->f64 = align__f64(align__cpu_allowed(&call->exec));
     fit->edges = work->list.edges;
     fit->edge_count = ranked ? 0 : work->list.count;
     fit->ranked = !ranked ? NULL : call->pinned ? &work->loaded : &work->ranked;

@@ -5,6 +5,8 @@
 #include "exec.h"
 #include "tensor.h"
 
+#include "kernels/f64.h"
+
 #include <libalign/bt.h>
 
 /* ---- bt_table.c: rows summed by ordered pair and outcome ---------------------------------- */
@@ -137,8 +139,18 @@ struct align__bt_terms {
 };
 typedef struct align__bt_terms (*align__bt_kernel)(double d, double u, const double *sum);
 
+/* A kernel on n edges at once, with all its results in arrays. */
+enum { ALIGN__BT_BLOCK = 128 };
+struct align__bt_batch {
+    int64_t n; /* up to ALIGN__BT_BLOCK */
+    double u;
+    const double *d, *sum[ALIGN__BT_OUTCOMES];
+    double *value, *slope, *by_tie, *curvature[3];
+};
+
 struct align__bt_model {
     align__bt_kernel kernel;
+    void (*batch)(const struct align__f64 *f64, int32_t ties, const struct align__bt_batch *batch);
     double (*start)(double share); /* of the tie parameter; NULL: there is none */
 };
 extern const struct align__bt_model align__bt_models[]; /* by ALIGN_BT_TIES_... */
@@ -169,7 +181,9 @@ struct align__bt_fit {
     const struct align__bt_graph *graph;
     const bool *frozen; /* [size]: parameters that stay where they start; NULL: none */
     bool dense, exact;  /* exact: the Hessian, not only its part that is never negative */
-    bool watched;       /* look for directions in which the likelihood has no maximum */
+    const struct align__f64 *f64;
+    bool bare;    /* no certificate: a refit */
+    bool watched; /* look for directions in which the likelihood has no maximum */
     double tolerance;
     int64_t max_iterations;
 

@@ -109,6 +109,7 @@ static void run_slot(void *ctx, int64_t task)
     }
 }
 
+/* A Newton step squares the error: after one that is below the root of the tolerance it is below that. */
 static void take_slot(const struct bt_call *call, struct slot *slot, struct align__arena *arena,
                       const struct align__bt_fit *found)
 {
@@ -117,6 +118,9 @@ static void take_slot(const struct bt_call *call, struct slot *slot, struct alig
     align__bt_fit_take(&slot->fit, arena, call->edges);
     slot->fit.edges = slot->edges;
     slot->fit.watched = false;
+    slot->fit.bare = true;
+    if (found->prior.kind != ALIGN_BT_PRIOR_JEFFREYS)
+        slot->fit.tolerance = sqrt(found->tolerance);
     if (found->ranked == NULL)
         return;
     slot->ranked = *found->ranked;

@@ -19,6 +19,12 @@ struct align__bt_line {
     const double *z;
 };
 
+/* Strengths and home alone. */
+static inline bool align__bt_is_plain(const struct align__bt_fit *fit)
+{
+    return fit->bias < 0 && fit->reliability < 0 && fit->coefs == 0;
+}
+
 static inline void align__bt_line_of(const struct align__bt_fit *fit, int32_t i, int32_t j,
                                      int32_t judge, const double *z, const double *x,
                                      struct align__bt_line *line)

@@ -47,11 +47,32 @@ static void add_row(const struct align__bt_fit *fit, const struct align__bt_line
         matrix[place * fit->size + fit->coef + p] += amount * line->factor * line->z[p];
 }
 
+/* Strengths alone: most fits. Of a row of edges the diagonal is kept at hand. */
+static void assemble_pairs(const struct align__bt_fit *fit, const double *dd, double *matrix)
+{
+    int64_t size = fit->size;
+    for (int64_t e = 0; e < fit->edge_count;) {
+        int64_t i = fit->edges[e].i;
+        double *row = matrix + i * size, own = 0;
+        for (; e < fit->edge_count && fit->edges[e].i == i; e++) {
+            int64_t j = fit->edges[e].j;
+            own += dd[e];
+            matrix[j * size + j] += dd[e];
+            *(i < j ? &row[j] : &matrix[j * size + i]) -= dd[e];
+        }
+        row[i] += own;
+    }
+}
+
 void align__bt_assemble(const struct align__bt_fit *fit, double *const coefficient[4],
                         double *matrix)
 {
     int64_t size = fit->size, tie = fit->tie;
     bool bends = coefficient[3] != NULL && fit->exact;
+    if (align__bt_is_plain(fit) && fit->home < 0 && tie < 0) {
+        assemble_pairs(fit, coefficient[0], matrix);
+        return;
+    }
     for (int64_t e = 0; e < fit->edge_count; e++) {
         struct align__bt_line line;
         align__bt_line_of_edge(fit, e, fit->x, &line);

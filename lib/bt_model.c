@@ -36,6 +36,22 @@ static struct align__bt_terms half_ties(double d, double u, const double *sum)
     };
 }
 
+/* The same, with p = s and q = c of a block. Edges of a fit are most often of this kind. */
+static void batch_of_halves(const struct align__f64 *f64, int32_t ties,
+                            const struct align__bt_batch *batch)
+{
+    double plus[ALIGN__BT_BLOCK], minus[ALIGN__BT_BLOCK], s[ALIGN__BT_BLOCK], c[ALIGN__BT_BLOCK];
+    (void)ties;
+    f64->logistic((struct align__logistics){plus, minus, s, c}, batch->d, batch->n);
+    for (int64_t k = 0; k < batch->n; k++) {
+        double half = batch->sum[ALIGN__BT_TIE][k] / 2;
+        double a = batch->sum[ALIGN__BT_WIN][k] + half, b = batch->sum[ALIGN__BT_LOSS][k] + half;
+        batch->value[k] = a * minus[k] + b * plus[k];
+        batch->slope[k] = b * s[k] - a * c[k];
+        batch->curvature[0][k] = (a + b) * (s[k] * c[k]);
+    }
+}
+
 /* Davidson 1970, u = log nu: win, loss and tie go as exp(d/2), exp(-d/2), nu. With w, l, t of each:
  *     value      -w log Pw - l log Pl - t log Pt
  *     d / dd     l (Pw + Pt/2) - w (Pl + Pt/2) + t (Pw - Pl) / 2
@@ -83,6 +99,22 @@ static struct align__bt_terms rao_kupper(double d, double u, const double *sum)
     };
 }
 
+static void batch_by_kernel(const struct align__f64 *f64, int32_t ties,
+                            const struct align__bt_batch *batch)
+{
+    (void)f64;
+    for (int64_t k = 0; k < batch->n; k++) {
+        const double sum[] = {batch->sum[0][k], batch->sum[1][k], batch->sum[2][k]};
+        struct align__bt_terms t = align__bt_models[ties].kernel(batch->d[k], batch->u, sum);
+        batch->value[k] = t.value;
+        batch->slope[k] = t.d;
+        batch->by_tie[k] = t.u;
+        batch->curvature[0][k] = t.dd;
+        batch->curvature[1][k] = t.du;
+        batch->curvature[2][k] = t.uu;
+    }
+}
+
 /* The tie parameter that explains a share of ties between equals. */
 static double davidson_start(double share)
 {
@@ -95,9 +127,9 @@ static double rao_kupper_start(double share)
 }
 
 const struct align__bt_model align__bt_models[] = {
-    [ALIGN_BT_TIES_HALF] = {half_ties, NULL},
-    [ALIGN_BT_TIES_DAVIDSON] = {davidson, davidson_start},
-    [ALIGN_BT_TIES_RAO_KUPPER] = {rao_kupper, rao_kupper_start},
+    [ALIGN_BT_TIES_HALF] = {half_ties, batch_of_halves, NULL},
+    [ALIGN_BT_TIES_DAVIDSON] = {davidson, batch_by_kernel, davidson_start},
+    [ALIGN_BT_TIES_RAO_KUPPER] = {rao_kupper, batch_by_kernel, rao_kupper_start},
 };
 
 /* ---- priors ------------------------------------------------------------------------------- */

@@ -62,26 +62,78 @@ static double add_priors(struct align__bt_fit *fit, const double *x)
     return value;
 }
 
+/* Edges a block at a time: predictors, then the model on all of them, then slopes to where they go. */
+enum { BLOCK = ALIGN__BT_BLOCK };
+
+struct block {
+    int64_t begin, count;
+    struct align__bt_line line[BLOCK];
+    double d[BLOCK], sum[ALIGN__BT_OUTCOMES][BLOCK];
+    double value[BLOCK], slope[BLOCK], by_tie[BLOCK];
+};
+
+static void load_block(const struct align__bt_fit *fit, const double *x, struct block *block)
+{
+    double virtual = fit->prior.kind == ALIGN_BT_PRIOR_EDGE ? fit->prior.games / 2 : 0;
+    double home = fit->home < 0 ? 0 : x[fit->home];
+    for (int64_t k = 0; k < block->count; k++) {
+        const struct align__bt_edge *edge = &fit->edges[block->begin + k];
+        block->sum[0][k] = edge->sum[0] + virtual;
+        block->sum[1][k] = edge->sum[1];
+        block->sum[2][k] = edge->sum[2] + virtual;
+        block->d[k] = x[edge->i] - x[edge->j] + home;
+    }
+    for (int64_t k = 0; !align__bt_is_plain(fit) && k < block->count; k++) {
+        align__bt_line_of_edge(fit, block->begin + k, x, &block->line[k]);
+        block->d[k] = block->line[k].d;
+    }
+}
+
+static void store_block(const struct align__bt_fit *fit, const struct block *block)
+{
+    double home = 0;
+    if (!align__bt_is_plain(fit)) {
+        for (int64_t k = 0; k < block->count; k++)
+            align__bt_spread(fit, &block->line[k], block->slope[k], fit->score);
+        return;
+    }
+    for (int64_t k = 0; k < block->count; k++) {
+        const struct align__bt_edge *edge = &fit->edges[block->begin + k];
+        fit->score[edge->i] += block->slope[k];
+        fit->score[edge->j] -= block->slope[k];
+        home += block->slope[k];
+    }
+    if (fit->home >= 0)
+        fit->score[fit->home] += home;
+}
+
 static double add_edges(struct align__bt_fit *fit, const double *x)
 {
-    align__bt_kernel kernel = align__bt_models[fit->ties].kernel;
-    double virtual = fit->prior.kind == ALIGN_BT_PRIOR_EDGE ? fit->prior.games / 2 : 0;
-    double u = fit->tie < 0 ? 0 : x[fit->tie], value = 0, du = 0;
-    for (int64_t e = 0; e < fit->edge_count; e++) {
-        const struct align__bt_edge *edge = &fit->edges[e];
-        struct align__bt_line line;
-        double sum[ALIGN__BT_OUTCOMES] = {edge->sum[0] + virtual, edge->sum[1],
-                                          edge->sum[2] + virtual};
-        align__bt_line_of_edge(fit, e, x, &line);
-        struct align__bt_terms t = kernel(line.d, u, sum);
-        value += t.value;
-        align__bt_spread(fit, &line, t.d, fit->score);
-        du += t.u;
-        fit->curvature[0][e] = t.dd;
-        fit->curvature[1][e] = t.du;
-        fit->curvature[2][e] = t.uu;
+    struct block block;
+    double value = 0, du = 0;
+    for (int64_t e = 0; e < fit->edge_count; e += BLOCK) {
+        int64_t left = fit->edge_count - e;
+        block.begin = e;
+        block.count = left < BLOCK ? left : BLOCK;
+        load_block(fit, x, &block);
+        struct align__bt_batch batch = {
+            .n = block.count,
+            .u = fit->tie < 0 ? 0 : x[fit->tie],
+            .d = block.d,
+            .sum = {block.sum[0], block.sum[1], block.sum[2]},
+            .value = block.value,
+            .slope = block.slope,
+            .by_tie = block.by_tie,
+            .curvature = {fit->curvature[0] + e, fit->curvature[1] + e, fit->curvature[2] + e},
+        };
+        align__bt_models[fit->ties].batch(fit->f64, fit->ties, &batch);
+        store_block(fit, &block);
+        for (int64_t k = 0; k < block.count; k++) {
+            value += block.value[k];
+            du += fit->tie < 0 ? 0 : block.by_tie[k];
+        }
         if (fit->curvature[3] != NULL)
-            fit->curvature[3][e] = t.d;
+            memcpy(fit->curvature[3] + e, block.slope, sizeof(double) * (size_t)block.count);
     }
     if (fit->tie >= 0)
         fit->score[fit->tie] += du;
@@ -222,6 +274,19 @@ void align__bt_certify(struct align__bt_fit *fit)
     align__bt_centre(fit, fit->x, fit->trial);
 }
 
+/* The certificate, from the factor at hand: that of the last step's beginning, which is as good. */
+static void look_back(struct align__bt_fit *fit)
+{
+    fit->score_norm = largest(fit->score, fit->size);
+    if (!fit->dense)
+        align__bt_solve_sparse(fit, 1e-3);
+    else if (fit->iterations > 0)
+        align__bt_solve_dense(fit);
+    if (fit->dense && fit->iterations > 0)
+        fit->condition = align__bt_condition(fit);
+    fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
+}
+
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit)
 {
     fit->value = align__bt_evaluate(fit, fit->x);
@@ -246,14 +311,8 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
     }
     if (fit->iterations == 0)
         fit->last_step = 0;
-    fit->score_norm = largest(fit->score, fit->size);
-    if (!fit->dense)
-        align__bt_solve_sparse(fit, 1e-3);
-    else if (fit->iterations > 0)
-        align__bt_solve_dense(fit);
-    if (fit->dense && fit->iterations > 0)
-        fit->condition = align__bt_condition(fit);
-    fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
+    if (!fit->bare)
+        look_back(fit);
     align__bt_centre(fit, fit->x, fit->trial);
     return ALIGN_E_NONE;
 }

@@ -14,12 +14,19 @@ struct block {
 static void load_index(int32_t *out, const align_tensor *t, int64_t begin, int64_t n, int32_t fill)
 {
     const int64_t step = t->stride[0];
-    if (t->dtype == ALIGN_I32) {
-        const int32_t *row = (const int32_t *)align__at(t, begin, 0);
+    const void *start = align__at(t, begin, 0);
+    if (t->dtype == ALIGN_I32 && step == 1) {
+        memcpy(out, start, sizeof *out * (size_t)n);
+    } else if (t->dtype == ALIGN_I32 && step == 2) {
+        const int32_t *row = start;
+        for (int64_t i = 0; i < n; i++)
+            out[i] = row[2 * i];
+    } else if (t->dtype == ALIGN_I32) {
+        const int32_t *row = start;
         for (int64_t i = 0; i < n; i++, row += step)
             out[i] = *row;
     } else {
-        const int64_t *row = (const int64_t *)align__at(t, begin, 0);
+        const int64_t *row = start;
         for (int64_t i = 0; i < n; i++, row += step)
             out[i] = *row < 0 || *row > INT32_MAX ? -1 : (int32_t)*row;
     }

@@ -20,13 +20,32 @@ static void bend(const struct align__bt_line *line, const struct align__bt_fit *
     out[last] += slope * (along - own);
 }
 
+/* Strengths alone. */
+static void multiply_pairs(const struct align__bt_fit *fit, const double *x, double *out)
+{
+    for (int64_t e = 0; e < fit->edge_count;) {
+        int32_t i = fit->edges[e].i;
+        double own = 0, at = x[i];
+        for (; e < fit->edge_count && fit->edges[e].i == i; e++) {
+            int32_t j = fit->edges[e].j;
+            double flow = fit->curvature[0][e] * (at - x[j]);
+            own += flow;
+            out[j] -= flow;
+        }
+        out[i] += own;
+    }
+}
+
 static void multiply(const struct align__bt_fit *fit, const double *prior, const double *x,
                      double *out)
 {
     double u = fit->tie < 0 ? 0 : x[fit->tie], dtie = 0;
     for (int64_t i = 0; i < fit->size; i++)
         out[i] = prior[i] * x[i];
-    for (int64_t e = 0; e < fit->edge_count; e++) {
+    bool pairs = align__bt_is_plain(fit) && fit->home < 0 && fit->tie < 0;
+    if (pairs)
+        multiply_pairs(fit, x, out);
+    for (int64_t e = 0; !pairs && e < fit->edge_count; e++) {
         struct align__bt_line line;
         align__bt_line_of_edge(fit, e, fit->x, &line);
         double d = align__bt_along(fit, &line, x);

@@ -38,7 +38,7 @@ struct bench_kind {
 };
 
 extern const struct bench_kind bench_limit_kinds[], bench_head_kinds[], bench_loss_kinds[],
-    bench_fit_kinds[], bench_norm_kinds[], bench_program_kinds[];
+    bench_fit_kinds[], bench_bt_kinds[], bench_norm_kinds[], bench_program_kinds[];
 extern const char *const bench_cases[];
 
 /* The kind of a line, or NULL. */

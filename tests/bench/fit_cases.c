@@ -1,47 +1,7 @@
-/* Fits. */
+/* Linear rewards. */
 #include "bench.h"
 
 #include <math.h>
-
-struct bt_state {
-    align_bt_args args;
-    align_bt_rows rows;
-};
-
-static void run_bt(struct bench *bench)
-{
-    struct bt_state *state = bench->state;
-    bench_must(bench, align_bt_fit(&bench->exec, &state->args));
-}
-
-static void setup_bt(struct bench *bench)
-{
-    int64_t items = bench_number(bench->line, "items", 100);
-    int64_t count = bench_number(bench->line, "rows", 1000000);
-    struct bt_state *state = bench_alloc(1, sizeof *state);
-    align_bt_rows_init(&state->rows, sizeof state->rows);
-    state->rows.first = bench_tensor(ALIGN_I32, count, 0);
-    state->rows.second = bench_tensor(ALIGN_I32, count, 0);
-    int32_t *first = state->rows.first.data, *second = state->rows.second.data;
-    uint32_t random = 1, n = (uint32_t)items;
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t a = bench_random(&random) % n, b = (a + 1 + bench_random(&random) % (n - 1)) % n;
-        double p = 1 / (1 + exp(2.0 * ((double)b - a) / n));
-        int won = bench_random(&random) / 4294967296.0 < p;
-        first[i] = (int32_t)(won ? a : b);
-        second[i] = (int32_t)(won ? b : a);
-    }
-    align_bt_args_init(&state->args, sizeof state->args);
-    state->args.n_items = items;
-    state->args.rows = &state->rows;
-    state->args.strength = bench_tensor(ALIGN_F64, items, 0);
-    bench->state = state;
-    bench->run = run_bt;
-    bench->work = 8.0 * (double)count;
-    size_t least, best;
-    bench_must(bench, align_bt_scratch(&bench->exec, &state->args, &least, &best));
-    bench_scratch(bench, best);
-}
 
 /* ---- linear rewards ------------------------------------------------------------------------ */
 
@@ -83,6 +43,5 @@ static void setup_reward(struct bench *bench)
 
 const struct bench_kind bench_fit_kinds[] = {
     {"reward_fit", "GB/s", "limit.read", setup_reward},
-    {"bt_fit", "GB/s", "limit.read", setup_bt},
     {NULL, NULL, NULL, NULL},
 };

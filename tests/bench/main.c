@@ -15,7 +15,8 @@
 #    define PEERS_SCRIPT "peers.py"
 #endif
 
-static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "numpy", "sklearn"};
+static const char *const peers[] = {"torch", "torch_selective", "torch_loop",
+                                    "numpy", "sklearn",         "scipy"};
 
 struct options {
     const char *json, *only, *python, *serve;
@@ -172,11 +173,13 @@ static void start_peer(struct result *result, const char *peer, const char *pyth
         finish(runner);
 }
 
-/* The limit on as many bytes and workers as the case. */
+/* The limit on as many bytes and workers as the case, or another kind with its arguments. */
 static void limit_line(char line[256], const struct result *result)
 {
     int workers = (int)bench_number(result->line, "workers", 1);
-    if (strcmp(result->limit, "limit.gemm") == 0)
+    if (strncmp(result->limit, "limit.", 6) != 0)
+        snprintf(line, 256, "%s%s", result->limit, strchr(result->line, ' '));
+    else if (strcmp(result->limit, "limit.gemm") == 0)
         snprintf(line, 256, "%s blas=%d", result->limit, workers);
     else
         snprintf(line, 256, "%s workers=%d bytes=%.0f", result->limit, workers,

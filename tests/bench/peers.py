@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves one case of align-bench as people compute it without libalign.
 
-usage: peers.py PEER CASE      PEER: torch, torch_selective, torch_loop, numpy or sklearn; CASE: a line of `align-bench --list`
+usage: peers.py PEER CASE      PEER: torch, torch_selective, torch_loop, numpy, sklearn or scipy; CASE: a line of `align-bench --list`
 
 Speaks the runner protocol of bench.h. A case that a peer does not have is answered by `none`.
 """
@@ -222,15 +222,23 @@ def numpy_norm_update(numpy, case):
     return run
 
 
-def numpy_bt_fit(numpy, case):
-    """Counts the comparisons and takes Newton steps on the counts, as libalign does."""
+def games(numpy, case):
+    """Winners and losers among items of strengths evenly from -1 to 1."""
     items, rows = case["items"], case["rows"]
     rng = numpy.random.default_rng(1)
     first = rng.integers(0, items, rows, dtype="i4")
     second = (first + 1 + rng.integers(0, items - 1, rows, dtype="i4")) % items
     theta = numpy.linspace(-1, 1, items)
     first_won = rng.random(rows) < 1 / (1 + numpy.exp(theta[second] - theta[first]))
-    first, second = numpy.where(first_won, first, second), numpy.where(first_won, second, first)
+    return numpy.where(first_won, first, second), numpy.where(first_won, second, first)
+
+
+def numpy_bt_fit(numpy, case):
+    """Counts the comparisons and takes Newton steps on the counts, as libalign does."""
+    items = case["items"]
+    if items > 1000:
+        return None
+    first, second = games(numpy, case)
 
     def run():
         wins = numpy.bincount(first.astype("i8") * items + second,
@@ -250,7 +258,7 @@ def numpy_bt_fit(numpy, case):
     return run
 
 
-# ---- scikit-learn --------------------------------------------------------------------------------
+# ---- scikit-learn and SciPy ----------------------------------------------------------------------
 
 
 def sklearn_reward_fit(numpy, case):
@@ -264,6 +272,42 @@ def sklearn_reward_fit(numpy, case):
 
     def run():
         return LogisticRegression(C=1.0, fit_intercept=False, max_iter=1000).fit(x, y).coef_
+    return run
+
+
+def sklearn_bt_fit(numpy, case):
+    """A logistic regression on pairs that are already counted, as leaderboards do."""
+    from scipy import sparse
+    from sklearn.linear_model import LogisticRegression
+    items = case["items"]
+    first, second = games(numpy, case)
+    place, count = numpy.unique(first.astype("i8") * items + second, return_counts=True)
+    row = numpy.arange(len(place))
+    sign = numpy.where(row % 2 == 0, 1.0, -1.0)
+    design = sparse.csr_matrix((numpy.r_[sign, -sign],
+                                (numpy.r_[row, row], numpy.r_[place // items, place % items])))
+
+    def run():
+        model = LogisticRegression(fit_intercept=False, penalty=None, tol=1e-8, max_iter=1000)
+        return model.fit(design, sign > 0, sample_weight=count).coef_
+    return run
+
+
+def scipy_bt_fit(numpy, case):
+    """From raw rows by L-BFGS on the likelihood and its gradient, as choix and FastChat do."""
+    from scipy.optimize import minimize
+    first, second = games(numpy, case)
+    items = case["items"]
+
+    def objective(theta):
+        d = theta[first] - theta[second]
+        lost = 1 / (1 + numpy.exp(d))
+        gradient = numpy.bincount(second, lost, items) - numpy.bincount(first, lost, items)
+        return numpy.logaddexp(0, -d).sum(), gradient
+
+    def run():
+        return minimize(objective, numpy.zeros(items), jac=True, method="L-BFGS-B",
+                        options={"ftol": 1e-12, "gtol": 1e-6}).x
     return run
 
 
@@ -283,11 +327,13 @@ CASES = {
     ("numpy", "norm_update"): numpy_norm_update,
     ("numpy", "bt_fit"): numpy_bt_fit,
     ("sklearn", "reward_fit"): sklearn_reward_fit,
+    ("sklearn", "bt_fit"): sklearn_bt_fit,
+    ("scipy", "bt_fit"): scipy_bt_fit,
 }
 
 
 def load(peer, case):
-    if peer in ("numpy", "sklearn"):
+    if peer in ("numpy", "scipy", "sklearn"):
         import numpy
         if peer == "sklearn":
             import threadpoolctl
@@ -323,6 +369,9 @@ def main():
         print(f"none {error}")
         return
     run = make(library, case)
+    if run is None:
+        print("none too large")
+        return
     before = resident_bytes()
     repeat(run, 1)
     once = repeat(run, 1)

@@ -19,7 +19,7 @@ def mebibytes(x):
 
 
 def row(result):
-    share = f"{result['limit_share']:.2f} {result['limit'].split('.')[1]}" if result["limit"] else ""
+    share = f"{result['limit_share']:.2f} {result['limit'].split('.')[-1]}" if result["limit"] else ""
     peers = ", ".join(f"{name} {peer['ratio']:.2g} ({mebibytes(peer['extra_rss_bytes'])})"
                       for name, peer in result["peers"].items())
     return [f"`{result['case']}`", seconds(result["seconds"]), f"{100 * result['spread']:.0f} %",
