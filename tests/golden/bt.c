@@ -246,6 +246,95 @@ START_TEST(newman_ghost)
 }
 END_TEST
 
+/* choix tests/data/testcase-rankings-2.json and testcase-top1-2.json: best first, and one from a set.
+ * The stored numbers have a slope of 2e-5 in the first case: choix stopped before the maximum. */
+START_TEST(choix_rankings)
+{
+    static const int64_t offsets[4] = {0, 3, 6, 8}, item[8] = {0, 1, 2, 3, 2, 0, 1, 3};
+    static const int64_t starts[4] = {0, 2, 4, 7}, set[7] = {0, 1, 1, 2, 2, 0, 1};
+    static const int32_t chosen[7] = {0, -1, 0, -1, 0, -1, -1};
+    static const double expected[4] = {-0.44328117, 0.69506219, -0.67061442, 0.41883340};
+    static const double choices[3] = {0.16040395, -0.32080789, 0.16040394};
+    align_bt_rankings rankings;
+    align_bt_rankings_init(&rankings, sizeof rankings);
+    games_begin(&answer);
+    answer.args.n_items = 4;
+    answer.args.rankings = &rankings;
+    answer.args.strength = align_1d(answer.strength, ALIGN_F64, 4);
+    rankings.offsets = align_1d(offsets, ALIGN_I64, 4);
+    rankings.item = align_1d(item, ALIGN_I64, 8);
+    ck_assert_int_eq(games_run(&answer.args, &answer.error), ALIGN_E_NONE);
+    for (int i = 0; i < 4; i++)
+        games_near(answer.strength[i], expected[i], 5e-5, "strength", i);
+    answer.args.n_items = 3;
+    answer.args.strength.shape[0] = 3;
+    rankings.offsets = align_1d(starts, ALIGN_I64, 4);
+    rankings.item = align_1d(set, ALIGN_I64, 7);
+    rankings.place = align_1d(chosen, ALIGN_I32, 7);
+    ck_assert_int_eq(games_run(&answer.args, &answer.error), ALIGN_E_NONE);
+    for (int i = 0; i < 3; i++)
+        games_near(answer.strength[i], choices[i], 5e-5, "strength", i);
+}
+END_TEST
+
+/* Stigler 1994 again, by BTm(..., br = TRUE), which is Firth's bias reduction in R's brglm; published to
+ * ten digits with the reference Biometrika. */
+START_TEST(citations_by_jeffreys)
+{
+    static const double cited[4][4] = {
+        {0, 730, 498, 221}, {33, 0, 68, 17}, {320, 813, 0, 142}, {284, 276, 325, 0}};
+    static const double expected[4] = {0, -2.9443818218, -0.4790752610, 0.2685310228};
+    games.n = 4;
+    games.rows = 0;
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            if (i != j)
+                games_add(&games, i, j, 1, cited[i][j]);
+    games_begin(&answer);
+    answer.args.prior = ALIGN_BT_PRIOR_JEFFREYS;
+    games_finish(&games, &answer);
+    ck_assert_int_eq(answer.status, ALIGN_E_NONE);
+    for (int i = 0; i < 4; i++)
+        games_near(answer.strength[i] - answer.strength[0], expected[i], 2e-7, "strength", i);
+}
+END_TEST
+
+/* Springall's experiment as a response surface in flavour and gel, with half ties: item k has flavour
+ * {.6, 4.8, 9}[k mod 3] and gel {0, 2.4, 4.8}[k / 3]. Coefficients by Newton in f64, for strengths that win. */
+START_TEST(springall_features)
+{
+    static const int win[36] = {2,  0,  5,  2, 0, 12, 13, 10, 6, 17, 9,  8,  24, 16, 15, 22, 14, 11,
+                                24, 22, 17, 3, 2, 12, 10, 8,  5, 20, 15, 13, 27, 19, 18, 2,  2,  6};
+    static const int loss[36] = {16, 21, 10, 15, 22, 3, 9, 12, 11, 2, 6, 12, 2, 3, 2, 2,  4,  4,
+                                 1,  0,  2,  14, 18, 6, 6, 9,  11, 0, 2, 5,  1, 1, 2, 13, 21, 8};
+    static const int tie[36] = {7, 1, 10, 7, 2, 9, 5, 3,  5, 7, 8, 6, 0, 5, 7, 4, 5, 7,
+                                3, 3, 6,  9, 4, 5, 6, 11, 9, 2, 5, 9, 0, 5, 2, 8, 5, 8};
+    static const double flavour[3] = {0.6, 4.8, 9}, gel[3] = {0, 2.4, 4.8};
+    static const double expected[5] = {0.41194407901, 0.32577633781, -0.01565003086, -0.10506162287,
+                                       -0.02375881091};
+    static double feature[9][5], coefficient[5];
+    games.n = 9;
+    games.rows = 0;
+    for (int i = 0, k = 0; i < 9; i++) {
+        double f = flavour[i % 3], g = gel[i / 3];
+        memcpy(feature[i], (const double[]){f, g, f * f, g * g, f * g}, sizeof feature[i]);
+        for (int j = i + 1; j < 9; j++, k++) {
+            games_add(&games, i, j, 1, win[k]);
+            games_add(&games, i, j, 0, loss[k]);
+            games_add(&games, i, j, 0.5, tie[k]);
+        }
+    }
+    games_begin(&answer);
+    answer.args.item_feature = align_2d(feature, ALIGN_F64, 9, 5);
+    answer.args.coefficient = align_1d(coefficient, ALIGN_F64, 5);
+    games_finish(&games, &answer);
+    ck_assert_int_eq(answer.status, ALIGN_E_NONE);
+    for (int p = 0; p < 5; p++)
+        games_near(coefficient[p], expected[p], 1e-10, "coefficient", p);
+    games_near(answer.args.deviance, 15.46796492, 1e-8, "deviance", 0);
+}
+END_TEST
+
 /* ---- evalica's votes and golden scores ----------------------------------------------------- */
 
 enum { NAME = 64 };
@@ -340,6 +429,31 @@ static void expect_golden(const char *stem, const char *algorithm)
     ck_assert_int_eq((int)seen, (int)games.n);
 }
 
+/* Elo by evalica 0.4.2 on its "simple" votes: k 4, scale 400 to base 10, from 1000; the rest of the library
+ * takes votes in any order, and this one does not. */
+START_TEST(evalica_elo)
+{
+    static const int votes[16][3] = {
+        {0, 1, 1}, {0, 2, 0}, {0, 2, 1}, {0, 4, 1}, {1, 0, 2}, {1, 2, 1}, {1, 2, 1}, {1, 3, 1},
+        {2, 4, 1}, {3, 0, 2}, {3, 1, 2}, {3, 2, 2}, {3, 4, 1}, {3, 4, 1}, {4, 0, 2}, {4, 3, 2}};
+    static const double expected[5] = {992.1030823399, 999.9771705955, 999.9773072285,
+                                       1003.8861974412, 1004.0562423949};
+    double rating[5] = {1000, 1000, 1000, 1000, 1000};
+    games.n = 5;
+    games.rows = 0;
+    for (int r = 0; r < 16; r++)
+        games_add(&games, votes[r][0], votes[r][1], (double)votes[r][2] / 2, 1);
+    align_bt_rows rows = games_rows(&games);
+    align_bt_elo_args args;
+    align_bt_elo_args_init(&args, sizeof args);
+    args.rows = &rows;
+    args.rating = align_1d(rating, ALIGN_F64, 5);
+    ck_assert_int_eq(align_bt_elo_update(NULL, &args), ALIGN_E_NONE);
+    for (int i = 0; i < 5; i++)
+        games_near(rating[i], expected[i], 1e-9, "rating", i);
+}
+END_TEST
+
 START_TEST(evalica_golden)
 {
     static const char *const stems[] = {"simple", "food", "llmfao"};
@@ -368,6 +482,10 @@ int main(void)
     tcase_add_test(tcase, springall);
     tcase_add_test(tcase, choix_gaussian);
     tcase_add_test(tcase, newman_ghost);
+    tcase_add_test(tcase, choix_rankings);
+    tcase_add_test(tcase, citations_by_jeffreys);
+    tcase_add_test(tcase, springall_features);
+    tcase_add_test(tcase, evalica_elo);
     tcase_add_loop_test(tcase, evalica_golden, 0, 3);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
