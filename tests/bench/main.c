@@ -240,6 +240,22 @@ static bool run_all(const struct options *options, FILE *json)
     return good && !first;
 }
 
+/* An OpenBLAS that is older than the processor takes the kernels of the oldest it knows: a tenth of the speed. Peers
+ * over the same OpenBLAS suffer alike. */
+__attribute__((weak)) char *openblas_get_corename(void);
+
+static void say_blas(void)
+{
+    if (openblas_get_corename == NULL)
+        return;
+    const char *name = openblas_get_corename();
+    printf("OpenBLAS runs its kernels for %s%s\n", name,
+           strcmp(name, "Prescott") != 0
+               ? ""
+               : ": it does not know this processor. OPENBLAS_CORETYPE=SkylakeX (AVX-512) or "
+                 "Haswell (AVX2) before ./dev bench names better ones");
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.rounds = 7, .python = "python3"};
@@ -255,6 +271,7 @@ int main(int argc, char **argv)
     FILE *json = options.json == NULL ? NULL : fopen(options.json, "w");
     if (options.json != NULL && json == NULL)
         stop(options.json);
+    say_blas();
     bool good = run_all(&options, json);
     if (json != NULL && fclose(json) != 0)
         stop(options.json);
