@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from typing import NamedTuple
 
@@ -136,6 +137,15 @@ def layout_record():
     return "\n".join(lines) + "\n"
 
 
+def broken_layouts(old, new):
+    """Complaints about structs of an older record that a newer one changed otherwise than by fields at the end."""
+    before, after = ({block.split("\n", 1)[0].split()[0]: block.splitlines()[1:] for block in text.split("\n\n")[1:]}
+                     for text in (old, new))
+    return [f"{name}: {line.strip()} is no longer at its place"
+            for name, lines in before.items()
+            for line, there in zip(lines, after.get(name, []) + [None] * len(lines)) if line != there]
+
+
 # ---- bindings/python/src/libalign/_abi.py -------------------------------------------------------
 
 PLAIN = {"int32_t": "c_int32", "uint32_t": "c_uint32", "int64_t": "c_int64", "uint64_t": "c_uint64",
@@ -241,3 +251,9 @@ def rust_bindings():
             file.write("#include <libalign/align.h>\n")
         return subprocess.run(["bindgen", *arguments, header, "--", f"-I{ROOT}/include"], cwd=RUST_SYS,
                               env=environment, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    # tools/abi.py OLD NEW: two layout records.
+    complaints = broken_layouts(*(open(path, encoding="utf-8").read() for path in sys.argv[1:3]))
+    sys.exit("\n".join(complaints) or None)

@@ -7,6 +7,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
 sys.dont_write_bytecode = True
 
+import abi
 import check_symbols
 import check_text
 import generate
@@ -113,6 +114,32 @@ class SymbolChecks(unittest.TestCase):
         for section in (".bss", ".data", ".tbss", ".data.rel.local"):
             self.assertEqual(check_symbols.check_writable(f"0 l     O {section}\t08 calls\n"),
                              ["calls is writable data"])
+
+
+class Layouts(unittest.TestCase):
+    OLD = "# head\n\nalign_a 16\n    0 size_t size\n    8 int n\n\nalign_b 8\n    0 size_t size\n"
+
+    def test_fields_at_the_end_are_growth(self):
+        self.assertEqual(abi.broken_layouts(self.OLD, self.OLD), [])
+        grown = self.OLD.replace("    8 int n\n", "    8 int n\n   12 int m\n") + "\nalign_c 8\n    0 size_t size\n"
+        self.assertEqual(abi.broken_layouts(self.OLD, grown), [])
+
+    def test_anything_else_is_not(self):
+        for changed in (self.OLD.replace("int n", "int m"), self.OLD.replace("8 int n", "12 int n"),
+                        self.OLD.replace("    8 int n\n", ""), self.OLD.replace("align_b", "align_c")):
+            self.assertEqual(len(abi.broken_layouts(self.OLD, changed)), 1, changed)
+
+    def test_record_is_of_every_struct(self):
+        record = generate.read("tests/abi/layout.txt")
+        for name, (size, fields) in abi.layouts().items():
+            self.assertIn(f"\n{name} {size}\n", record)
+            self.assertEqual(fields == [], name == "align_pool")
+        self.assertGreater(len(abi.layouts()), 40)
+
+    def test_constants_without_a_value_are_one_more(self):
+        enums = [abi.constants(node) for node in abi.tree("enum { A, B = 5, C, D = -2, E, F = 1UL };")
+                 if node["kind"] == "EnumDecl"]
+        self.assertIn({"A": 0, "B": 5, "C": 6, "D": -2, "E": -1, "F": 1}, enums)
 
 
 class Generated(unittest.TestCase):
