@@ -33,6 +33,20 @@ struct align__sum {
     double sum, lost;
 };
 
+/* All pairs of n items whose labels differ, d = s_better - s_worse apart (0 for equal infinities), with
+ *
+ *     w = |gain_i - gain_j| |discount_i - discount_j|, 1 where gain is NULL,
+ *     value = sum of w ((1 - eps) softplus(-d) + eps softplus(d)), steepness = sum of |derivatives by d|;
+ *
+ * first and second derivatives by s are added to d and h. */
+struct align__swaps {
+    const double *s, *label, *gain, *discount;
+    double eps;
+    double *d, *h;
+    struct align__sum value;
+    double steepness;
+};
+
 /* n is any number of elements, pointers are aligned for their type, out may be an input. */
 struct align__f64 {
     void (*exp)(double *out, const double *x, int64_t n);
@@ -46,6 +60,7 @@ struct align__f64 {
     void (*margin)(double *out, double beta, const double *x, const double *y, const double *offset,
                    int64_t n);
     void (*mixture)(const struct align__mixture *mixture, int64_t n);
+    void (*swaps)(struct align__swaps *swaps, int64_t n);
     /* True when every |x| is below 2^1000: no NaN, no infinity, and no small sum overflows. */
     bool (*tame)(const double *x, int64_t n);
     /* The sum of tame numbers, and apart from it what rounding took from that. */

@@ -227,13 +227,9 @@ static inline void two_sum(vd *sum, vd *lost, vd b)
     *sum = s;
 }
 
-/* Element i in lane i mod 8; lanes are added in order, with the same care. */
-static struct align__sum sum_f64(const double *x, int64_t n)
+/* The lanes of a sum in order, with the same care. */
+static struct align__sum join_lanes(const vd sums[SUM_VECTORS], const vd losts[SUM_VECTORS])
 {
-    vd sums[SUM_VECTORS] = {{0}}, losts[SUM_VECTORS] = {{0}};
-    for (int64_t i = 0; i < n; i += SUM_LANES)
-        for (int v = 0; v < SUM_VECTORS; v++)
-            two_sum(&sums[v], &losts[v], vd_load_of(x + i, n - i, v));
     double sum[SUM_LANES], lost[SUM_LANES];
     memcpy(sum, sums, sizeof sum);
     memcpy(lost, losts, sizeof lost);
@@ -246,17 +242,96 @@ static struct align__sum sum_f64(const double *x, int64_t n)
     return all;
 }
 
+/* Element i in lane i mod 8. */
+static struct align__sum sum_f64(const double *x, int64_t n)
+{
+    vd sums[SUM_VECTORS] = {{0}}, losts[SUM_VECTORS] = {{0}};
+    for (int64_t i = 0; i < n; i += SUM_LANES)
+        for (int v = 0; v < SUM_VECTORS; v++)
+            two_sum(&sums[v], &losts[v], vd_load_of(x + i, n - i, v));
+    return join_lanes(sums, losts);
+}
+
+static double sum_of_lanes(const vd lanes[SUM_VECTORS])
+{
+    double sum = 0;
+    for (int v = 0; v < SUM_VECTORS; v++)
+        for (int k = 0; k < F64_LANES; k++)
+            sum += lanes[v][k];
+    return sum;
+}
+
 static double lane_sum(const double *x, int64_t n)
 {
     vd lanes[SUM_VECTORS] = {{0}};
     for (int64_t i = 0; i < n; i += SUM_LANES)
         for (int v = 0; v < SUM_VECTORS; v++)
             lanes[v] += vd_load_of(x + i, n - i, v);
-    double sum = 0;
-    for (int v = 0; v < SUM_VECTORS; v++)
-        for (int k = 0; k < F64_LANES; k++)
-            sum += lanes[v][k];
-    return sum;
+    return sum_of_lanes(lanes);
+}
+
+/* ---- pairs of a list ---- */
+
+struct swap_sums {
+    vd value, lost, steepness;
+    vd d, h; /* of the item that meets the others */
+};
+
+/* Item i and the `part` items from j on. */
+static inline void swap_some(const struct align__swaps *w, struct swap_sums *to, int64_t i,
+                             int64_t j, int64_t part)
+{
+    static const double ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const vd label = vd_load_part(w->label + j, part);
+    const vi there = vd_load_part(ones, part) != 0.0;
+    const vi ahead = (vd_all(w->label[i]) > label) & there;
+    const vi counts = ((vd_all(w->label[i]) < label) & there) | ahead;
+    const vd gap = vd_minus(vd_all(w->s[i]), vd_load_part(w->s + j, part));
+    const struct logistic l = vd_logistic(vd_pick(ahead, gap, -gap));
+    vd weight = vd_all(1);
+    if (w->gain != NULL)
+        weight = vd_abs(vd_all(w->gain[i]) - vd_load_part(w->gain + j, part)) *
+                 vd_abs(vd_all(w->discount[i]) - vd_load_part(w->discount + j, part));
+    weight = (vd)((vi)weight & counts);
+    const vd right = vd_all(1 - w->eps), wrong = vd_all(w->eps);
+    const vd value = vd_plus(vd_times(right, l.minus), vd_times(wrong, l.plus));
+    const vd slope = weight * (wrong * l.s - right * l.c), curve = weight * (l.s * l.c);
+    const vd signed_slope = vd_pick(ahead, slope, -slope);
+    two_sum(&to->value, &to->lost, vd_times(weight, value));
+    to->steepness += vd_abs(slope);
+    to->d += signed_slope;
+    to->h += curve;
+    vd_store_part(w->d + j, part, vd_load_part(w->d + j, part) - signed_slope);
+    vd_store_part(w->h + j, part, vd_load_part(w->h + j, part) + curve);
+}
+
+/* The others of item i go to lanes by their index. */
+static void swaps_f64(struct align__swaps *w, int64_t n)
+{
+    struct swap_sums to[SUM_VECTORS] = {{.value = {0}}};
+    vd sums[SUM_VECTORS], losts[SUM_VECTORS], lanes[SUM_VECTORS];
+    for (int64_t i = 1; i < n; i++) {
+        for (int v = 0; v < SUM_VECTORS; v++)
+            to[v].d = to[v].h = vd_all(0);
+        for (int64_t j = 0; j < i; j += SUM_LANES)
+            for (int v = 0; v < SUM_VECTORS && j + v * F64_LANES < i; v++) {
+                const int64_t at = j + v * F64_LANES;
+                swap_some(w, &to[v], i, at, i - at < F64_LANES ? i - at : F64_LANES);
+            }
+        for (int v = 0; v < SUM_VECTORS; v++)
+            lanes[v] = to[v].d;
+        w->d[i] += sum_of_lanes(lanes);
+        for (int v = 0; v < SUM_VECTORS; v++)
+            lanes[v] = to[v].h;
+        w->h[i] += sum_of_lanes(lanes);
+    }
+    for (int v = 0; v < SUM_VECTORS; v++) {
+        sums[v] = to[v].value;
+        losts[v] = to[v].lost;
+        lanes[v] = to[v].steepness;
+    }
+    w->value = join_lanes(sums, losts);
+    w->steepness = sum_of_lanes(lanes);
 }
 
 /* ---- f32 ---- */
@@ -296,6 +371,7 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .times = times_f64,
     .margin = margin_f64,
     .mixture = mixture_f64,
+    .swaps = swaps_f64,
     .tame = tame_f64,
     .sum = sum_f64,
     .lane_sum = lane_sum,

@@ -71,10 +71,14 @@ static void expect_discounts(const struct align__list *list, double *discount, d
 void align__list_worths(const struct align__list *list, double *gain, double *discount)
 {
     const align_loss_params *p = list->params;
+    const double unit = p->discount == ALIGN_DISCOUNT_LOG2 ? 0x1.62e42fefa39efp-1 : 1;
+    const bool reciprocal = p->discount == ALIGN_DISCOUNT_RECIPROCAL;
+    if (!reciprocal)
+        list->f64->log1p(discount, list->place, list->n);
     for (int64_t i = 0; i < list->n; i++) {
         const bool cut = p->top_n > 0 && p->top == ALIGN_TOP_CUT && list->place[i] > p->top_n;
         gain[i] = align__gain(list->label[i], p->gain);
-        discount[i] = cut ? 0 : align__discount(list->place[i], p->discount);
+        discount[i] = cut ? 0 : unit / (reciprocal ? list->place[i] : discount[i]);
     }
 }
 
@@ -126,7 +130,10 @@ static void weighted_pairs(struct align__list *list, double by_swap, double by_g
                                     .by_swap = by_swap,
                                     .by_gap = by_gap,
                                     .near = all_equal(list->ratio, list->n) ? 0 : p->near_scores};
-    const double value = align__sum_pairs(list, align__list_logistic, weigh, &weights);
+    const bool all = p->top_n == 0 || p->top == ALIGN_TOP_CUT;
+    const bool plain = all && by_swap == 1 && by_gap == 0 && weights.near == 0 && !expected;
+    const double value = plain ? align__sum_logistic(list, gain, discount)
+                               : align__sum_pairs(list, align__list_logistic, weigh, &weights);
     const bool by_dcg = p->normalise == ALIGN_NORMALISE_MAX_DCG;
     const double normaliser = align__normaliser(list, by_dcg ? align__max_dcg(list, gain) : 0);
     align__list_finish(list, value, normaliser / rescaled(list, normaliser));

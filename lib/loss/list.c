@@ -127,6 +127,22 @@ static void settle(struct waiting *pairs, struct align__list *list, align__list_
     pairs->n = 0;
 }
 
+double align__sum_logistic(struct align__list *list, const double *gain, const double *discount)
+{
+    struct align__swaps swaps = {.s = list->ratio,
+                                 .label = list->label,
+                                 .gain = gain,
+                                 .discount = discount,
+                                 .eps = list->params->label_smoothing,
+                                 .d = list->d,
+                                 .h = list->h};
+    list->f64->swaps(&swaps, list->n);
+    list->steepness = swaps.steepness;
+    /* Where the sum is infinite, what it lost is not a number. */
+    return fabs(swaps.value.sum) <= ALIGN__ANY ? swaps.value.sum + swaps.value.lost
+                                               : swaps.value.sum;
+}
+
 double align__sum_pairs(struct align__list *list, align__list_phi_fn phi,
                         align__pair_weight_fn weight, const void *context)
 {

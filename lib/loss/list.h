@@ -42,6 +42,9 @@ typedef double (*align__pair_weight_fn)(const void *context, int64_t i, int64_t 
 double align__sum_pairs(struct align__list *list, align__list_phi_fn phi,
                         align__pair_weight_fn weight, const void *context);
 
+/* The same with logistic pairs, and weights |gain_i - gain_j| |discount_i - discount_j|, or 1 for NULL. */
+double align__sum_logistic(struct align__list *list, const double *gain, const double *discount);
+
 /* Gain from a label, discount at a place, and the DCG of the best order of `gain` by label, of the first
  * top_n places where the row has that parameter. */
 double align__gain(double label, int32_t kind);

@@ -20,8 +20,7 @@
 static void pair_logistic(struct align__list *list)
 {
     align__list_scale(list);
-    align__list_finish(list, align__sum_pairs(list, align__list_logistic, NULL, NULL),
-                       align__normaliser(list, 0));
+    align__list_finish(list, align__sum_logistic(list, NULL, NULL), align__normaliser(list, 0));
 }
 
 static const struct align__preset pair_presets[] = {

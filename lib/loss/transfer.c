@@ -257,9 +257,21 @@ static struct align__place place_of(const struct align__plan *plan, int64_t g, i
 static void list_row(const struct align__plan *plan, int64_t g, const struct align__list *list,
                      const int64_t *at, const align_tensor *t, double *out)
 {
+    if (!align__present(t)) {
+        memset(out, 0, (size_t)list->n * sizeof *out);
+        return;
+    }
+    if (!plan->may_miss) {
+        const int64_t stride = t->ndim > 1 ? t->stride[1] : 0;
+        if (t->dtype == ALIGN_F32)
+            list->f64->widen(out, align__at(t, g, 0), stride, list->n);
+        else
+            align__load_row(out, t->dtype, align__at(t, g, 0), stride, list->n);
+        return;
+    }
     for (int64_t i = 0; i < list->n; i++) {
         struct align__place place = place_of(plan, g, at[i]);
-        out[i] = align__present(t) ? align__load(t->dtype, align__at(t, place.i, place.j)) : 0;
+        out[i] = align__load(t->dtype, align__at(t, place.i, place.j));
     }
 }
 
@@ -278,7 +290,9 @@ struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
     struct align__listed seen = {.weight = 1};
     struct align__place place;
     list->n = 0;
-    for (int64_t k = 0, n = align__items(plan, g); k < n; k++)
+    for (int64_t k = 0; k < plan->width && !plan->may_miss; k++)
+        at[list->n++] = k;
+    for (int64_t k = 0, n = plan->may_miss ? align__items(plan, g) : 0; k < n; k++)
         if (align__find(plan, g, k, &place))
             at[list->n++] = plan->form == ALIGN__FORM_VIEW ? place.j : place.i;
     list_row(plan, g, list, at, &a->score, list->score);
@@ -318,7 +332,15 @@ static void put_list(const struct align__plan *plan, int64_t g, const int64_t *a
                      const align_tensor *out, double factor, const double *x)
 {
     const bool add = adds(plan) || plan->form == ALIGN__FORM_INDEX;
-    for (int64_t i = 0; align__present(out) && i < n; i++) {
+    if (!align__present(out))
+        return;
+    if (!plan->may_miss && !add && out->dtype == ALIGN_F32) {
+        float *to = align__at(out, g, 0);
+        for (int64_t i = 0; i < n; i++)
+            to[i * out->stride[1]] = (float)align__times(factor, x[i]);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
         struct align__place place = place_of(plan, g, at[i]);
         align__put(out, place.i, place.j, align__times(factor, x[i]), add);
     }

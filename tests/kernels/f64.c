@@ -313,6 +313,69 @@ START_TEST(sums_lose_nothing)
 }
 END_TEST
 
+/* Pair by pair, in long double, for lists of any length; equal labels, equal gains and infinities among them. */
+START_TEST(swaps_are_sums_over_pairs)
+{
+    enum { MOST = 37 };
+    static double label[MOST], gain[MOST], discount[MOST], d[LEVELS][MOST], h[LEVELS][MOST];
+    for (int round = 0; round < 400; round++) {
+        const int64_t n = round % (MOST + 1);
+        long double value = 0, steepness = 0, slope[MOST] = {0}, curve[MOST] = {0};
+        struct align__swaps swaps[LEVELS];
+        const double eps = round % 3 * 0.2;
+        for (int64_t i = 0; i < n; i++) {
+            x[i] = round % 5 == 0 && random_bits() % 6 == 0
+                       ? -INFINITY
+                       : (double)(random_bits() % 4096) / 256 - 8;
+            label[i] = (double)(random_bits() % 5);
+            gain[i] = label[i] * 1.5;
+            discount[i] = 1 / (1.0 + (double)(random_bits() % 7));
+        }
+        const bool even = round % 2 == 0;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < n; j++) {
+                if (!(label[i] > label[j]))
+                    continue;
+                long double gap = x[i] == x[j] ? 0 : (long double)x[i] - x[j];
+                long double w = even ? 1
+                                     : fabs(gain[i] - gain[j]) * fabs(discount[i] - discount[j]);
+                long double v = (1 - eps) * softplus(-gap) + (eps > 0 ? eps * softplus(gap) : 0);
+                long double at = w * (eps * sigmoid(gap) - (1 - eps) * sigmoid(-gap));
+                value += w > 0 ? w * v : 0;
+                steepness += fabsl(at);
+                slope[i] += at;
+                slope[j] -= at;
+                curve[i] += w * sigmoid(gap) * sigmoid(-gap);
+                curve[j] += w * sigmoid(gap) * sigmoid(-gap);
+            }
+        for (int l = 0; l < LEVELS; l++) {
+            memset(d[l], 0, sizeof d[l]);
+            memset(h[l], 0, sizeof h[l]);
+            swaps[l] = (struct align__swaps){.s = x,
+                                             .label = label,
+                                             .gain = even ? NULL : gain,
+                                             .discount = even ? NULL : discount,
+                                             .eps = eps,
+                                             .d = d[l],
+                                             .h = h[l]};
+            align__f64(cpus[l] & align_cpu())->swaps(&swaps[l], n);
+            ck_assert_mem_eq(d[0], d[l], sizeof d[0]);
+            ck_assert_mem_eq(h[0], h[l], sizeof h[0]);
+            ck_assert(swaps[0].value.sum == swaps[l].value.sum &&
+                      swaps[0].steepness == swaps[l].steepness);
+            ck_assert(swaps[0].value.lost == swaps[l].value.lost || isinf(swaps[0].value.sum));
+        }
+        ck_assert(isinf((double)value) ? isinf(swaps[0].value.sum)
+                                       : fabs(swaps[0].value.sum + swaps[0].value.lost -
+                                              (double)value) <= 1e-14 * (double)value);
+        ck_assert(fabs(swaps[0].steepness - (double)steepness) <= 1e-13 * (double)steepness);
+        for (int64_t i = 0; i < n; i++)
+            ck_assert(fabs(d[0][i] - (double)slope[i]) <= 1e-13 * (1 + (double)steepness) &&
+                      fabs(h[0][i] - (double)curve[i]) <= 1e-13 * (1 + (double)curve[i]));
+    }
+}
+END_TEST
+
 START_TEST(f32_moves_by_any_stride)
 {
     enum { COUNT = 67 };
@@ -346,4 +409,4 @@ END_TEST
 SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those_of_the_c_library,
            every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
            arithmetic_keeps_its_conventions, mixtures_are_made_of_logistics, products_and_gaps,
-           sums_lose_nothing, f32_moves_by_any_stride)
+           sums_lose_nothing, swaps_are_sums_over_pairs, f32_moves_by_any_stride)
