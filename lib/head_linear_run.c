@@ -18,11 +18,11 @@ static struct align__part other_part(const struct align__linear *linear, int64_t
 /* What stands in a row of the tile becomes what products take. */
 static void round_row(const struct align__linear *linear, int64_t i)
 {
+    if (linear->half == NULL)
+        return;
     uint16_t *half = (uint16_t *)(void *)linear->half + i * linear->wide;
-    if (linear->half != NULL)
-        linear->head->kernels->to_bf16(
-            half, (const float *)(const void *)align__linear_tile(linear, &linear->own, i),
-            linear->n);
+    const char *tile = align__linear_tile(linear, &linear->own, i);
+    linear->head->kernels->to_bf16(half, (const float *)(const void *)tile, linear->n);
 }
 
 static double sum_at(const struct align__linear *linear, int64_t i, int64_t d)

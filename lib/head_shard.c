@@ -149,8 +149,11 @@ static align_status find_most(struct join *join)
         for (int i = 0; i < 2; i++)
             shift_weigher(&row->weighers[i], join->top[r][i + 1], join->place[r][i + 2],
                           sum + 3 + 2 * i);
-        for (int k = 0; k < SUMS; k++)
+        /* A sum of kl that is not finite has the reason in the other side's maximum. */
+        for (int k = 0; k < SUMS; k++) {
+            sum[k] = isfinite(sum[k]) ? sum[k] : 0;
             join->most[r][k] = fabs(sum[k]);
+        }
     }
     return align__allreduce(&join->head->exec, join->most, join->count * SUMS, ALIGN_F64,
                             ALIGN_REDUCE_MAX);
