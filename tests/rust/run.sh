@@ -1,8 +1,9 @@
 #!/bin/sh
 # The Rust crates as their users meet them, over a copy of the library that is installed from BUILD.
 #   msrv     Debian's rustc, which is the oldest supported, and crates of Debian: no network. Tests and examples of the
-#            documentation, the start of README, features static and bindgen, documentation without a library
+#            documentation, README.md and docs/bindings.md as written, features static and bindgen, documentation without a library
 #   stable   a newer cargo, if PATH has one, with Cargo.lock: the feature ndarray too, clippy
+#   train    a model in candle, which takes minutes to compile; the program fails unless the model has learnt
 #   package  libalign-sys as it is published: compiled from its own sources
 # usage: run.sh MODE SOURCE_ROOT BUILD
 set -eu
@@ -52,16 +53,32 @@ install_library() {
     export PKG_CONFIG_PATH LD_LIBRARY_PATH
 }
 
-# The first Rust block of a page is the program of a stranger who adds the crate.
-start_of_readme() {
-    mkdir -p "$work/start/src"
-    printf '[package]\nname = "start"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\nlibalign = { path = "%s" }\n' \
-        "$work/crates/libalign" >"$work/start/Cargo.toml"
-    sed -n '/^```rust$/,/^```$/p' "$source/README.md" | sed '/^```rust$/d; /^```$/q' | sed '/^```$/d' >"$work/start/src/main.rs"
-    [ -s "$work/start/src/main.rs" ] || { echo 'README.md has no Rust block' && exit 1; }
-    CARGO_TARGET_DIR=$work/target $cargo run --quiet --manifest-path "$work/start/Cargo.toml" >"$work/said"
-    grep -q '^loss 0\.' "$work/said" || { cat "$work/said" && exit 1; }
-    echo 'ok: the start of README.md'
+# The Rust block of a page as a program of its own: what comes before it, and what must hold after it.
+block() { # PAGE BEFORE AFTER
+    echo "$2"
+    echo 'fn main() -> Result<(), libalign::Error> {'
+    sed -n '/^```rust$/,/^```$/p' "$source/$1" | sed '/^```/d'
+    echo "$3 Ok(()) }"
+}
+
+# What README.md and docs/bindings.md show, as written, in the crate of a stranger.
+as_written() {
+    mkdir -p "$work/stranger/src/bin"
+    printf '[package]\nname = "stranger"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies]\nlibalign = { path = "%s" }\n' \
+        "$work/crates/libalign" >"$work/stranger/Cargo.toml"
+    block README.md 'use libalign::{Exec, Loss, Params};' \
+        'assert!((dscore[0][0] + 0.05 / (1.0 + 0.1_f64.exp())).abs() < 1e-8);
+        assert!((dscore[1][1] - 0.05 / (1.0 + (-0.1_f64).exp())).abs() < 1e-8 && value > 0.69);' \
+        >"$work/stranger/src/bin/start.rs"
+    block docs/bindings.md 'use libalign::{head::{Forward, Head, Tokens}, Exec, Status, View};' \
+        'assert_eq!((error.status, error.field.as_str()), (Status::Range, "align_tokens.target"));
+        assert_eq!((error.index.as_slice(), error.value, logp), (&[0, 1][..], 50257.0, [0.0]));
+        assert_eq!(error.to_string(), "Range: align_tokens.target[0,1] = 50257, expected 0..7 or ignore -100");' \
+        >"$work/stranger/src/bin/bad.rs"
+    for program in start bad; do
+        $cargo run --quiet --manifest-path "$work/stranger/Cargo.toml" --bin $program
+        echo "ok: $program, as written"
+    done
 }
 
 msrv() {
@@ -71,7 +88,7 @@ msrv() {
     export CARGO_TARGET_DIR="$work/target"
     $cargo test --quiet --workspace --features rayon
     echo "ok: tests under $($RUSTC --version)"
-    start_of_readme
+    as_written
 
     program=$($cargo test --quiet -p libalign-sys --features static --test library --no-run --message-format=json |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
@@ -89,17 +106,28 @@ msrv() {
     echo 'ok: documentation without a library'
 }
 
-stable() {
+# A cargo that can build the crates of the lock files.
+use_newer() {
     cargo=$(command -v cargo) || { echo 'skipped: no cargo' && exit 77; }
     minor=$($cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
-    [ "$minor" -ge 80 ] || { echo "skipped: $($cargo --version) is older than the crates of Cargo.lock ask for" && exit 77; }
+    [ "$minor" -ge 85 ] || { echo "skipped: $($cargo --version) is older than the crates of Cargo.lock ask for" && exit 77; }
     install_library
     export CARGO_TARGET_DIR="$work/target"
+}
+
+stable() {
+    use_newer
     cd "$source/bindings/rust"
     $cargo test --quiet --locked --workspace --features ndarray,rayon --lib --tests
     echo "ok: tests under $($cargo --version)"
     $cargo clippy --quiet --locked --workspace --all-targets --features ndarray,rayon -- -D warnings
     echo 'ok: clippy'
+}
+
+train() {
+    use_newer
+    $cargo run --quiet --locked --manifest-path "$source/bindings/rust/train/Cargo.toml"
+    echo 'ok: a model in candle, trained with lipo_lambda'
 }
 
 package() {
@@ -116,6 +144,6 @@ package() {
 }
 
 case $mode in
-msrv | stable | package) "$mode" ;;
+msrv | stable | train | package) "$mode" ;;
 *) echo "no such mode: $mode" >&2 && exit 1 ;;
 esac
