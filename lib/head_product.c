@@ -5,7 +5,10 @@
 #include <string.h>
 
 #ifdef ALIGN__HAVE_SBGEMM
-#    pragma weak cblas_sbgemm
+/* Not #pragma, which would not see that a macro may give the names of a BLAS a prefix. */
+#    define PRAGMA(text) _Pragma(#    text)
+#    define WEAK(name)   PRAGMA(weak name)
+WEAK(cblas_sbgemm)
 #endif
 
 bool align__linear_halves(void)

@@ -15,6 +15,7 @@ struct games {
     int64_t n, rows;
     int64_t first[GAMES_ROWS], second[GAMES_ROWS];
     double outcome[GAMES_ROWS], weight[GAMES_ROWS];
+    const int64_t *cluster; /* of each row; NULL: none */
 };
 
 struct answer {
@@ -52,6 +53,8 @@ static inline align_bt_rows games_rows(const struct games *games)
     rows.second = align_1d(games->second, ALIGN_I64, games->rows);
     rows.outcome = align_1d(games->outcome, ALIGN_F64, games->rows);
     rows.weight = align_1d(games->weight, ALIGN_F64, games->rows);
+    if (games->cluster != NULL)
+        rows.cluster = align_1d(games->cluster, ALIGN_I64, games->rows);
     return rows;
 }
 

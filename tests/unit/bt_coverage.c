@@ -1,14 +1,15 @@
-/* Intervals of 95 % hold the truth in 94 to 96 % of 2,000 simulated leagues, in each of three designs. */
+/* Intervals of 95 % hold the truth in 94 to 96 % of 2,000 simulated leagues, in each of four designs. */
 #include "../suite.h"
 
 #include "../bt_games.h"
 
 #include <math.h>
 
-enum { LEAGUES = 2000, N = 8 };
+enum { LEAGUES = 2000, N = 8, ANNOTATORS = 600 };
 
 static struct games games;
 static struct answer answer;
+static int64_t annotator[GAMES_ROWS];
 static const double truth[N] = {1.2, 0.8, 0.4, 0.1, -0.1, -0.4, -0.8, -1.2};
 static uint64_t state;
 
@@ -58,13 +59,41 @@ static void with_ties(void)
     answer.args.variance = ALIGN_BT_SANDWICH;
 }
 
-static void expect_coverage(void (*design)(void), uint64_t seed)
+/* Who is shown a pair again mostly repeats what they said: the four votes of one annotator are not worth four. */
+static void repeated(void)
+{
+    for (int64_t k = 0; k < ANNOTATORS; k++) {
+        int64_t a = (int64_t)(uniform() * N), b = (a + 1 + (int64_t)(uniform() * (N - 1))) % N;
+        double said = play(a, b, 0);
+        for (int again = 0; again < 4; again++) {
+            annotator[games.rows] = k;
+            games_add(&games, a, b, again == 0 || uniform() < 0.6 ? said : play(a, b, 0), 1);
+        }
+    }
+}
+
+static void repeated_and_told(void)
+{
+    repeated();
+    games.cluster = annotator;
+    answer.args.variance = ALIGN_BT_CLUSTER;
+    answer.args.n_clusters = ANNOTATORS;
+}
+
+static void repeated_untold(void)
+{
+    repeated();
+    answer.args.variance = ALIGN_BT_SANDWICH;
+}
+
+static double coverage_of(void (*design)(void), uint64_t seed)
 {
     int64_t inside = 0, all = 0;
     state = seed;
     for (int league = 0; league < LEAGUES; league++) {
         games.n = N;
         games.rows = 0;
+        games.cluster = NULL;
         games_begin(&answer);
         design();
         games_finish(&games, &answer);
@@ -78,7 +107,12 @@ static void expect_coverage(void (*design)(void), uint64_t seed)
                 all++;
             }
     }
-    double coverage = (double)inside / (double)all;
+    return (double)inside / (double)all;
+}
+
+static void expect_coverage(void (*design)(void), uint64_t seed)
+{
+    double coverage = coverage_of(design, seed);
     ck_assert_msg(coverage >= 0.94 && coverage <= 0.96, "coverage %g", coverage);
 }
 
@@ -100,4 +134,12 @@ START_TEST(sandwich_with_ties)
 }
 END_TEST
 
-SUITE_MAIN("bt coverage", fisher_in_a_round_robin, sandwich_under_weights, sandwich_with_ties)
+START_TEST(sandwich_of_clusters)
+{
+    expect_coverage(repeated_and_told, 4);
+    ck_assert_double_lt(coverage_of(repeated_untold, 4), 0.85);
+}
+END_TEST
+
+SUITE_MAIN("bt coverage", fisher_in_a_round_robin, sandwich_under_weights, sandwich_with_ties,
+           sandwich_of_clusters)
