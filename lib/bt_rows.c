@@ -1,23 +1,25 @@
 #include "bt_table.h"
 
-enum { BLOCK = 512 };
+enum { BLOCK = 1024 };
 
 /* Rows past the last are games of 0 against 1, so that loops over whole blocks find nothing wrong. */
 struct block {
     int64_t begin, rows;
-    bool plain; /* weight 1 and outcome 1 throughout */
-    int32_t first[BLOCK], second[BLOCK];
+    bool plain;                    /* weight 1 and outcome 1 throughout */
+    const int32_t *first, *second; /* the caller's own where they lie as they should, or copies */
+    int32_t copy[2][BLOCK];
     double outcome[BLOCK], weight[BLOCK];
 };
 
 /* An index that does not fit becomes -1, which is as wrong. */
-static void load_index(int32_t *out, const align_tensor *t, int64_t begin, int64_t n, int32_t fill)
+static const int32_t *load_index(int32_t *out, const align_tensor *t, int64_t begin, int64_t n,
+                                 int32_t fill)
 {
     const int64_t step = t->stride[0];
     const void *start = align__at(t, begin, 0);
-    if (t->dtype == ALIGN_I32 && step == 1) {
-        memcpy(out, start, sizeof *out * (size_t)n);
-    } else if (t->dtype == ALIGN_I32 && step == 2) {
+    if (t->dtype == ALIGN_I32 && step == 1 && n == BLOCK)
+        return start;
+    if (t->dtype == ALIGN_I32 && step == 2) {
         const int32_t *row = start;
         for (int64_t i = 0; i < n; i++)
             out[i] = row[2 * i];
@@ -32,6 +34,7 @@ static void load_index(int32_t *out, const align_tensor *t, int64_t begin, int64
     }
     for (int64_t i = n; i < BLOCK; i++)
         out[i] = fill;
+    return out;
 }
 
 static void load_real(double *out, const align_tensor *t, int64_t begin, int64_t n)
@@ -50,8 +53,8 @@ static bool load_block(struct block *block, const align_bt_rows *rows, int64_t b
     block->begin = begin;
     block->rows = left < BLOCK ? left : BLOCK;
     block->plain = !align__present(&rows->outcome) && !align__present(&rows->weight);
-    load_index(block->first, &rows->first, begin, block->rows, 0);
-    load_index(block->second, &rows->second, begin, block->rows, 1);
+    block->first = load_index(block->copy[0], &rows->first, begin, block->rows, 0);
+    block->second = load_index(block->copy[1], &rows->second, begin, block->rows, 1);
     if (!block->plain) {
         load_real(block->outcome, &rows->outcome, begin, block->rows);
         load_real(block->weight, &rows->weight, begin, block->rows);
@@ -62,10 +65,11 @@ static bool load_block(struct block *block, const align_bt_rows *rows, int64_t b
 /* Without branches, as nearly every block is fine. */
 static bool is_valid(const struct block *block, int64_t n_items)
 {
+    const int32_t *const firsts = block->first, *const seconds = block->second;
     const uint32_t n = (uint32_t)n_items;
     uint32_t wrong = 0;
     for (int k = 0; k < BLOCK; k++) {
-        uint32_t first = (uint32_t)block->first[k], second = (uint32_t)block->second[k];
+        uint32_t first = (uint32_t)firsts[k], second = (uint32_t)seconds[k];
         wrong |= (first >= n) | (second >= n) | (first == second);
     }
     for (int k = 0; k < BLOCK && !block->plain; k++)
@@ -147,9 +151,11 @@ static void add_weighted(struct align__bt_table *table, int64_t cell, double out
 static void add_plain(struct align__bt_table *table, const struct block *block)
 {
     uint64_t *const wins = table->unit[ALIGN__BT_WIN];
+    const int32_t *const first = block->first, *const second = block->second;
     const uint64_t n = (uint64_t)table->n_items;
-    for (int64_t k = 0; k < block->rows; k++)
-        wins[(uint64_t)block->first[k] * n + (uint64_t)block->second[k]]++;
+    const int64_t rows = block->rows;
+    for (int64_t k = 0; k < rows; k++)
+        wins[(uint64_t)first[k] * n + (uint64_t)second[k]]++;
     table->rows += block->rows;
 }
 

@@ -129,6 +129,89 @@ START_TEST(shards_add_up_exactly)
 }
 END_TEST
 
+/* Wins of weight 1 as they are most often laid out, and the same with all said: equal bytes of counts, over
+ * every split and layout. */
+START_TEST(plain_rows_count_as_all_rows_do)
+{
+    enum { N = 40, MANY = 5000 };
+    static int32_t flat[2][MANY], turns[MANY][2], far[3 * MANY];
+    draw(N, MANY);
+    for (int64_t r = 0; r < MANY; r++) {
+        games.outcome[r] = games.weight[r] = 1;
+        flat[0][r] = turns[r][0] = far[3 * r] = (int32_t)games.first[r];
+        flat[1][r] = turns[r][1] = (int32_t)games.second[r];
+    }
+    size_t bytes = align_bt_counts_get_bytes(N, N * N);
+    char *memory = calloc(1, bytes), *expected = calloc(1, bytes);
+    align_bt_counts counts;
+    align_bt_counts_init(&counts, memory, bytes, N);
+    align_bt_rows rows = games_rows(&games);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+    memcpy(expected, memory, bytes);
+    for (int trial = 0; trial < 60; trial++) {
+        align_bt_counts_init(&counts, memory, bytes, N);
+        for (int64_t at = 0, count; at < MANY; at += count) {
+            count = 1 + below(trial % 3 == 0 ? MANY : 3000);
+            count = count < MANY - at ? count : MANY - at;
+            rows = part_of(at, count, 1);
+            int layout = (int)below(5);
+            if (layout < 4)
+                rows.outcome.ndim = rows.weight.ndim = 0;
+            if (layout < 3)
+                rows.second = align_1d(flat[1] + at, ALIGN_I32, count);
+            if (layout == 0)
+                rows.first = align_1d(flat[0] + at, ALIGN_I32, count);
+            if (layout == 1) {
+                rows.first = align_1d(turns[at], ALIGN_I32, count);
+                rows.second = align_1d(&turns[at][1], ALIGN_I32, count);
+                rows.first.stride[0] = rows.second.stride[0] = 2;
+            }
+            if (layout == 2) {
+                rows.first = align_1d(far + 3 * at, ALIGN_I32, count);
+                rows.first.stride[0] = 3;
+            }
+            ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), 0);
+        }
+        ck_assert_int_eq((int)counts.rows, MANY);
+        ck_assert_mem_eq(memory, expected, bytes);
+    }
+    free(memory);
+    free(expected);
+}
+END_TEST
+
+/* A bad row anywhere in them is named, and nothing counted. */
+START_TEST(bad_plain_rows_are_named)
+{
+    enum { N = 40, MANY = 5000 };
+    static int32_t first[MANY], beaten[MANY];
+    for (int32_t r = 0; r < MANY; r++)
+        beaten[r] = (first[r] = r % N) == 0 ? 1 : 0;
+    align_bt_counts counts = make_counts(N, N * N);
+    align_exec exec;
+    align_error error;
+    align_exec_init(&exec, sizeof exec);
+    align_error_init(&error, sizeof error);
+    exec.error = &error;
+    align_bt_rows rows;
+    align_bt_rows_init(&rows, sizeof rows);
+    rows.first = align_1d(first, ALIGN_I32, MANY);
+    rows.second = align_1d(beaten, ALIGN_I32, MANY);
+    for (int trial = 0; trial < 60; trial++) {
+        int32_t bad[] = {-1, N, INT32_MIN, INT32_MAX, first[0]}, which = trial % 5;
+        int64_t at = trial == 0 ? MANY - 1 : which == 4 ? 0 : below(MANY);
+        int32_t old = beaten[at];
+        beaten[at] = bad[which];
+        ck_assert_int_ne(align_bt_counts_update(&exec, &counts, &rows), ALIGN_E_NONE);
+        ck_assert_str_eq(error.field, "align_bt_rows.second");
+        ck_assert_int_eq((int)error.index[0], (int)at);
+        ck_assert_int_eq((int)counts.rows, 0);
+        beaten[at] = old;
+    }
+    free(counts.memory);
+}
+END_TEST
+
 /* Counts for a million items that met 30 of them, in either kind of table. */
 START_TEST(a_bound_on_items_is_enough)
 {
@@ -318,6 +401,7 @@ START_TEST(damage_is_noticed)
 }
 END_TEST
 
-SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly, a_bound_on_items_is_enough,
+SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly,
+           plain_rows_count_as_all_rows_do, bad_plain_rows_are_named, a_bound_on_items_is_enough,
            full_counts_say_how_many_rows_they_took, squares_are_kept, saved_shards_add_up_exactly,
            saved_bytes_are_the_same_everywhere, damage_is_noticed)
