@@ -9,7 +9,8 @@
  * alone would give. In comments t runs over the counted tokens of one sequence, and T is the last.
  *
  * All sums are f64 and belong to one sequence, so neither packing nor workers change a bit. NaN stays in
- * its sequence; ALIGN_FLAG_FINITE makes it RANGE with its index. No call here needs scratch.
+ * its sequence; ALIGN_FLAG_FINITE makes it RANGE with its index. Scratch is needed by
+ * align_pipeline_eval alone, for GROUP with groups of more than 256: what align_norm_groups_scratch says.
  */
 #ifndef LIBALIGN_ADVANTAGE_H
 #define LIBALIGN_ADVANTAGE_H

@@ -4,13 +4,18 @@
  *
  *     P(i beats j) = 1 / (1 + exp(-d)),     d = theta_i - theta_j
  *
- * with variants that know ties and the advantage of the first place. A fit maximises the likelihood
- * of what was seen, or its product with a prior, by Newton steps in f64 and returns a certificate
- * of how far from the maximum it stopped. Whether a maximum exists at all is decided before, from
- * the graph of who beat whom, never guessed from numbers that grow: where none exists the call
+ * with variants that know ties, the advantage of the first place, features of items, covariates of
+ * comparisons and annotators, and with rankings and choices by Plackett and Luce. A fit maximises the
+ * likelihood of what was seen, or its product with a prior, by Newton steps in f64 and returns a
+ * certificate of how far from the maximum it stopped. Whether a maximum exists at all is decided before,
+ * from the graph of who beat whom, never guessed from numbers that grow: where none exists the call
  * returns NO_SOLUTION, says which items are why, and still gives what is finite.
  *
+ * Rows are fitted as they are, or as counts, which merge, grow and can be saved. Intervals of ranks come
+ * from a fit (align_bt_ranks_eval), and Elo's ratings from rows in their order (align_bt_elo_update).
+ *
  * Items are numbers 0..n_items-1. Their names live with the caller, and errors speak of indices.
+ * docs/ratings.md has formulas, sources and corner cases.
  */
 #ifndef LIBALIGN_BT_H
 #define LIBALIGN_BT_H
@@ -163,9 +168,9 @@ enum { ALIGN_BT_TIES_HALF = 0, ALIGN_BT_TIES_DAVIDSON = 1, ALIGN_BT_TIES_RAO_KUP
  *  JEFFREYS  the square root of the determinant of the information (Firth 1993), of all parameters,
  *            with its empty directions left out. For ties HALF and rows or counts; converges in
  *            more, cheaper steps
- * EDGE and JEFFREYS know pairs, not rankings. Under GAUSSIAN, GAMMA and GHOST strengths have a level of their own and are not centred, and a
- * finite maximum exists on any graph; EDGE and JEFFREYS need a connected one. None but JEFFREYS covers
- * home or tie. */
+ * EDGE and JEFFREYS know pairs, not rankings. Under GAUSSIAN, GAMMA and GHOST strengths have a level of
+ * their own and are not centred, and a finite maximum exists on any graph; EDGE and JEFFREYS need a
+ * connected one. None but JEFFREYS covers home or tie. */
 enum {
     ALIGN_BT_PRIOR_NONE = 0,
     ALIGN_BT_PRIOR_GAUSSIAN = 1,

@@ -8,6 +8,9 @@
  *     forward    hidden, weight, tokens   ->  the same
  *     backward   the same head, dlogp[S]  ->  dhidden, dweight, dbias
  *
+ * and beside them KL against another head (`other`), entropy, and weights of tokens and pairs that are made
+ * of what a head says (LD-DPO, SamPO, WPO).
+ *
  * With z the logits after scale and softcap, t the target of a row and p = softmax(z):
  *     lse = log sum_v exp z_v,   token_logp = z_t - lse,   d token_logp / d z_v = [v = t] - p_v.
  *

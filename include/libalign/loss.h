@@ -3,7 +3,8 @@
  * A loss is a row of one table. A row takes groups of K sequences (or tokens), each with one number, its
  * score: a log-probability, a reward or a value. K is 1 for singles, 2 for pairs (the chosen one first),
  * and free for lists. A row says which further numbers it needs or may read, and which parameters it
- * has. What it does not read is refused, never ignored. docs/losses.md prints the table.
+ * has. What it does not read is refused, never ignored. docs/losses.md prints the table. What a row takes
+ * from a whole batch is kept by an align_loss_state; labels of lists are made by align_loss_labels_apply.
  *
  * What a call computes, for groups g = 0..G-1 of which some are live (see mask):
  *

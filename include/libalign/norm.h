@@ -1,21 +1,24 @@
-/* libalign/norm.h - reward normalisation: running over a training run, or over one batch.
+/* libalign/norm.h - reward normalisation: running over a training run, over one batch, or within groups.
  *
  * A normaliser turns a reward x into
  *     y = clip(gain * (x - center) / D + bias)
- * where center and D come from a set of rewards: all that a state has seen (running), or those of the
- * call itself (batch). What the set is, how D is made safe and what is answered where D does not exist
- * are parameters, because that is where trainers differ under one name.
+ * where center and D come from a set of rewards: all that a state has seen (running), those of the call
+ * itself (batch), or those of one prompt (groups). What the set is, how D is made safe and what is
+ * answered where D does not exist are parameters, because that is where trainers differ under one name;
+ * presets repeat what they do. Batches and groups pull gradients back. docs/rewards.md has all kinds and
+ * presets in tables.
  *
  * Exactness. A state holds the sums of w, w x and w x^2 as wide integers (384, 640 and 896 bits), in
  * which every F32, F16 and BF16 is exact. Any order of updates, any split over workers or processes
  * and any tree of merges gives the same state, bit for bit. F64 rewards are exact too, but for a
  * rounding of numbers below 2^-97 (6e-30) to multiples of 2^-149. Mean and variance come from the
- * exact sums, so an offset of 1e8 under a spread of 0.1 costs nothing. A batch without a state takes two
- * passes of f64 about its first reward instead: many times faster, as unharmed by offsets, and with bits
- * that depend on the order of rewards but not on workers.
+ * exact sums, so an offset of 1e8 under a spread of 0.1 costs nothing. Batches and
+ * groups are summed in f64 about their first reward instead: many times faster, as unharmed by offsets, and
+ * with bits that depend on the order of rewards but not on workers.
  *
- * Each state may be used by one thread at a time; different states by different threads. The calls
- * need no scratch but for ranks, so a NULL exec works everywhere else.
+ * Each state may be used by one thread at a time; different states by different threads. Scratch is needed
+ * for ranks of a batch, for groups of more than 256 rewards, and for gradients of groups through `then`; a
+ * NULL exec works everywhere else.
  */
 #ifndef LIBALIGN_NORM_H
 #define LIBALIGN_NORM_H

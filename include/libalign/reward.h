@@ -16,6 +16,9 @@
  * added to all rewards changes no preference. A bias towards the first place is `position`. Features
  * are not standardised; scale them as l2 should see them, but a shift of a feature changes nothing.
  *
+ * Beside the fit: rewards of any answers with their errors, calibration, slopes of annotators and how
+ * they are pooled, and ensembles of reward models.
+ *
  * M pairs or lists, D features, R answers, K the longest list. docs/reward_models.md has formulas,
  * sources and corner cases.
  */
