@@ -1,4 +1,5 @@
-/* Errors of a linear head do not grow with the number of tokens: sums over them are in f64, or of tiles. */
+/* Errors of a linear head stay below a bound however many tokens there are: log-probabilities and dbias are summed in
+ * f64; dweight is added tile by tile in its own precision, and drifts within its bound. */
 #include "../suite.h"
 
 #include <libalign/head.h>
