@@ -152,8 +152,8 @@ struct align__part {
 struct align__part align__part_of(const struct align__part *part, int64_t skip, int64_t most);
 
 /* A part as f64 logits; slope (or NULL) gets d z / d x. */
-void align__part_f64(const struct align__part *part, struct align__bend bend, double *z,
-                     double *slope);
+void align__part_f64(const struct align__f64 *f64, const struct align__part *part,
+                     struct align__bend bend, double *z, double *slope);
 
 /* Blocks of f64, of which a function holds several. */
 enum { ALIGN__BLOCK_F64 = 1024 };

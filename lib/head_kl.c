@@ -64,8 +64,8 @@ void align__head_kl_add(const struct align__head *head, struct align__head_row *
     for (int64_t skip = 0; skip < this->n; skip += ALIGN__BLOCK_F64) {
         struct align__part a = align__part_of(this, skip, ALIGN__BLOCK_F64);
         struct align__part b = align__part_of(other, skip, ALIGN__BLOCK_F64);
-        align__part_f64(&a, bend_at(&head->args, temperature), reverse ? y : z, NULL);
-        align__part_f64(&b, bend_at(&head->other, temperature), reverse ? z : y, NULL);
+        align__part_f64(head->f64, &a, bend_at(&head->args, temperature), reverse ? y : z, NULL);
+        align__part_f64(head->f64, &b, bend_at(&head->other, temperature), reverse ? z : y, NULL);
         weigh(head, &row->weighers[0], y, z, e, a.first, a.n);
         weigh(head, &row->weighers[1], z, y, e, a.first, a.n);
     }
@@ -87,25 +87,30 @@ void align__head_kl_finish(const struct align__head *head, struct align__head_ro
     row->kl = (struct align__head_kl){value, reverse ? q.lse : p.lse, reverse ? p.lse : q.lse};
 }
 
-/* d KL(q||p) / d z = (p - q) / T;  d KL(p||q) / d z = p (log p - log q - KL) / T. */
+/* d KL(q||p) / d z = (p - q) / T;  d KL(p||q) / d z = p (log p - log q - KL) / T. Where p and q are near each other,
+ * p - q is -p (q / p - 1). */
 void align__head_kl_gradient(const struct align__head *head, const struct align__head_row *row,
                              const struct align__part *other, const double *z, double *g)
 {
-    double y[ALIGN__BLOCK_F64], p[ALIGN__BLOCK_F64];
+    double q[ALIGN__BLOCK_F64], p[ALIGN__BLOCK_F64], gap[ALIGN__BLOCK_F64];
     int64_t n = other->n;
     double temperature = head->args.temperature, c = row->dkl / temperature;
-    bool reverse = align__head_adds(head, ALIGN_HEAD_KL_REVERSE);
-    align__part_f64(other, bend_at(&head->other, temperature), y, NULL);
-    for (int64_t i = 0; i < n; i++)
-        p[i] = z[i] / temperature - row->kl.lse;
-    head->f64->exp(p, p, n);
+    align__part_f64(head->f64, other, bend_at(&head->other, temperature), q, NULL);
     for (int64_t i = 0; i < n; i++) {
-        double logp = z[i] / temperature - row->kl.lse, logq = y[i] - row->kl.other_lse;
-        if (reverse)
-            g[i] += p[i] == 0 ? 0 : c * p[i] * (logp - logq - row->kl.value);
-        else if (p[i] == 0 || fabs(logq - logp) > 1)
-            g[i] += c * (p[i] - exp(logq));
-        else
-            g[i] -= c * p[i] * expm1(logq - logp);
+        p[i] = z[i] / temperature - row->kl.lse;
+        q[i] -= row->kl.other_lse;
+        gap[i] = q[i] - p[i];
+    }
+    head->f64->exp(p, p, n);
+    if (align__head_adds(head, ALIGN_HEAD_KL_REVERSE)) {
+        for (int64_t i = 0; i < n; i++)
+            g[i] -= p[i] == 0 ? 0 : c * p[i] * (gap[i] + row->kl.value);
+        return;
+    }
+    head->f64->exp(q, q, n);
+    head->f64->expm1(gap, gap, n);
+    for (int64_t i = 0; i < n; i++) {
+        bool near = p[i] != 0 && fabs(gap[i]) <= 0.5;
+        g[i] += c * (near ? -p[i] * gap[i] : p[i] - q[i]);
     }
 }

@@ -24,24 +24,23 @@ static const float *read_f32(const struct align__head *head, const struct align_
     return align__logits_f32(head->kernels, block->dtype, block->at, block->n, spare);
 }
 
-/* tanh'(u) = 4 q / (1 + q)^2 with q = exp(-2 |u|): no cancellation for large u. */
-static double tanh_slope(double u)
+void align__part_f64(const struct align__f64 *f64, const struct align__part *part,
+                     struct align__bend bend, double *z, double *slope)
 {
-    double q = exp(-2 * fabs(u));
-    return 4 * q / ((1 + q) * (1 + q));
-}
-
-void align__part_f64(const struct align__part *part, struct align__bend bend, double *z,
-                     double *slope)
-{
-    double scale = bend.scale, cap = bend.softcap;
+    const double scale = bend.scale, cap = bend.softcap;
     align__load_row(z, part->dtype, part->at, 1, part->n);
-    for (int64_t i = 0; i < part->n; i++) {
-        double u = cap > 0 ? scale * z[i] / cap : 0;
-        if (slope != NULL)
-            slope[i] = bend.after * (cap > 0 ? scale * tanh_slope(u) : scale);
-        z[i] = bend.after * (cap > 0 ? cap * tanh(u) : scale * z[i]);
-    }
+    for (int64_t i = 0; i < part->n; i++)
+        z[i] = cap > 0 ? scale * z[i] / cap : scale * z[i];
+    for (int64_t i = 0; slope != NULL && i < part->n; i++)
+        slope[i] = 1;
+    if (cap > 0 && slope != NULL)
+        f64->tanh_slope(slope, z, part->n);
+    if (cap > 0)
+        f64->tanh(z, z, part->n);
+    for (int64_t i = 0; i < part->n; i++)
+        z[i] = bend.after * (cap > 0 ? cap * z[i] : z[i]);
+    for (int64_t i = 0; slope != NULL && i < part->n; i++)
+        slope[i] = bend.after * (scale * slope[i]);
 }
 
 static struct align__bend bend_of(const struct align__head *head)
@@ -74,10 +73,10 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
             row->not_finite |= !all_finite(&block);
         if (holds(&block, row->target)) {
             struct align__part one = align__part_of(&block, row->target - block.first, 1);
-            align__part_f64(&one, bend_of(head), &row->z, &row->slope);
+            align__part_f64(head->f64, &one, bend_of(head), &row->z, &row->slope);
         }
         if (head->exact) {
-            align__part_f64(&block, bend_of(head), z, NULL);
+            align__part_f64(head->f64, &block, bend_of(head), z, NULL);
             align__row_add_f64(&row->sums, head->kernels, z, block.n, block.first, how);
         } else {
             align__row_add(&row->sums, head->kernels, block.dtype, block.at, block.n, block.first,
@@ -101,7 +100,7 @@ void align__head_weigh(const struct align__head *head, const struct align__head_
     } else {
         for (int64_t skip = 0; skip < part->n; skip += ALIGN__BLOCK_F64) {
             struct align__part block = align__part_of(part, skip, ALIGN__BLOCK_F64);
-            align__part_f64(&block, bend_of(head), z, slope);
+            align__part_f64(head->f64, &block, bend_of(head), z, slope);
             for (int64_t i = 0; i < block.n; i++)
                 z[i] -= top;
             head->f64->exp(z, z, block.n);
@@ -131,7 +130,7 @@ static void gradient_f64(const struct align__head *head, const struct align__hea
                          const struct align__part *g, bool adds)
 {
     double z[ALIGN__BLOCK_F64], slope[ALIGN__BLOCK_F64], p[ALIGN__BLOCK_F64];
-    align__part_f64(x, bend_of(head), z, slope);
+    align__part_f64(head->f64, x, bend_of(head), z, slope);
     for (int64_t i = 0; i < x->n; i++)
         p[i] = z[i] - row->lse;
     head->f64->exp(p, p, x->n);

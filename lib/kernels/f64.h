@@ -2,7 +2,7 @@
  *
  * Largest errors of the elementary ones, in units of the last place, as tests/kernels/f64.c measures them against long double:
  *
- *     exp 1.0    log 0.9    log1p 0.9    softplus 2.2    s, c 2.7
+ *     exp 1.0    log 0.9    log1p 0.9    expm1 1.3    tanh 2.6    its slope 4.2    softplus 2.2    s, c 2.7
  *
  * over all finite arguments, subnormal results included. Infinities and NaN are those of the C library. */
 #ifndef ALIGN__F64_H
@@ -52,6 +52,10 @@ struct align__f64 {
     void (*exp)(double *out, const double *x, int64_t n);
     void (*log)(double *out, const double *x, int64_t n);
     void (*log1p)(double *out, const double *x, int64_t n);
+    void (*expm1)(double *out, const double *x, int64_t n);
+    /* tanh, and its derivative. */
+    void (*tanh)(double *out, const double *x, int64_t n);
+    void (*tanh_slope)(double *out, const double *x, int64_t n);
     void (*logistic)(struct align__logistics out, const double *z, int64_t n);
     /* x - y, with 0 for two equal infinities; w x, with 0 for w = 0 whatever x is. */
     void (*minus)(double *out, const double *x, const double *y, int64_t n);

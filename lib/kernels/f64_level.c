@@ -20,14 +20,15 @@ static inline vd vd_power(vd k)
     return (vd)((vu)(k + (0x1.8p52 + 1023)) << 52);
 }
 
-/* x = k ln 2 + r with |r| <= 0.347; e^r = 1 + r + r^2 q(r), relative error of q 2^-56 (Remez). The
- * power of two is applied in halves, so that the one rounding of a subnormal result is the last step. */
-static inline vd vd_exp(vd x)
+/* The whole number of ln 2 nearest to x. */
+static inline vd vd_exp_whole(vd x)
 {
-    x = vd_pick(x > 710.0, vd_all(710), x);
-    x = vd_pick(x < -746.0, vd_all(-746), x);
-    vd k = (x * 0x1.71547652b82fep+0 + 0x1.8p52) - 0x1.8p52;
-    vd r = (x - k * F64_LN2_HIGH) - k * F64_LN2_LOW;
+    return (x * 0x1.71547652b82fep+0 + 0x1.8p52) - 0x1.8p52;
+}
+
+/* q(r) of e^r = 1 + r + r^2 q(r) for |r| <= 0.347, relative error 2^-56 (Remez). */
+static inline vd vd_exp_rest(vd r)
+{
     vd q = r * 0x1.ad7f6d7911672p-26 + 0x1.28ad72d147d89p-22;
     q = q * r + 0x1.71df2552af8d3p-19;
     q = q * r + 0x1.a0199a0c611a8p-16;
@@ -36,10 +37,49 @@ static inline vd vd_exp(vd x)
     q = q * r + 0x1.1111111127be4p-7;
     q = q * r + 0x1.555555555087cp-5;
     q = q * r + 0x1.55555555554fap-3;
-    q = q * r + 0x1.000000000000ap-1;
-    vd p = (r * r * q + r) + 1.0;
+    return q * r + 0x1.000000000000ap-1;
+}
+
+/* x = k ln 2 + r. The power of two is applied in halves, so that the one rounding of a subnormal result is the
+ * last step. */
+static inline vd vd_exp(vd x)
+{
+    x = vd_pick(x > 710.0, vd_all(710), x);
+    x = vd_pick(x < -746.0, vd_all(-746), x);
+    vd k = vd_exp_whole(x), r = (x - k * F64_LN2_HIGH) - k * F64_LN2_LOW;
+    vd p = (r * r * vd_exp_rest(r) + r) + 1.0;
     vd half = (k * 0.5 + 0x1.8p52) - 0x1.8p52;
     return p * vd_power(half) * vd_power(k - half);
+}
+
+/* e^x - 1 = 2 (a + b (r + r^2 q(r))) with b = 2^(k-1) and a = b - 1/2, of which a + b r is kept in two parts, as is r:
+ * where a and b r cancel, nothing of r is lost. What is below 2^-55 is its own result. */
+static inline vd vd_expm1(vd x)
+{
+    vd small = x;
+    x = vd_pick(x > 710.0, vd_all(710), x);
+    x = vd_pick(x < -40.0, vd_all(-40), x);
+    vd k = vd_exp_whole(x), high = x - k * F64_LN2_HIGH, low = k * F64_LN2_LOW;
+    vd r = high - low, rest = (high - r) - low;
+    vd tail = r * r * vd_exp_rest(r) + rest * (r + 1.0);
+    vd b = vd_power(k - 1.0), a = b - 0.5, step = b * r;
+    vd sum = a + step;
+    vd y = (sum + ((step - (sum - a)) + b * tail)) * 2.0;
+    return vd_pick(vd_abs(small) < 0x1p-55, small, y);
+}
+
+/* With t = e^(-2 |x|) - 1, tanh |x| = -t / (t + 2). */
+static inline vd vd_tanh(vd x)
+{
+    vd t = vd_expm1(vd_abs(x) * -2.0), y = t / (t + 2.0);
+    return (vd)((vi)vd_abs(y) | ((vi)x & INT64_MIN));
+}
+
+/* 1 - tanh^2 = 4 q / (1 + q)^2 with q = e^(-2 |x|): no cancellation for large x. */
+static inline vd vd_tanh_slope(vd x)
+{
+    vd q = vd_exp(vd_abs(x) * -2.0), whole = q + 1.0;
+    return 4.0 * q / (whole * whole);
 }
 
 /* log(1 + f) for f in [0, 1] or 1 + f in [sqrt 1/2, sqrt 2]: with s = f / (2 + f) and w = s^2,
@@ -104,6 +144,9 @@ static inline vd vd_log1p(vd x)
 F64_MAP(exp_f64, vd_exp)
 F64_MAP(log_f64, vd_log)
 F64_MAP(log1p_f64, vd_log1p)
+F64_MAP(expm1_f64, vd_expm1)
+F64_MAP(tanh_f64, vd_tanh)
+F64_MAP(tanh_slope_f64, vd_tanh_slope)
 
 /* x - y, w x and x + y with 0 for equal infinities, for w = 0 and for opposite infinities. */
 static inline vd vd_minus(vd x, vd y)
@@ -366,6 +409,9 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .exp = exp_f64,
     .log = log_f64,
     .log1p = log1p_f64,
+    .expm1 = expm1_f64,
+    .tanh = tanh_f64,
+    .tanh_slope = tanh_slope_f64,
     .logistic = logistic_f64,
     .minus = minus_f64,
     .times = times_f64,

@@ -1,5 +1,6 @@
 /* Prints a checksum of what the kernels of each instruction set make of the same numbers: one line, as all
  * of them make the same, also those of another machine. NaN is left out, whose bits differ by machine. */
+#include "kernels/f64.h"
 #include "kernels/kernels.h"
 
 #include <math.h>
@@ -73,6 +74,30 @@ static void mix_size(const struct align__kernels *kernels, int64_t n)
     mix(out, (size_t)n * sizeof *out);
 }
 
+static void mix_f64(const struct align__f64 *f64, int64_t n)
+{
+    static double x[N], out[4][N];
+    for (int64_t i = 0; i < n; i++) {
+        double u = random_bits() * 0x1p-32 - 0.5;
+        x[i] = ldexp(u, (int)(random_bits() % 40) - 28);
+    }
+    void (*const functions[])(double *, const double *, int64_t) = {
+        f64->exp, f64->expm1, f64->tanh, f64->tanh_slope,
+    };
+    for (int f = 0; f < 4; f++) {
+        functions[f](out[0], x, n);
+        mix(out[0], (size_t)n * sizeof *x);
+    }
+    f64->logistic((struct align__logistics){out[0], out[1], out[2], out[3]}, x, n);
+    for (int k = 0; k < 4; k++)
+        mix(out[k], (size_t)n * sizeof *x);
+    f64->exp(x, x, n);
+    f64->log(out[0], x, n);
+    f64->log1p(out[1], x, n);
+    mix(out[0], (size_t)n * sizeof *x);
+    mix(out[1], (size_t)n * sizeof *x);
+}
+
 int main(void)
 {
     static const uint64_t levels[] = {0, ALIGN_CPU_AVX2, ALIGN_CPU_AVX512, ALIGN_CPU_NEON};
@@ -83,8 +108,10 @@ int main(void)
             continue;
         hash = UINT64_C(14695981039346656037);
         seed = 11;
-        for (int64_t n = 1; n <= N; n += n < 70 ? 1 : 97)
+        for (int64_t n = 1; n <= N; n += n < 70 ? 1 : 97) {
             mix_size(align__kernels(levels[l]), n);
+            mix_f64(align__f64(levels[l]), n);
+        }
         first = seen++ == 0 ? hash : first;
         if (hash != first) {
             printf("instruction set %d: %016llx\n", l, (unsigned long long)hash);

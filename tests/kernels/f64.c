@@ -63,8 +63,14 @@ static long double sigmoid(long double z)
     return (z > 0 ? 1 : e) / (1 + e);
 }
 
+static long double tanh_slope(long double u)
+{
+    long double q = expl(-2 * fabsl(u));
+    return 4 * q / ((1 + q) * (1 + q));
+}
+
 /* Results of all functions in one block. */
-enum { EXP, LOG, LOG1P, PLUS, MINUS, S, C, FUNCTIONS };
+enum { EXP, LOG, LOG1P, EXPM1, TANH, TANH_SLOPE, PLUS, MINUS, S, C, FUNCTIONS };
 
 static void run_all(uint64_t cpu, double out[FUNCTIONS][N], const double *x, int64_t n)
 {
@@ -72,6 +78,9 @@ static void run_all(uint64_t cpu, double out[FUNCTIONS][N], const double *x, int
     f64->exp(out[EXP], x, n);
     f64->log(out[LOG], x, n);
     f64->log1p(out[LOG1P], x, n);
+    f64->expm1(out[EXPM1], x, n);
+    f64->tanh(out[TANH], x, n);
+    f64->tanh_slope(out[TANH_SLOPE], x, n);
     f64->logistic((struct align__logistics){out[PLUS], out[MINUS], out[S], out[C]}, x, n);
 }
 
@@ -84,6 +93,12 @@ static long double truth(int function, double x)
         return logl(x);
     case LOG1P:
         return log1pl(x);
+    case EXPM1:
+        return expm1l(x);
+    case TANH:
+        return tanhl(x);
+    case TANH_SLOPE:
+        return tanh_slope(x);
     case PLUS:
         return softplus(x);
     case MINUS:
@@ -99,7 +114,7 @@ static double x[N], results[LEVELS][FUNCTIONS][N];
 
 START_TEST(errors_are_within_the_stated_bounds)
 {
-    static const double bounds[FUNCTIONS] = {1.0, 0.9, 0.9, 2.2, 2.2, 2.7, 2.7};
+    static const double bounds[FUNCTIONS] = {1.0, 0.9, 0.9, 1.3, 2.6, 4.2, 2.2, 2.2, 2.7, 2.7};
     double worst[FUNCTIONS] = {0};
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++)
@@ -128,9 +143,11 @@ START_TEST(corners_are_those_of_the_c_library)
     run_all(UINT64_MAX, results[0], corners, COUNT);
     for (int i = 0; i < COUNT; i++)
         for (int f = 0; f < FUNCTIONS; f++)
-            ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) < 3, "function %d at %g", f,
+            ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) < 4.2, "function %d at %g", f,
                           corners[i]);
     ck_assert(results[0][EXP][0] == 1 && results[0][EXP][1] == 1);
+    ck_assert(results[0][EXPM1][3] == -1 && signbit(results[0][EXPM1][1]));
+    ck_assert(results[0][TANH][2] == 1 && results[0][TANH][3] == -1 && signbit(results[0][TANH][1]));
     ck_assert(results[0][S][2] == 1 && results[0][C][2] == 0 && results[0][MINUS][2] == 0);
     ck_assert(results[0][S][3] == 0 && results[0][C][3] == 1 && results[0][PLUS][3] == 0);
 }

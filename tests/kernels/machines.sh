@@ -20,11 +20,13 @@ if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/
     for level in c neon; do
         macro=
         [ $level = c ] || macro=-DALIGN__V16_NEON
-        aarch64-linux-gnu-gcc $flags $macro -DALIGN__LEVEL=$level -c "$source/lib/kernels/level.c" \
-            -o "$out/$level.o"
+        for part in level f64_level; do
+            aarch64-linux-gnu-gcc $flags $macro -DALIGN__LEVEL=$level -c "$source/lib/kernels/$part.c" \
+                -o "$out/$level.$part.o"
+        done
     done
     aarch64-linux-gnu-gcc $flags -DALIGN__HAVE_NEON "$source/tests/kernels/digest.c" "$source/lib/cpu.c" \
-        "$source/lib/kernels/kernels.c" "$out/c.o" "$out/neon.o" -o "$out/digest" -lm
+        "$source/lib/kernels/kernels.c" "$source/lib/kernels/f64.c" "$out"/*.o -o "$out/digest" -lm
     compare aarch64 "$(qemu-aarch64 "$out/digest")"
 fi
 if command -v qemu-x86_64 >/dev/null && [ "$(uname -m)" = x86_64 ]; then
