@@ -82,7 +82,10 @@ static void mix_f64(const struct align__f64 *f64, int64_t n)
         x[i] = ldexp(u, (int)(random_bits() % 40) - 28);
     }
     void (*const functions[])(double *, const double *, int64_t) = {
-        f64->exp, f64->expm1, f64->tanh, f64->tanh_slope,
+        f64->exp,
+        f64->expm1,
+        f64->tanh,
+        f64->tanh_slope,
     };
     for (int f = 0; f < 4; f++) {
         functions[f](out[0], x, n);

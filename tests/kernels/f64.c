@@ -143,11 +143,12 @@ START_TEST(corners_are_those_of_the_c_library)
     run_all(UINT64_MAX, results[0], corners, COUNT);
     for (int i = 0; i < COUNT; i++)
         for (int f = 0; f < FUNCTIONS; f++)
-            ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) < 4.2, "function %d at %g", f,
-                          corners[i]);
+            ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) < 4.2, "function %d at %g",
+                          f, corners[i]);
     ck_assert(results[0][EXP][0] == 1 && results[0][EXP][1] == 1);
     ck_assert(results[0][EXPM1][3] == -1 && signbit(results[0][EXPM1][1]));
-    ck_assert(results[0][TANH][2] == 1 && results[0][TANH][3] == -1 && signbit(results[0][TANH][1]));
+    ck_assert(results[0][TANH][2] == 1 && results[0][TANH][3] == -1 &&
+              signbit(results[0][TANH][1]));
     ck_assert(results[0][S][2] == 1 && results[0][C][2] == 0 && results[0][MINUS][2] == 0);
     ck_assert(results[0][S][3] == 0 && results[0][C][3] == 1 && results[0][PLUS][3] == 0);
 }
