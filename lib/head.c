@@ -218,15 +218,13 @@ static void scale_row(const struct align__head *head, struct align__head_row *ro
     const align_tensor *from = &head->args.jhidden, *to = &head->args.dhidden;
     bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN);
     align__head_gradient_start(head, row);
-    const char *j = align__head_at(head, from, row->index);
     char *out = align__head_at(head, to, row->index);
-    for (int64_t d = 0; d < head->width; d++) {
-        char *at = out + d * align_dtype_bytes(to->dtype);
-        double x = row->kind == ALIGN__ROW_ZERO ? 0 : row->dlogp * align__load(from->dtype, j);
-        if (!adds || row->kind != ALIGN__ROW_ZERO)
-            align__store(to->dtype, at, adds ? align__load(to->dtype, at) + x : x);
-        j += align_dtype_bytes(from->dtype);
-    }
+    struct align__scaled j = {from->dtype, align__head_at(head, from, row->index), row->dlogp};
+    struct align__scaled old = {to->dtype, adds ? out : NULL, 1};
+    if (row->kind != ALIGN__ROW_ZERO)
+        align__head_combine(&j, &old, to->dtype, out, head->width);
+    else if (!adds)
+        align__head_fill(out, to->dtype, head->width, 0);
 }
 
 /* Checks, and then hears whether all ranks are well, where the call has something to tell them. */

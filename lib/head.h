@@ -208,4 +208,15 @@ align_status align__head_join(const struct align__head *head, struct align__head
 /* n elements of any real dtype become `value`. */
 void align__head_fill(char *at, align_dtype dtype, int64_t n, double value);
 
+/* factor times a row of any real dtype, nothing where `at` is NULL. */
+struct align__scaled {
+    align_dtype dtype;
+    const char *at;
+    double factor;
+};
+
+/* The sum of both in f64, rounded once to n elements that may be those of either. */
+void align__head_combine(const struct align__scaled *a, const struct align__scaled *b,
+                         align_dtype dtype, char *at, int64_t n);
+
 #endif

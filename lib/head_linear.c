@@ -10,7 +10,8 @@ enum {
     LEAST_ROWS = 512,
     MOST_SHARE = 1024,
     LEAST_SHARE = 64,
-    TOKENS = 64
+    TOKENS = 64,
+    PITCH = 16
 };
 
 static int64_t at_most(int64_t a, int64_t b)
@@ -66,6 +67,7 @@ static void plan(struct align__linear *linear, const struct align__head *head)
         linear->most = 1;
     linear->wide = linear->most <= fit / 2048 ? 2048 : fit / linear->most;
     linear->wide = at_most(linear->wide, head->vocab);
+    linear->pitch = linear->wide + PITCH;
 }
 
 /* One list of blocks for asking and for taking: with `arena` NULL only sizes are added up. */
@@ -90,7 +92,7 @@ static void lay_out_source(struct align__linear *linear, struct align__source *s
     size_t in = (size_t)align_dtype_bytes(source->in);
     int64_t most = linear->most, wide = linear->wide;
     source->hidden = block(blocks, true, most * source->width, in);
-    source->logits = block(blocks, true, most * wide, bytes);
+    source->logits = block(blocks, true, most * linear->pitch, bytes);
     source->weight = block(blocks, converts(source), wide * source->width, in);
     source->bias = block(blocks, align__present(&source->args->bias), wide, bytes);
 }
@@ -107,7 +109,7 @@ static void lay_out(struct align__linear *linear, struct blocks *blocks)
     linear->live = block(blocks, true, most, sizeof *linear->live);
     lay_out_source(linear, &linear->own, blocks);
     lay_out_source(linear, &linear->other, blocks);
-    linear->half = block(blocks, half, most * wide, sizeof(uint16_t));
+    linear->half = block(blocks, half, most * linear->pitch, sizeof(uint16_t));
     linear->dhidden = block(blocks, sums, most * width, bytes);
     linear->dweight = block(blocks, way == ALIGN__WAY_ADD, wide * width, bytes);
     linear->sums = block(blocks, way == ALIGN__WAY_SUMS, head->vocab * width, bytes);
@@ -126,7 +128,7 @@ size_t align__linear_scratch(const struct align__head *head)
 /* Every stretch of a tile of tokens takes as much. */
 static size_t kept_bytes(const struct align__linear *linear, int64_t counted)
 {
-    return align__block((size_t)(counted * linear->wide * align_dtype_bytes(linear->own.dtype)));
+    return align__block((size_t)(counted * linear->pitch * align_dtype_bytes(linear->own.dtype)));
 }
 
 size_t align__linear_kept(const struct align__head *head)

@@ -22,14 +22,14 @@ struct align__source {
     int64_t width;
 
     char *hidden; /* [most,width] gathered */
-    char *logits; /* [most,wide] */
+    char *logits; /* [most,pitch] */
     char *weight; /* [wide,width] of another dtype than in products, converted */
     char *bias;   /* [wide] */
 
     /* of the stretch that is being worked on */
     const char *operand; /* rows of weight, `stride` elements apart */
     int64_t stride;
-    char *tile; /* [most,wide] where its logits stand: `logits`, or kept memory */
+    char *tile; /* [most,pitch] where its logits stand: `logits`, or kept memory */
     bool made;  /* they stand there already */
 };
 
@@ -39,6 +39,8 @@ struct align__linear {
     struct align__source *source; /* the one that shares are of */
     int64_t most;                 /* rows of a token tile */
     int64_t wide;                 /* elements of a vocabulary tile */
+    int64_t
+        pitch; /* from a row of a tile to the next: no power of two, which caches map to one place */
 
     struct align__kept *kept; /* or NULL */
 
@@ -46,7 +48,7 @@ struct align__linear {
     int64_t *live;                /* [most] which of them are in the tile */
     int64_t count;                /* how many */
 
-    char *half;    /* [most,wide] gradients in BF16, for products of such */
+    char *half;    /* [most,pitch] gradients in BF16, for products of such */
     char *dhidden; /* [most,D] sums for dhidden or jhidden */
     char *dweight; /* [wide,D] a product that cannot go to args.dweight itself */
     char *sums;    /* [V,D] dweight of a dtype that cannot be added to */
@@ -109,7 +111,7 @@ void align__linear_turned(const struct align__share *share, char *c, int64_t str
 static inline char *align__linear_tile(const struct align__linear *linear,
                                        const struct align__source *source, int64_t i)
 {
-    return source->tile + i * linear->wide * align_dtype_bytes(source->dtype);
+    return source->tile + i * linear->pitch * align_dtype_bytes(source->dtype);
 }
 
 /* Row i of the stretch's logits, of linear->own or linear->other. */

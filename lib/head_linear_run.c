@@ -20,42 +20,30 @@ static void round_row(const struct align__linear *linear, int64_t i)
 {
     if (linear->half == NULL)
         return;
-    uint16_t *half = (uint16_t *)(void *)linear->half + i * linear->wide;
+    uint16_t *half = (uint16_t *)(void *)linear->half + i * linear->pitch;
     const char *tile = align__linear_tile(linear, &linear->own, i);
     linear->head->kernels->to_bf16(half, (const float *)(const void *)tile, linear->n);
 }
 
-static double sum_at(const struct align__linear *linear, int64_t i, int64_t d)
-{
-    align_dtype dtype = linear->own.dtype;
-    return align__load(dtype, align__linear_sum(linear, i) + d * align_dtype_bytes(dtype));
-}
-
 static void multiply_sum(const struct align__linear *linear, int64_t i, double factor)
 {
-    char *at = align__linear_sum(linear, i);
-    for (int64_t d = 0; d < linear->head->width; d++)
-        if (linear->own.dtype == ALIGN_F32)
-            ((float *)(void *)at)[d] *= (float)factor;
-        else
-            ((double *)(void *)at)[d] *= factor;
+    void *at = align__linear_sum(linear, i);
+    float *f32 = at;
+    double *f64 = at;
+    if (linear->own.dtype == ALIGN_F32)
+        for (int64_t d = 0; d < linear->head->width; d++)
+            f32[d] *= (float)factor;
+    else
+        for (int64_t d = 0; d < linear->head->width; d++)
+            f64[d] *= factor;
 }
 
 /* Adds `n` numbers of a tile to (or writes them over) a row of any real dtype. */
 static void put_row(align_dtype dtype, char *at, align_dtype from, const char *tile, int64_t n,
                     bool adds)
 {
-    double x[256], old[256];
-    for (int64_t i = 0; i < n; i += 256) {
-        int64_t m = n - i < 256 ? n - i : 256;
-        align__load_row(x, from, tile + i * align_dtype_bytes(from), 1, m);
-        if (adds) {
-            align__load_row(old, dtype, at + i * align_dtype_bytes(dtype), 1, m);
-            for (int64_t j = 0; j < m; j++)
-                x[j] += old[j];
-        }
-        align__store_row(dtype, at + i * align_dtype_bytes(dtype), 1, x, m);
-    }
+    align__head_combine(&(struct align__scaled){from, tile, 1},
+                        &(struct align__scaled){dtype, adds ? at : NULL, 1}, dtype, at, n);
 }
 
 /* ---- forward ---- */
@@ -106,14 +94,14 @@ static void store_jhidden(const struct align__linear *linear, int64_t i)
     bool holds = target >= 0 && target < linear->head->vocab;
     double own = holds ? -expm1(row->logp) * row->slope : 0;
     double others = ldexp(exp(row->own_top - row->lse), -ALIGN__HEAD_BIAS);
-    for (int64_t d = 0; d < linear->head->width; d++) {
-        const char *w = align__at(&args->weight, holds ? target : 0, d);
-        double x = -others * sum_at(linear, i, d);
-        if (holds)
-            x = own * align__load(args->weight.dtype, w) + x;
-        align__store(args->jhidden.dtype, at + d * align_dtype_bytes(args->jhidden.dtype),
-                     row->lse == -INFINITY ? 0 : x);
-    }
+    struct align__scaled sums = {linear->own.dtype, align__linear_sum(linear, i), -others};
+    struct align__scaled target_row = {args->weight.dtype, NULL, own};
+    if (holds)
+        target_row.at = align__at(&args->weight, target, 0);
+    if (row->lse == -INFINITY)
+        align__head_fill(at, args->jhidden.dtype, linear->head->width, 0);
+    else
+        align__head_combine(&sums, &target_row, args->jhidden.dtype, at, linear->head->width);
 }
 
 static void finish_share(const struct align__share *share)

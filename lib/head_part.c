@@ -124,6 +124,30 @@ void align__head_fill(char *at, align_dtype dtype, int64_t n, double value)
                          n - i < 256 ? n - i : 256);
 }
 
+static const char *element(const struct align__scaled *row, int64_t i)
+{
+    return row->at + i * align_dtype_bytes(row->dtype);
+}
+
+void align__head_combine(const struct align__scaled *a, const struct align__scaled *b,
+                         align_dtype dtype, char *at, int64_t n)
+{
+    enum { BLOCK = 256 };
+    double x[BLOCK], y[BLOCK];
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t m = n - i < BLOCK ? n - i : BLOCK;
+        align__load_row(x, a->dtype, element(a, i), 1, m);
+        for (int64_t j = 0; j < m; j++)
+            x[j] *= a->factor;
+        if (b->at != NULL) {
+            align__load_row(y, b->dtype, element(b, i), 1, m);
+            for (int64_t j = 0; j < m; j++)
+                x[j] += b->factor * y[j];
+        }
+        align__store_row(dtype, at + i * align_dtype_bytes(dtype), 1, x, m);
+    }
+}
+
 /* dz_v = p_v (a - dentropy (log p_v + H)) + c [v = t],  a = dlse - c,  c = dlogp of the row. */
 static void gradient_f64(const struct align__head *head, const struct align__head_row *row,
                          const struct align__part *x, const struct align__part *other,

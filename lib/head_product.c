@@ -66,7 +66,7 @@ void align__linear_logits(const struct align__share *share)
         .c = source->tile + skip,
         .stride_a = source->width,
         .stride_b = source->stride,
-        .stride_c = linear->wide,
+        .stride_c = linear->pitch,
         .beta = source->bias != NULL,
     };
     for (int64_t i = 0; i < linear->count && source->bias != NULL; i++)
@@ -94,7 +94,7 @@ void align__linear_back(const struct align__share *share)
         .a = gradients(linear),
         .b = own->operand + share->first * align_dtype_bytes(own->in),
         .c = linear->dhidden + share->first * align_dtype_bytes(own->dtype),
-        .stride_a = linear->wide,
+        .stride_a = linear->pitch,
         .stride_b = own->stride,
         .stride_c = own->width,
         .beta = 1,
@@ -115,7 +115,7 @@ void align__linear_turned(const struct align__share *share, char *c, int64_t str
         .a = gradients(linear) + share->first * align_dtype_bytes(own->in),
         .b = own->hidden,
         .c = c,
-        .stride_a = linear->wide,
+        .stride_a = linear->pitch,
         .stride_b = own->width,
         .stride_c = stride,
         .beta = beta,
