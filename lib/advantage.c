@@ -1,20 +1,30 @@
 #include "advantage.h"
 #include "cpu.h"
-#include "kernels/f64.h"
+#include "kernels/f32.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Sequences that are walked side by side: their recurrences do not wait for each other. */
-enum { LANES = 4 };
+/* Sequences that are walked side by side, as their recurrences do not wait for each other, and the tokens of
+ * one that are handled together. */
+enum { LANES = 8, TOKENS = 128 };
 
 static const char owner[] = "align_advantage_args";
+
+/* GAE over tensors of f32 that lie plainly. `mask` is bytes, or NULL; the outputs may be NULL. */
+struct plain {
+    const float *reward, *value;
+    const uint8_t *mask;
+    float *advantage, *target;
+    bool is;
+};
 
 struct work {
     align_advantage_args args;
     struct align__sequences sequences;
-    const struct align__f64 *f64;
+    const struct align__f32 *f32;
     struct align__run reward, value, mask, advantage, target;
+    struct plain plain;
     int64_t pieces;
 };
 
@@ -24,8 +34,12 @@ struct lane {
     double next_value, carried; /* V_{t+1}; A_{t+1} of GAE, the return after t of RETURN */
 };
 
+/* Tokens [first, first + n). A bare one is plain, and all its tokens count: `reward` holds r + gamma V_{t+1} - V_t,
+ * then the advantages, and the others nothing. */
 struct chunk {
-    double reward[ALIGN__NORM_CHUNK], value[ALIGN__NORM_CHUNK], mask[ALIGN__NORM_CHUNK];
+    int64_t first, n;
+    bool bare;
+    double reward[TOKENS], value[TOKENS], mask[TOKENS];
 };
 
 void align_advantage_args_init(align_advantage_args *args, size_t size)
@@ -34,6 +48,26 @@ void align_advantage_args_init(align_advantage_args *args, size_t size)
         .size = size, .kind = ALIGN_ADVANTAGE_GAE, .gamma = 1, .lambda = .95};
     memset(args, 0, size);
     memcpy(args, &defaults, size < sizeof defaults ? size : sizeof defaults);
+}
+
+static bool is_plain_or_absent(const struct align__run *run)
+{
+    return run->length == 0 || align__run_plain(run, ALIGN_F32) != NULL;
+}
+
+static struct plain plain_of(const struct work *work)
+{
+    struct plain p = {
+        .reward = align__run_plain(&work->reward, ALIGN_F32),
+        .value = align__run_plain(&work->value, ALIGN_F32),
+        .mask = align__run_live(&work->mask),
+        .advantage = align__run_plain(&work->advantage, ALIGN_F32),
+        .target = align__run_plain(&work->target, ALIGN_F32),
+    };
+    p.is = work->args.kind == ALIGN_ADVANTAGE_GAE && p.reward != NULL && p.value != NULL &&
+           (work->mask.length == 0 || p.mask != NULL) && is_plain_or_absent(&work->advantage) &&
+           is_plain_or_absent(&work->target);
+    return p;
 }
 
 static double value_after(const struct work *work, int64_t b)
@@ -53,54 +87,46 @@ static struct lane open_lane(const struct work *work, int64_t b)
     return lane;
 }
 
-/* GAE where every token counts: masks are not looked at. */
-static bool is_whole_gae(const struct work *work)
+/* The tokens before those that are done; a sequence that has none left gives an empty chunk. */
+static void read_chunk(const struct work *work, struct chunk *c, struct lane *lane)
 {
-    return work->args.kind == ALIGN_ADVANTAGE_GAE && work->mask.length == 0;
-}
-
-static void read_run(const struct work *work, const struct align__run *run, int64_t first,
-                     int64_t n, double *x)
-{
-    const float *plain = align__run_plain(run, ALIGN_F32);
-    if (plain != NULL)
-        work->f64->widen(x, plain + first, 1, n);
-    else
-        align__run_read(run, first, n, x);
-}
-
-static void write_run(const struct work *work, const struct align__run *run, int64_t first,
-                      int64_t n, const double *x)
-{
-    float *plain = align__run_plain(run, ALIGN_F32);
-    if (plain != NULL)
-        work->f64->narrow(plain + first, 1, x, n);
-    else
-        align__run_write(run, first, n, x);
-}
-
-static void read_chunk(const struct work *work, struct chunk *c, int64_t first, int64_t n)
-{
-    read_run(work, &work->reward, first, n, c->reward);
-    if (!is_whole_gae(work))
-        align__run_weights(&work->mask, first, n, c->mask);
+    const struct plain *p = &work->plain;
+    c->n = lane->left < TOKENS ? lane->left : TOKENS;
+    lane->left -= c->n;
+    c->first = lane->first + lane->left;
+    c->bare = p->is && c->n > 0 &&
+              (p->mask == NULL || memchr(p->mask + c->first, 0, (size_t)c->n) == NULL);
+    if (c->bare) {
+        work->f32->deltas(c->reward, p->reward + c->first, p->value + c->first, lane->next_value,
+                          work->args.gamma, c->n);
+        lane->next_value = (double)p->value[c->first];
+        return;
+    }
+    align__run_read(&work->reward, c->first, c->n, c->reward);
+    align__run_weights(&work->mask, c->first, c->n, c->mask);
     if (work->value.length > 0)
-        read_run(work, &work->value, first, n, c->value);
+        align__run_read(&work->value, c->first, c->n, c->value);
     else
         memset(c->value, 0, sizeof c->value);
 }
 
-/* Leaves the advantage in `reward` and the target in `value`. */
-static void write_chunk(const struct work *work, struct chunk *c, int64_t first, int64_t n)
+/* What read_chunk left and a step made of it: the advantage in `reward`, the target in `value`. */
+static void write_chunk(const struct work *work, const struct chunk *c)
 {
+    const struct plain *p = &work->plain;
+    if (c->bare) {
+        work->f32->targets(p->advantage == NULL ? NULL : p->advantage + c->first,
+                           p->target == NULL ? NULL : p->target + c->first, c->reward,
+                           p->value + c->first, c->n);
+        return;
+    }
     if (work->advantage.length > 0)
-        write_run(work, &work->advantage, first, n, c->reward);
+        align__run_write(&work->advantage, c->first, c->n, c->reward);
     if (work->target.length > 0)
-        write_run(work, &work->target, first, n, c->value);
+        align__run_write(&work->target, c->first, c->n, c->value);
 }
 
-static inline void gae_step(struct chunk *c, struct lane *lane, int64_t i, double gamma,
-                            double decay)
+static void gae_step(struct chunk *c, struct lane *lane, int64_t i, double gamma, double decay)
 {
     if (c->mask[i] == 0) {
         c->reward[i] = c->value[i] = 0;
@@ -113,7 +139,7 @@ static inline void gae_step(struct chunk *c, struct lane *lane, int64_t i, doubl
     c->value[i] = lane->carried + v;
 }
 
-static inline void return_step(struct chunk *c, struct lane *lane, int64_t i, double gamma)
+static void return_step(struct chunk *c, struct lane *lane, int64_t i, double gamma)
 {
     if (c->mask[i] == 0) {
         c->reward[i] = c->value[i] = 0;
@@ -124,91 +150,48 @@ static inline void return_step(struct chunk *c, struct lane *lane, int64_t i, do
     c->value[i] = lane->carried;
 }
 
-/* Where all count, GAE in three loops: what does not depend on the token after, the recurrence, the targets. */
-static void delta_chunk(struct chunk *c, const struct lane *lane, int64_t n, double gamma)
-{
-    for (int64_t i = 0; i < n - 1; i++)
-        c->reward[i] = c->reward[i] + gamma * c->value[i + 1] - c->value[i];
-    c->reward[n - 1] = c->reward[n - 1] + gamma * lane->next_value - c->value[n - 1];
-}
-
-static inline void whole_gae(struct chunk *c, struct lane *lanes, int count, int64_t n,
-                             double gamma, double decay)
-{
-    double carried[LANES];
-    for (int l = 0; l < count && n > 0; l++) {
-        delta_chunk(&c[l], &lanes[l], n, gamma);
-        carried[l] = lanes[l].carried;
-        lanes[l].next_value = c[l].value[0];
-    }
-    for (int64_t i = n - 1; i >= 0; i--)
-        for (int l = 0; l < count; l++)
-            c[l].reward[i] = carried[l] = c[l].reward[i] + decay * carried[l];
-    for (int l = 0; l < count && n > 0; l++) {
-        lanes[l].carried = carried[l];
-        for (int64_t i = 0; i < n; i++)
-            c[l].value[i] += c[l].reward[i];
-    }
-}
-
-static void step_chunk(const struct work *work, struct chunk *c, struct lane *lane, int64_t n)
+static void step_chunk(const struct work *work, struct chunk *c, struct lane *lane)
 {
     double gamma = work->args.gamma, decay = gamma * work->args.lambda;
-    if (is_whole_gae(work)) {
-        whole_gae(c, lane, 1, n, gamma, decay);
-        return;
-    }
-    for (int64_t i = n - 1; i >= 0; i--) {
-        if (work->args.kind == ALIGN_ADVANTAGE_GAE)
+    for (int64_t i = c->n - 1; i >= 0; i--)
+        if (c->bare)
+            c->reward[i] = lane->carried = c->reward[i] + decay * lane->carried;
+        else if (work->args.kind == ALIGN_ADVANTAGE_GAE)
             gae_step(c, lane, i, gamma, decay);
         else
             return_step(c, lane, i, gamma);
-    }
 }
 
-/* The same for LANES chunks of equal length, in turns. */
-static void step_chunks(const struct work *work, struct chunk *c, struct lane *lanes, int64_t n)
+/* The recurrences of LANES bare chunks of n tokens, in turns. */
+static void step_bare(struct chunk *c, struct lane *lanes, int64_t n, double decay)
 {
-    double gamma = work->args.gamma, decay = gamma * work->args.lambda;
-    struct lane local[LANES];
-    if (is_whole_gae(work)) {
-        whole_gae(c, lanes, LANES, n, gamma, decay);
-        return;
-    }
-    memcpy(local, lanes, sizeof local);
-    if (work->args.kind == ALIGN_ADVANTAGE_GAE)
-        for (int64_t i = n - 1; i >= 0; i--)
-            for (int l = 0; l < LANES; l++)
-                gae_step(&c[l], &local[l], i, gamma, decay);
-    else
-        for (int64_t i = n - 1; i >= 0; i--)
-            for (int l = 0; l < LANES; l++)
-                return_step(&c[l], &local[l], i, gamma);
-    memcpy(lanes, local, sizeof local);
+    double carried[LANES];
+    for (int l = 0; l < LANES; l++)
+        carried[l] = lanes[l].carried;
+    for (int64_t i = n - 1; i >= 0; i--)
+        for (int l = 0; l < LANES; l++)
+            c[l].reward[i] = carried[l] = c[l].reward[i] + decay * carried[l];
+    for (int l = 0; l < LANES; l++)
+        lanes[l].carried = carried[l];
 }
 
 static void walk(const struct work *work, struct lane *lanes, int count)
 {
     struct chunk chunks[LANES];
     for (bool busy = true; busy;) {
-        int64_t n[LANES];
         bool even = count == LANES;
-        for (int l = 0; l < count; l++) {
-            n[l] = lanes[l].left < ALIGN__NORM_CHUNK ? lanes[l].left : ALIGN__NORM_CHUNK;
-            even = even && n[l] == n[0];
-            read_chunk(work, &chunks[l], lanes[l].first + lanes[l].left - n[l], n[l]);
-        }
-        if (even)
-            step_chunks(work, chunks, lanes, n[0]);
-        else
-            for (int l = 0; l < count; l++)
-                step_chunk(work, &chunks[l], &lanes[l], n[l]);
         busy = false;
         for (int l = 0; l < count; l++) {
-            lanes[l].left -= n[l];
-            write_chunk(work, &chunks[l], lanes[l].first + lanes[l].left, n[l]);
+            read_chunk(work, &chunks[l], &lanes[l]);
+            even = even && chunks[l].bare && chunks[l].n == chunks[0].n;
             busy = busy || lanes[l].left > 0;
         }
+        if (even)
+            step_bare(chunks, lanes, chunks[0].n, work->args.gamma * work->args.lambda);
+        for (int l = 0; l < count && !even; l++)
+            step_chunk(work, &chunks[l], &lanes[l]);
+        for (int l = 0; l < count; l++)
+            write_chunk(work, &chunks[l]);
     }
 }
 
@@ -397,12 +380,13 @@ align_status align_advantage_eval(const align_exec *user_exec,
         status = check_outputs(&exec, &work.args);
     if (status != ALIGN_E_NONE)
         return status;
-    work.f64 = align__f64(align__cpu_allowed(&exec));
+    work.f32 = align__f32(align__cpu_allowed(&exec));
     work.reward = align__run_of(&work.args.reward);
     work.value = align__run_of(&work.args.value);
     work.mask = align__run_of(&work.args.mask);
     work.advantage = align__run_of(&work.args.advantage);
     work.target = align__run_of(&work.args.target);
+    work.plain = plain_of(&work);
     work.pieces = align__sequence_pieces(&work.sequences);
     return align__parallel(&exec, work.pieces, run_piece, &work);
 }

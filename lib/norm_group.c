@@ -190,6 +190,25 @@ double align__group_at(const align_norm_params *p, const struct align__group_for
     return clipped(p, p->gain * y + p->bias, dy);
 }
 
+/* The same y for a group. What does not count is overwritten by the caller. */
+static void apply_formula(const align_norm_params *p, const struct align__group *b,
+                          const struct align__group_formula *f)
+{
+    const struct align__group_formula local = *f;
+    double dy;
+    if (!is_formula(f)) {
+        for (int64_t i = 0; i < b->n; i++)
+            b->y[i] = align__group_at(p, f, b->x[i], &dy);
+        return;
+    }
+    const double gain = p->gain, bias = p->bias;
+    for (int64_t i = 0; i < b->n; i++)
+        b->y[i] = gain * ((b->x[i] - local.origin - local.center) / local.divisor * local.factor) +
+                  bias;
+    for (int64_t i = 0; i < b->n; i++)
+        b->y[i] = clipped(p, b->y[i], &dy);
+}
+
 /* Each reward has a D of its own: the deviation of the others. */
 static void apply_leave_out(const align_norm_params *p, const struct align__group *b,
                             const struct align__group_formula *group)
@@ -269,27 +288,36 @@ static void apply_curve(const struct align__groups *g, const struct align__group
     }
 }
 
-struct align__group_wrong align__group_values(const struct align__groups *g,
-                                              const struct align__whole *whole,
-                                              const struct align__group *b)
+struct align__group_wrong align__group_wrong_of(const struct align__groups *g,
+                                                const struct align__whole *whole,
+                                                const struct align__group *b)
 {
     const align_norm_params *p = &g->params;
     struct align__group_wrong wrong = {ALIGN__SITE_NONE, b->first, 0, 0};
     struct align__set s;
-    double dy;
     for (int64_t i = 0; i < b->n && g->refuses; i++)
         if (b->mark[i] == ALIGN__GROUP_SPOILT)
             return (struct align__group_wrong){ALIGN__SITE_NORM_NOT_FINITE, b->first + i, b->x[i],
                                                0};
+    if (p->few != ALIGN_NORM_AS_REFUSE && p->equal != ALIGN_NORM_AS_REFUSE)
+        return wrong;
+    describe(&s, b, -1, p->ddof);
+    if (align__group_formula(g, whole, b, &s).answer != ALIGN_NORM_AS_REFUSE)
+        return wrong;
+    bool few = align__group_is_few(p, &s, whole);
+    wrong.site = few ? ALIGN__SITE_NORM_FEW : ALIGN__SITE_NORM_EQUAL;
+    wrong.value = few ? (double)s.count : s.least;
+    wrong.weight = (double)s.count;
+    return wrong;
+}
+
+void align__group_values(const struct align__groups *g, const struct align__whole *whole,
+                         const struct align__group *b)
+{
+    const align_norm_params *p = &g->params;
+    struct align__set s;
     describe(&s, b, -1, p->ddof);
     struct align__group_formula f = align__group_formula(g, whole, b, &s);
-    if (f.answer == ALIGN_NORM_AS_REFUSE) {
-        bool few = align__group_is_few(p, &s, whole);
-        wrong.site = few ? ALIGN__SITE_NORM_FEW : ALIGN__SITE_NORM_EQUAL;
-        wrong.value = few ? (double)s.count : s.least;
-        wrong.weight = (double)s.count;
-        return wrong;
-    }
     if (align__norm_is_rank(p->kind))
         apply_ranks(p, b);
     else if (p->kind >= ALIGN_NORM_REFERENCE && p->kind <= ALIGN_NORM_TANH)
@@ -299,12 +327,10 @@ struct align__group_wrong align__group_values(const struct align__groups *g,
     else if (p->kind == ALIGN_NORM_LEAVE_OUT_ZSCORE)
         apply_leave_out(p, b, &f);
     else
-        for (int64_t i = 0; i < b->n; i++)
-            b->y[i] = align__group_at(p, &f, b->x[i], &dy);
+        apply_formula(p, b, &f);
     for (int64_t i = 0; i < b->n; i++)
         if (b->mark[i] != COUNTS)
             b->y[i] = b->mark[i] == ALIGN__GROUP_SPOILT && p->nan == ALIGN_NORM_NAN_KEEP
                           ? (double)NAN
                           : 0;
-    return wrong;
 }

@@ -6,7 +6,7 @@
 /* Bytes for a reward of the largest group: x, mark, y, the sum over models, g, dx, and its rank. */
 enum { REWARD_BYTES = 6 * sizeof(double) + sizeof(struct align__ranked) };
 
-enum phase { DRY, VALUES, GRADIENT };
+enum phase { CHECK, VALUES, GRADIENT };
 
 struct work {
     struct align__groups g;
@@ -77,24 +77,30 @@ static void load_group(const struct align__groups *g, int64_t group, int64_t mod
     }
 }
 
-static struct align__group_wrong run_values(const struct work *work, struct memory *m,
+static struct align__group_wrong run_checks(const struct work *work, struct memory *m,
                                             int64_t group)
 {
     const struct align__groups *g = &work->g;
-    struct align__group *b = &m->b;
     struct align__group_wrong wrong = {ALIGN__SITE_NONE, 0, 0, 0};
+    for (int64_t c = 0; c < (is_each(g) ? g->models : 1) && wrong.site == ALIGN__SITE_NONE; c++) {
+        load_group(g, group, c, &m->b);
+        wrong = align__group_wrong_of(g, &work->whole, &m->b);
+    }
+    return wrong;
+}
+
+static void run_values(const struct work *work, struct memory *m, int64_t group)
+{
+    const struct align__groups *g = &work->g;
+    struct align__group *b = &m->b;
     for (int64_t c = 0; c < (is_each(g) ? g->models : 1); c++) {
         load_group(g, group, c, b);
-        wrong = align__group_values(g, &work->whole, b);
-        if (wrong.site != ALIGN__SITE_NONE)
-            return wrong;
+        align__group_values(g, &work->whole, b);
         double w = align__groups_weight(g, c);
         for (int64_t i = 0; i < b->n && is_each(g); i++)
             m->total[i] = (c == 0 ? 0 : m->total[i]) + w * b->y[i];
     }
-    if (work->phase == VALUES)
-        align__run_write(&g->out, b->first, b->n, is_each(g) ? m->total : b->y);
-    return wrong;
+    align__run_write(&g->out, b->first, b->n, is_each(g) ? m->total : b->y);
 }
 
 /* The gradient of model c's rewards is w_c dx, and 0 for one that was left out of the sum. */
@@ -156,16 +162,16 @@ static void run_piece(void *ctx, int64_t task)
     char *bytes = work->scratch != NULL ? work->scratch + (size_t)task * room_of(work) : stack;
     struct memory memory = memory_at(bytes, work->g.largest);
     int64_t last = work->g.groups * (task + 1) / work->pieces;
-    work->wrong[task] = (struct align__group_wrong){ALIGN__SITE_NONE, 0, 0, 0};
-    for (int64_t i = work->g.groups * task / work->pieces; i < last; i++) {
-        if (work->phase == GRADIENT) {
+    struct align__group_wrong *wrong = &work->wrong[task];
+    *wrong = (struct align__group_wrong){ALIGN__SITE_NONE, 0, 0, 0};
+    for (int64_t i = work->g.groups * task / work->pieces;
+         i < last && wrong->site == ALIGN__SITE_NONE; i++)
+        if (work->phase == CHECK)
+            *wrong = run_checks(work, &memory, i);
+        else if (work->phase == VALUES)
+            run_values(work, &memory, i);
+        else
             run_gradient(work, &memory, i);
-            continue;
-        }
-        work->wrong[task] = run_values(work, &memory, i);
-        if (work->wrong[task].site != ALIGN__SITE_NONE)
-            return;
-    }
 }
 
 /* What BATCH_SCALE and NONZERO need of all rewards of the call. */
@@ -313,7 +319,7 @@ static align_status run_all(const align_exec *exec, struct work *work, double *b
     if (p->kind == ALIGN_NORM_BATCH_SCALE || p->kind == ALIGN_NORM_NONZERO)
         describe_whole(work);
     if (g->refuses || p->few == ALIGN_NORM_AS_REFUSE || p->equal == ALIGN_NORM_AS_REFUSE)
-        status = run(exec, work, DRY);
+        status = run(exec, work, CHECK);
     if (status == ALIGN_E_NONE)
         status = run(exec, work, VALUES);
     if (status == ALIGN_E_NONE && between != NULL)

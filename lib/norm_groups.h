@@ -95,10 +95,14 @@ void align__group_best(const struct align__group *b, int64_t *best, int64_t *nex
 /* The reference of a group, 0 without one. */
 double align__group_reference(const struct align__groups *g, int64_t group);
 
-/* b->y of one group. */
-struct align__group_wrong align__group_values(const struct align__groups *g,
-                                              const struct align__whole *whole,
-                                              const struct align__group *b);
+/* What of a group is refused. */
+struct align__group_wrong align__group_wrong_of(const struct align__groups *g,
+                                                const struct align__whole *whole,
+                                                const struct align__group *b);
+
+/* b->y of one group that is not refused. */
+void align__group_values(const struct align__groups *g, const struct align__whole *whole,
+                         const struct align__group *b);
 
 /* b->dx of one group from b->g. */
 void align__group_pull(const struct align__groups *g, const struct align__whole *whole,

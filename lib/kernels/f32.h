@@ -1,5 +1,5 @@
-/* Moments and straight lines over arrays of f32, in f64, once for every instruction set, with equal bits on all
- * of them: element i goes to lane i mod 8, and the lanes are added in order. */
+/* Moments, straight lines and advantages over arrays of f32, in f64, once for every instruction set, with equal bits on all
+ * of them. In sums element i goes to lane i mod 8, and the lanes are added in order. */
 #ifndef ALIGN__F32_H
 #define ALIGN__F32_H
 
@@ -24,6 +24,12 @@ struct align__f32 {
     /* out may be x; 0 where not live. */
     void (*line)(float *out, const float *x, const uint8_t *live,
                  const struct align__f32_line *line, int64_t n);
+    /* delta_t = reward_t + gamma value_{t+1} - value_t, where `after` follows the last value. */
+    void (*deltas)(double *delta, const float *reward, const float *value, double after,
+                   double gamma, int64_t n);
+    /* advantage = x and target = x + value, each where it is not NULL; target may be value. */
+    void (*targets)(float *advantage, float *target, const double *x, const float *value,
+                    int64_t n);
 };
 
 const struct align__f32 *align__f32(uint64_t cpu);

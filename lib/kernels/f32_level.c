@@ -78,12 +78,52 @@ static struct align__f32_sums total(const struct lanes *lanes)
     return all;
 }
 
-static void f32_sums(struct align__f32_sums *sums, const float *x, const uint8_t *live,
-                     double origin, double mean, int64_t n)
+enum { BLOCK = 64 };
+
+/* Whether all of a block of bytes are 0, none is, or neither. */
+enum share { NONE, SOME, ALL };
+
+static inline enum share share_of(const uint8_t *live)
 {
-    struct lanes lanes[VECTORS];
-    for (int v = 0; v < VECTORS; v++)
-        lanes[v] = (struct lanes){.least = vd_all(INFINITY), .most = vd_all(-INFINITY)};
+    const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+    uint64_t any = 0, dead = 0, eight;
+    for (int i = 0; i < BLOCK; i += 8) {
+        memcpy(&eight, live + i, sizeof eight);
+        any |= eight;
+        dead |= (eight - ones) & ~eight & tops;
+    }
+    return any == 0 ? NONE : dead == 0 ? ALL : SOME;
+}
+
+/* A block that is live; false and nothing changed where it is not all finite. A sum of squares of differences of f32
+ * does not overflow. */
+static inline int add_live(struct lanes lanes[VECTORS], const float *x, double origin, double mean)
+{
+    struct lanes now[VECTORS];
+    vi odd = {0};
+    memcpy(now, lanes, sizeof now);
+    for (int i = 0; i < BLOCK; i += LANES)
+        for (int v = 0; v < VECTORS; v++) {
+            struct lanes *l = &now[v];
+            vd at = widened(x + i + v * F64_LANES), u = at - origin - mean;
+            l->sum += u;
+            l->square += u * u;
+            l->least = vd_pick(at < l->least, at, l->least);
+            l->most = vd_pick(at > l->most, at, l->most);
+        }
+    for (int v = 0; v < VECTORS; v++) {
+        odd |= ~(now[v].square < (double)INFINITY);
+        now[v].count += BLOCK / LANES;
+    }
+    if (vi_any(odd))
+        return 0;
+    memcpy(lanes, now, sizeof now);
+    return 1;
+}
+
+static inline void add_some(struct lanes lanes[VECTORS], const float *x, const uint8_t *live,
+                            double origin, double mean, int64_t n)
+{
     for (int64_t i = 0; i < n; i += LANES) {
         struct eight e;
         take_eight(&e, x + i, live == NULL ? NULL : live + i, n - i);
@@ -91,18 +131,76 @@ static void f32_sums(struct align__f32_sums *sums, const float *x, const uint8_t
             add_lanes(&lanes[v], widened(e.x + v * F64_LANES), is_live(e.live + v * F64_LANES),
                       origin, mean);
     }
+}
+
+static void f32_sums(struct align__f32_sums *sums, const float *x, const uint8_t *live,
+                     double origin, double mean, int64_t n)
+{
+    struct lanes lanes[VECTORS];
+    for (int v = 0; v < VECTORS; v++)
+        lanes[v] = (struct lanes){.least = vd_all(INFINITY), .most = vd_all(-INFINITY)};
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        const uint8_t *marks = live == NULL ? NULL : live + i;
+        int64_t part = n - i < BLOCK ? n - i : BLOCK;
+        enum share share = part < BLOCK ? SOME : marks == NULL ? ALL : share_of(marks);
+        if (share == SOME || (share == ALL && !add_live(lanes, x + i, origin, mean)))
+            add_some(lanes, x + i, marks, origin, mean, part);
+    }
     *sums = total(lanes);
 }
 
-static inline vd on_line(const struct align__f32_line *l, vd x)
+/* x / divisor by its rounded reciprocal, where the set has a fused multiply-add: the first step makes the quotient faithful,
+ * the second correctly rounded (Markstein 1990), so that the bits are those of a division. */
+struct divisor {
+    double by, reciprocal;
+    int moderate;
+};
+
+static struct divisor divisor_of(double by)
 {
-    vd y = ((x - l->center - l->rest) / l->divisor + l->back) * l->gain + l->bias;
-    y = vd_pick(y < l->low, vd_all(l->low), y);
-    return vd_pick(y > l->high, vd_all(l->high), y);
+    double size = by < 0 ? -by : by;
+    return (struct divisor){by, 1 / by, size > 0x1p-400 && size < 0x1p400};
 }
 
-static void f32_line(float *out, const float *x, const uint8_t *live,
-                     const struct align__f32_line *line, int64_t n)
+static inline vd quotient(const struct divisor *d, vd x)
+{
+#ifdef F64_FMA
+    if (d->moderate) {
+        vd by = vd_all(-d->by), reciprocal = vd_all(d->reciprocal), q = x * reciprocal;
+        vd better = vd_fma(vd_fma(by, q, x), reciprocal, q);
+        better = vd_fma(vd_fma(by, better, x), reciprocal, better);
+        return vd_pick(vd_abs(q) < (double)INFINITY, better, q);
+    }
+#endif
+    return x / d->by;
+}
+
+struct line {
+    struct align__f32_line a;
+    struct divisor divisor;
+    int clips;
+};
+
+static inline vd on_line(const struct line *l, vd x)
+{
+    const struct align__f32_line *a = &l->a;
+    vd y = (quotient(&l->divisor, x - a->center - a->rest) + a->back) * a->gain + a->bias;
+    if (!l->clips)
+        return y;
+    y = vd_pick(y < a->low, vd_all(a->low), y);
+    return vd_pick(y > a->high, vd_all(a->high), y);
+}
+
+static inline void line_live(float *out, const float *x, const struct line *line)
+{
+    for (int i = 0; i < BLOCK; i += F64_LANES) {
+        vf narrow = __builtin_convertvector(on_line(line, widened(x + i)), vf);
+        memcpy(out + i, &narrow, sizeof narrow);
+    }
+}
+
+static inline void line_some(float *out, const float *x, const uint8_t *live,
+                             const struct line *line, int64_t n)
 {
     for (int64_t i = 0; i < n; i += LANES) {
         struct eight e;
@@ -118,10 +216,48 @@ static void f32_line(float *out, const float *x, const uint8_t *live,
     }
 }
 
+static void f32_line(float *out, const float *x, const uint8_t *live,
+                     const struct align__f32_line *a, int64_t n)
+{
+    const struct line line = {*a, divisor_of(a->divisor),
+                              a->low > (double)-INFINITY || a->high < (double)INFINITY};
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        const uint8_t *marks = live == NULL ? NULL : live + i;
+        int64_t part = n - i < BLOCK ? n - i : BLOCK;
+        enum share share = part < BLOCK ? SOME : marks == NULL ? ALL : share_of(marks);
+        if (share == ALL)
+            line_live(out + i, x + i, &line);
+        else if (share == NONE)
+            memset(out + i, 0, BLOCK * sizeof *out);
+        else
+            line_some(out + i, x + i, marks, &line, part);
+    }
+}
+
+static void f32_deltas(double *delta, const float *reward, const float *value, double after,
+                       double gamma, int64_t n)
+{
+    for (int64_t i = 0; i < n - 1; i++)
+        delta[i] = (double)reward[i] + gamma * (double)value[i + 1] - (double)value[i];
+    if (n > 0)
+        delta[n - 1] = (double)reward[n - 1] + gamma * after - (double)value[n - 1];
+}
+
+static void f32_targets(float *advantage, float *target, const double *x, const float *value,
+                        int64_t n)
+{
+    for (int64_t i = 0; i < n && target != NULL; i++)
+        target[i] = (float)(x[i] + (double)value[i]);
+    for (int64_t i = 0; i < n && advantage != NULL; i++)
+        advantage[i] = (float)x[i];
+}
+
 #define PASTE(a, b)  a##b
 #define TABLE(level) PASTE(align__f32_, level)
 
 const struct align__f32 TABLE(ALIGN__LEVEL) = {
     .sums = f32_sums,
     .line = f32_line,
+    .deltas = f32_deltas,
+    .targets = f32_targets,
 };

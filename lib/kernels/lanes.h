@@ -88,6 +88,19 @@ static inline vd vd_all(double x)
     return x - (vd){0};
 }
 
+/* a b + c rounded once, where the set has it. */
+#if F64_LANES > 2
+#    define F64_FMA
+static inline vd vd_fma(vd a, vd b, vd c)
+{
+#    if F64_LANES == 8
+    return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#    else
+    return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#    endif
+}
+#endif
+
 /* a where the mask is all ones, b where it is zero. */
 static inline vd vd_pick(vi mask, vd a, vd b)
 {

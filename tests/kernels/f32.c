@@ -1,4 +1,4 @@
-/* Sums and lines of batches: equal bits of every level, any length and address, and what is left out. */
+/* Sums, lines and advantages: equal bits of every level, any length and address, and what is left out. */
 #include "../suite.h"
 
 #include "cpu.h"
@@ -23,14 +23,19 @@ static uint32_t random_bits(void)
     return (uint32_t)(seed >> 32);
 }
 
-/* One in nine is NaN or infinite, and one in three is masked, by any byte that is not 0. */
+/* Stretches of 97 are finite, or one in nine of them is NaN or infinite; and of all, of two in three, or of none
+ * the mask is a byte that is not 0. */
 static void fill(void)
 {
     static const float odd[] = {NAN, INFINITY, -INFINITY};
+    uint32_t kind = 0;
     for (int i = 0; i < N + PAD; i++) {
         uint32_t bits = random_bits();
-        x[i] = bits % 9 == 0 ? odd[bits / 9 % 3] : (float)(bits >> 8) * 0x1p-20f - 7;
-        live[i] = random_bits() % 3 == 0 ? 0 : (uint8_t)(1 + random_bits() % 255);
+        kind = i % 97 == 0 ? random_bits() : kind;
+        bool is_odd = kind % 2 == 0 && bits % 9 == 0;
+        bool masked = kind / 2 % 3 == 0 || (kind / 2 % 3 == 1 && random_bits() % 3 == 0);
+        x[i] = is_odd ? odd[bits / 9 % 3] : (float)(bits >> 8) * 0x1p-20f - 7;
+        live[i] = masked ? 0 : (uint8_t)(1 + random_bits() % 255);
     }
 }
 
@@ -141,5 +146,66 @@ START_TEST(lines_stop_at_the_end_and_at_the_mask)
 }
 END_TEST
 
+/* Any f32 and divisors of any size: less the rounded quotient in f64, nothing may be left. */
+START_TEST(lines_divide_as_a_division_does)
+{
+    enum { SAME = 70 };
+    static float in[SAME], out[SAME];
+    for (int round = 0; round < 20000; round++) {
+        double size = ldexp(1 + random_bits() * 0x1p-32 + random_bits() * 0x1p-52,
+                            (int)(random_bits() % 200) - 100);
+        double divisor = round < 200   ? ldexp(2 - 0x1p-52, round - 100)
+                         : round < 300 ? ldexp(size, 600)
+                         : round < 400 ? ldexp(size, -600)
+                         : round % 2   ? -size
+                                       : size;
+        uint32_t bits = random_bits();
+        float at;
+        memcpy(&at, &bits, sizeof at);
+        if (!isfinite(at) || isinf((double)at / divisor))
+            continue;
+        const struct align__f32_line line = {0,        0, divisor,   -((double)at / divisor),
+                                             0x1p1000, 0, -INFINITY, INFINITY};
+        for (int i = 0; i < SAME; i++)
+            in[i] = at;
+        for (int l = 0; l < LEVELS; l++) {
+            level(l)->line(out, in, NULL, &line, SAME);
+            ck_assert(out[0] == 0 && out[SAME - 1] == 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(deltas_and_targets_are_those_of_a_loop)
+{
+    static double delta[N + PAD];
+    static float value[N + PAD], advantage[N + PAD], target[N + PAD];
+    for (int n = 0; n < 300; n += 1 + n / 20) {
+        int first = n % PAD;
+        const double gamma = n % 2 == 0 ? 1 : 0.97, after = n % 3 == 0 ? 0 : 1.25;
+        fill();
+        memcpy(value, x, sizeof value);
+        fill();
+        for (int l = 0; l < LEVELS; l++) {
+            for (int i = 0; i < N + PAD; i++)
+                delta[i] = advantage[i] = 77;
+            memcpy(target, value, sizeof target);
+            level(l)->deltas(delta + first, x + first, value + first, after, gamma, n);
+            level(l)->targets(advantage + first, target + first, delta + first, target + first, n);
+            for (int i = 0; i < N + PAD; i++) {
+                bool inside = i >= first && i < first + n;
+                double next = i + 1 < first + n ? (double)value[i + 1] : after;
+                double want = inside ? (double)x[i] + gamma * next - (double)value[i] : 77;
+                double sum = inside ? want + (double)value[i] : (double)value[i];
+                ck_assert(delta[i] == want || (isnan(delta[i]) && isnan(want)));
+                ck_assert(advantage[i] == (float)want || (isnan(advantage[i]) && isnan(want)));
+                ck_assert(target[i] == (float)sum || (isnan(target[i]) && isnan(sum)));
+            }
+        }
+    }
+}
+END_TEST
+
 SUITE_MAIN("kernels/f32", sums_are_those_of_eight_lanes, plain_sums_have_the_same_order,
-           lines_stop_at_the_end_and_at_the_mask)
+           lines_stop_at_the_end_and_at_the_mask, lines_divide_as_a_division_does,
+           deltas_and_targets_are_those_of_a_loop)

@@ -180,6 +180,74 @@ START_TEST(workers_change_no_bit)
 }
 END_TEST
 
+enum { BATCH = 37, TOKENS = 301 };
+
+/* Masks of whole rows, of rows with padding in front, and of rows with holes. */
+static void fill_marks(bool marks[BATCH][TOKENS])
+{
+    for (int b = 0; b < BATCH; b++)
+        for (int t = 0; t < TOKENS; t++)
+            marks[b][t] = b % 3 == 0 || (b % 3 == 1 ? t >= 8 * b : (t + b) % 50 != 0);
+}
+
+static align_tensor rows_of(float *data, bool apart)
+{
+    align_tensor t = align_2d(data, ALIGN_F32, BATCH, TOKENS);
+    if (apart) {
+        t.stride[0] = 2 * TOKENS;
+        t.stride[1] = 2;
+    }
+    return t;
+}
+
+/* f32 that lies plainly takes another way than f32 at a stride; and the same in place. */
+START_TEST(plain_apart_and_in_place_agree)
+{
+    enum { WAYS = 3, TENSORS = 4 };
+    static float data[WAYS][TENSORS][BATCH * TOKENS * 2];
+    static bool marks[BATCH][TOKENS], cut[BATCH];
+    static double after[BATCH];
+    fill_marks(marks);
+    for (int setting = 0; setting < 12; setting++) {
+        bool masked = setting % 2 == 1, skips[2] = {setting % 3 == 1, setting % 3 == 2};
+        for (int i = 0; i < BATCH * TOKENS; i++)
+            for (int k = 0; k < 2; k++) {
+                bool counts = !masked || marks[i / TOKENS][i % TOKENS];
+                float x = counts ? (float)uniform() - .5F : NAN;
+                data[0][k][i] = data[1][k][2 * i] = data[2][k][i] = x;
+            }
+        for (int b = 0; b < BATCH; b++) {
+            cut[b] = b % 2 == 1;
+            after[b] = uniform();
+        }
+        for (int way = 0; way < WAYS; way++) {
+            align_advantage_args args = args_of(ALIGN_ADVANTAGE_GAE, .98, .95, 0);
+            args.reward = rows_of(data[way][0], way == 1);
+            args.value = rows_of(data[way][1], way == 1);
+            if (!skips[0])
+                args.advantage = way == 2 ? args.reward : rows_of(data[way][2], way == 1);
+            if (!skips[1])
+                args.target = way == 2 ? args.value : rows_of(data[way][3], way == 1);
+            if (masked)
+                args.mask = align_2d(marks, ALIGN_BOOL, BATCH, TOKENS);
+            if (setting >= 6) {
+                args.truncated = align_1d(cut, ALIGN_BOOL, BATCH);
+                args.bootstrap = align_1d(after, ALIGN_F64, BATCH);
+            }
+            run(&args);
+        }
+        for (int i = 0; i < BATCH * TOKENS; i++)
+            for (int k = 0; k < 2; k++) {
+                float plain = data[0][2 + k][i];
+                if (skips[k])
+                    continue;
+                ck_assert(memcmp(&plain, &data[1][2 + k][2 * i], sizeof plain) == 0 &&
+                          memcmp(&plain, &data[2][k][i], sizeof plain) == 0 && isfinite(plain));
+            }
+    }
+}
+END_TEST
+
 /* A NaN stays in its sequence. */
 START_TEST(nan_stays_in_its_sequence)
 {
@@ -341,5 +409,5 @@ START_TEST(controllers_move_and_stop)
 END_TEST
 
 SUITE_MAIN("advantage", every_kind_matches_the_reference, packed_padded_and_in_place_agree,
-           workers_change_no_bit, nan_stays_in_its_sequence, dense_rewards_match_the_definition,
-           k3_is_exact_near_zero, controllers_move_and_stop)
+           workers_change_no_bit, plain_apart_and_in_place_agree, nan_stays_in_its_sequence,
+           dense_rewards_match_the_definition, k3_is_exact_near_zero, controllers_move_and_stop)
