@@ -114,8 +114,13 @@ align_status align_bt_scratch(const align_exec *user_exec, const align_bt_args *
         return status;
     struct plan plan = make_plan(&call);
     *least = *best = plan_bytes(&plan);
+    size_t tables = 0, draws = 0;
+    if (plan.table > 0)
+        tables = (size_t)(align__bt_most_shares(&call.exec, call.units) - 1) *
+                 align__block(plan.table);
     if (plan.draw > 0)
-        *best += (size_t)(align__bt_draw_slots(&call) - 1) * plan.draw;
+        draws = (size_t)(align__bt_draw_slots(&call) - 1) * plan.draw;
+    *best += tables > draws ? tables : draws;
     return ALIGN_E_NONE;
 }
 
@@ -155,7 +160,7 @@ static align_status list_pairs(struct bt_call *call, struct work *work)
         void *memory = align__arena_take(&work->arena, work->plan.table);
         align__bt_table_lay(&call->table, memory, work->plan.table, call->args.n_items,
                             call->weighted, true);
-        status = align__bt_check_and_add(&call->exec, &call->table, &call->rows);
+        status = align__bt_share_rows(&call->exec, &call->table, &call->rows, work->arena);
     }
     if (status == ALIGN_E_NONE && call->args.n_items < call->table.n_items)
         status = check_items(call);

@@ -29,8 +29,8 @@ struct align__bt_sums {
 struct align__bt_table {
     int64_t n_items, cells, used, most, rows;
     uint64_t *key; /* NULL when dense; else 1 + first * n_items + second, 0 in a free cell */
-    uint64_t *unit[ALIGN__BT_OUTCOMES];
-    struct align__bt_sums *sums; /* NULL: every row has weight 1 and outcome 1 */
+    uint64_t *unit[ALIGN__BT_OUTCOMES]; /* only wins where there are no sums */
+    struct align__bt_sums *sums;        /* NULL: every row has weight 1 and outcome 1 */
 };
 
 size_t align__bt_table_bytes(int64_t n_items, int64_t pairs, bool weighted);
@@ -39,16 +39,20 @@ size_t align__bt_table_bytes(int64_t n_items, int64_t pairs, bool weighted);
 void align__bt_table_lay(struct align__bt_table *table, void *memory, size_t bytes, int64_t n_items,
                          bool weighted, bool clear);
 
-/* All read the rows in blocks. The first finds what is wrong with them; the second adds them until the
- * table is full, and returns how many went in; the third does both in one pass, for a table that has room
- * and is lost when a row is wrong. */
+/* Both read the rows in blocks. The first finds what is wrong with them; the second adds all that a table has
+ * room for, writes how many those are, and takes them back when a row is wrong. */
 align_status align__bt_check_rows(const align_exec *exec, const align_bt_rows *rows,
                                   int64_t n_items);
-int64_t align__bt_add_rows(struct align__bt_table *table, const align_bt_rows *rows);
-align_status align__bt_check_and_add(const align_exec *exec, struct align__bt_table *table,
-                                     const align_bt_rows *rows);
+align_status align__bt_add_rows(const align_exec *exec, struct align__bt_table *table,
+                                const align_bt_rows *rows, int64_t *taken);
 
-/* Adds all of another weighted table. False when there is no room: what the table says is the same. */
+/* Fills an empty table, which has room for all, in tasks of exec->parallel, as many as find room in the arena
+ * for a table of their own. With a wrong row the table is lost. */
+int64_t align__bt_most_shares(const align_exec *exec, int64_t rows);
+align_status align__bt_share_rows(const align_exec *exec, struct align__bt_table *table,
+                                  const align_bt_rows *rows, struct align__arena arena);
+
+/* Adds all of another table of the same kind. False when there is no room: what the table says is the same. */
 bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_table *other);
 
 /* 1 more than the largest item that the table has met. */

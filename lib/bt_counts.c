@@ -110,11 +110,12 @@ align_status align_bt_counts_update(const align_exec *user_exec, align_bt_counts
         status = align__bt_import_rows(&exec, &rows, user_rows, "align_bt_counts_update");
     if (status == ALIGN_E_NONE)
         status = align__bt_refuse_extras(&exec, &rows, "align_bt_counts_update");
+    int64_t taken = 0;
     if (status == ALIGN_E_NONE)
-        status = align__bt_check_rows(&exec, &rows, table.n_items);
+        status = align__bt_add_rows(&exec, &table, &rows, &taken);
     if (status != ALIGN_E_NONE)
         return status;
-    counts->taken = align__bt_add_rows(&table, &rows);
+    counts->taken = taken;
     align__bt_publish(counts, &table);
     return counts->taken < rows.first.shape[0] ? full(&exec, &table) : ALIGN_E_NONE;
 }

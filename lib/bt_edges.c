@@ -30,6 +30,16 @@ static void close_edge(struct align__bt_edge_list *list)
         list->count++;
 }
 
+/* Rows of weight 1 that the first won are counts, and so are their squares. */
+static void add_wins(struct align__bt_edge_list *list, const struct align__bt_table *table,
+                     int64_t cell, int side)
+{
+    double wins = (double)table->unit[ALIGN__BT_WIN][cell];
+    list->edges[list->count].sum[side] += wins;
+    if (list->squares != NULL)
+        list->squares[list->count][side] += wins;
+}
+
 static void list_dense(struct align__bt_edge_list *list, const struct align__bt_table *table)
 {
     int64_t n = table->n_items, items = list->n_items;
@@ -38,9 +48,15 @@ static void list_dense(struct align__bt_edge_list *list, const struct align__bt_
             if (i == j)
                 continue;
             open_edge(list, i, j);
-            add_cell(list, table, i * n + j, false);
-            if (!list->ordered)
-                add_cell(list, table, j * n + i, true);
+            if (table->sums == NULL) {
+                add_wins(list, table, i * n + j, ALIGN__BT_WIN);
+                if (!list->ordered)
+                    add_wins(list, table, j * n + i, ALIGN__BT_LOSS);
+            } else {
+                add_cell(list, table, i * n + j, false);
+                if (!list->ordered)
+                    add_cell(list, table, j * n + i, true);
+            }
             close_edge(list);
         }
 }

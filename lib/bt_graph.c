@@ -43,9 +43,11 @@ static void find_components(struct align__bt_graph *graph, const struct align__b
     int32_t *parent = graph->work[0];
     for (int32_t i = 0; i < graph->n; i++)
         parent[i] = i;
-    for (int64_t e = 0; e < count; e++) {
+    int64_t apart = graph->n - 1;
+    for (int64_t e = 0; e < count && apart > 0; e++) {
         int32_t a = root_of(parent, edges[e].i), b = root_of(parent, edges[e].j);
         parent[a < b ? b : a] = a < b ? a : b;
+        apart -= a != b;
     }
     graph->components = 0;
     for (int32_t i = 0; i < graph->n; i++) {

@@ -146,10 +146,9 @@ static void fill_gauge(struct align__bt_fit *fit)
     freeze(fit, fit->gauge);
     for (int64_t i = 0; i < n; i++) {
         int32_t part = graph->part[i];
-        double level = fit->gauge / graph->size[part];
-        for (int64_t j = i; graph->loose[part] != 0 && j < n; j++)
-            if (graph->part[j] == part)
-                fit->matrix[i * size + j] += level;
+        double level = graph->loose[part] != 0 ? fit->gauge / graph->size[part] : 0;
+        for (int64_t j = i; level > 0 && j < n; j++)
+            fit->matrix[i * size + j] += graph->part[j] == part ? level : 0;
     }
 }
 

@@ -10,6 +10,10 @@ static const double FARTHEST = 8;
 /* Up to this part of the value, two values differ by rounding alone. */
 static const double NOISE = 1e-13;
 
+/* After a step as small as this the factor at hand is as good as a new one (but for Jeffreys, whose score
+ * spends it). */
+static const double STALE = 1e-5;
+
 size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges)
 {
     size_t size = (size_t)fit->size, vector = align__block(sizeof(double) * size);
@@ -192,7 +196,9 @@ static double largest(const double *a, int64_t n)
 static bool solve(struct align__bt_fit *fit)
 {
     if (fit->dense) {
-        if (!align__bt_factor(fit))
+        bool known = fit->iterations > 0 && fit->last_step <= STALE &&
+                     fit->prior.kind != ALIGN_BT_PRIOR_JEFFREYS;
+        if (!known && !align__bt_factor(fit))
             return false;
         align__bt_solve_dense(fit);
     } else {
@@ -227,15 +233,38 @@ static bool move(struct align__bt_fit *fit)
     return false;
 }
 
-/* The start: strengths at 0, or at the mean of their prior, and the tie parameter where ties between
- * equals are as frequent as among all games. Frozen parameters are where they are. */
+/* Strengths by shares of points, as if all had met the same others: a step or two less than from 0. */
+static void start_by_points(struct align__bt_fit *fit)
+{
+    double *points = fit->work[0], *games = fit->work[1];
+    for (int64_t i = 0; i < fit->n; i++)
+        points[i] = games[i] = 0;
+    for (int64_t e = 0; e < fit->edge_count; e++) {
+        const struct align__bt_edge *edge = &fit->edges[e];
+        double half = edge->sum[ALIGN__BT_TIE] / 2, won = edge->sum[ALIGN__BT_WIN] + half;
+        double lost = edge->sum[ALIGN__BT_LOSS] + half;
+        points[edge->i] += won;
+        points[edge->j] += lost;
+        games[edge->i] += won + lost;
+        games[edge->j] += won + lost;
+    }
+    for (int64_t i = 0; i < fit->n; i++)
+        fit->x[i] = log((points[i] + 0.5) / (games[i] - points[i] + 0.5));
+    align__bt_centre(fit, fit->x, fit->trial);
+}
+
+/* The start: strengths by points, at 0, or at the mean of their prior, and the tie parameter where ties
+ * between equals are as frequent as among all games. Frozen parameters are where they are. */
 void align__bt_start(struct align__bt_fit *fit)
 {
     double ties = 0, all = 0;
+    int32_t prior = fit->prior.kind;
     for (int64_t i = 0; i < fit->size; i++)
         if (fit->frozen == NULL || !fit->frozen[i])
-            fit->x[i] = i < fit->n && fit->prior.kind == ALIGN_BT_PRIOR_GAUSSIAN ? fit->prior.mean
-                                                                                 : 0;
+            fit->x[i] = i < fit->n && prior == ALIGN_BT_PRIOR_GAUSSIAN ? fit->prior.mean : 0;
+    if (fit->frozen == NULL && fit->ranked == NULL && align__bt_is_plain(fit) &&
+        (prior == ALIGN_BT_PRIOR_NONE || prior == ALIGN_BT_PRIOR_EDGE))
+        start_by_points(fit);
     for (int64_t e = 0; e < fit->edge_count; e++) {
         const double *sum = fit->edges[e].sum;
         ties += sum[ALIGN__BT_TIE];

@@ -5,21 +5,27 @@
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
-static double entropy_of(double a, double total)
-{
-    return a > 0 ? a * log(a / total) : 0;
-}
-
-/* How high the log-likelihood is with free probabilities for every edge. */
+/* How high the log-likelihood is with free probabilities for every edge: the sum of a log(a / total). */
 static double saturated(const struct align__bt_fit *fit)
 {
-    double value = 0;
-    for (int64_t e = 0; e < fit->edge_count; e++) {
-        const double *sum = fit->edges[e].sum;
-        double w = sum[ALIGN__BT_WIN], t = sum[ALIGN__BT_TIE], l = sum[ALIGN__BT_LOSS];
-        double total = w + t + l, half = fit->ties == ALIGN_BT_TIES_HALF ? t / 2 : 0;
-        value += entropy_of(w + half, total) + entropy_of(l + half, total);
-        value += half == 0 ? entropy_of(t, total) : 0;
+    enum { EDGES = ALIGN__BT_BLOCK };
+    double value = 0, count[3 * EDGES], share[3 * EDGES];
+    bool half = fit->ties == ALIGN_BT_TIES_HALF;
+    for (int64_t e = 0; e < fit->edge_count;) {
+        int64_t n = 0;
+        for (; n < 3 * EDGES && e < fit->edge_count; e++) {
+            const double *sum = fit->edges[e].sum;
+            double tie = half ? sum[ALIGN__BT_TIE] / 2 : 0;
+            const double parts[] = {sum[ALIGN__BT_WIN] + tie, sum[ALIGN__BT_LOSS] + tie,
+                                    half ? 0 : sum[ALIGN__BT_TIE]};
+            double total = parts[0] + parts[1] + parts[2];
+            for (int k = 0; k < 3; k++, n++) {
+                count[n] = parts[k];
+                share[n] = parts[k] > 0 ? parts[k] / total : 1;
+            }
+        }
+        fit->f64->log(share, share, n);
+        value += fit->f64->dot(count, share, n);
     }
     return value;
 }
@@ -117,11 +123,14 @@ void align__bt_write(struct bt_call *call, const struct align__bt_result *result
     args->decrement = fit->decrement;
     args->last_step = fit->last_step;
     args->condition = fit->condition;
-    args->log_likelihood = known ? align__bt_log_likelihood(fit) : (double)NAN;
+    bool bare = args->prior == ALIGN_BT_PRIOR_NONE && args->coefficient_precision == 0 &&
+                args->n_annotators == 0;
+    args->log_likelihood = !known ? (double)NAN
+                           : bare ? -fit->value
+                                  : align__bt_log_likelihood(fit);
     args->deviance = 2 * (saturated(fit) - args->log_likelihood);
     args->penalty = fit->value + args->log_likelihood;
-    if (args->prior == ALIGN_BT_PRIOR_NONE && args->coefficient_precision == 0 &&
-        args->n_annotators == 0)
+    if (bare)
         args->penalty = 0;
     args->tie = args->tie_se = args->home = args->home_se = 0;
     if (args->ties != ALIGN_BT_TIES_HALF) {

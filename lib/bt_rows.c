@@ -1,4 +1,5 @@
 #include "bt_table.h"
+#include "cpu.h"
 
 enum { BLOCK = 1024 };
 
@@ -8,6 +9,7 @@ struct block {
     bool plain;                    /* weight 1 and outcome 1 throughout */
     const int32_t *first, *second; /* the caller's own where they lie as they should, or copies */
     int32_t copy[2][BLOCK];
+    uint32_t cell[BLOCK]; /* first n_items + second, where that is below 2^32 */
     double outcome[BLOCK], weight[BLOCK];
 };
 
@@ -45,9 +47,10 @@ static void load_real(double *out, const align_tensor *t, int64_t begin, int64_t
         align__load_row(out, t->dtype, align__at(t, begin, 0), t->stride[0], n);
 }
 
-static bool load_block(struct block *block, const align_bt_rows *rows, int64_t begin)
+/* Of the rows from `begin` to `end`; false when there are none. */
+static bool load_block(struct block *block, const align_bt_rows *rows, int64_t begin, int64_t end)
 {
-    int64_t left = rows->first.shape[0] - begin;
+    int64_t left = end - begin;
     if (left <= 0)
         return false;
     block->begin = begin;
@@ -62,20 +65,15 @@ static bool load_block(struct block *block, const align_bt_rows *rows, int64_t b
     return true;
 }
 
-/* Without branches, as nearly every block is fine. */
-static bool is_valid(const struct block *block, int64_t n_items)
+/* Without branches, as nearly every block is fine. Fills in cells. */
+static bool is_valid(const struct align__f64 *f64, struct block *block, int64_t n_items)
 {
-    const int32_t *const firsts = block->first, *const seconds = block->second;
-    const uint32_t n = (uint32_t)n_items;
+    bool valid = f64->cells(block->cell, block->first, block->second, (int32_t)n_items, BLOCK);
     uint32_t wrong = 0;
-    for (int k = 0; k < BLOCK; k++) {
-        uint32_t first = (uint32_t)firsts[k], second = (uint32_t)seconds[k];
-        wrong |= (first >= n) | (second >= n) | (first == second);
-    }
     for (int k = 0; k < BLOCK && !block->plain; k++)
         wrong |= !(block->outcome[k] >= 0 && block->outcome[k] <= 1 && block->weight[k] >= 0 &&
                    block->weight[k] <= 0x1p32);
-    return wrong == 0;
+    return valid && wrong == 0;
 }
 
 #define ROW_FAIL(site, name, ...)                                                                  \
@@ -103,12 +101,10 @@ static align_status check_row(const align_exec *exec, const align_bt_rows *rows,
     return ALIGN_E_NONE;
 }
 
-static align_status check_block(const align_exec *exec, const align_bt_rows *rows,
-                                const struct block *block, int64_t n_items)
+static align_status name_wrong(const align_exec *exec, const align_bt_rows *rows,
+                               const struct block *block, int64_t n_items)
 {
     align_status status = ALIGN_E_NONE;
-    if (is_valid(block, n_items))
-        return status;
     for (int64_t k = 0; status == ALIGN_E_NONE && k < block->rows; k++)
         status = check_row(exec, rows, block->begin + k, n_items);
     return status;
@@ -117,12 +113,13 @@ static align_status check_block(const align_exec *exec, const align_bt_rows *row
 align_status align__bt_check_rows(const align_exec *exec, const align_bt_rows *rows,
                                   int64_t n_items)
 {
+    const struct align__f64 *f64 = align__f64(align__cpu_allowed(exec));
+    int64_t total = rows->first.shape[0];
     struct block block;
-    align_status status = ALIGN_E_NONE;
-    for (int64_t begin = 0; status == ALIGN_E_NONE && load_block(&block, rows, begin);
-         begin += BLOCK)
-        status = check_block(exec, rows, &block, n_items);
-    return status;
+    for (int64_t begin = 0; load_block(&block, rows, begin, total); begin += BLOCK)
+        if (!is_valid(f64, &block, n_items))
+            return name_wrong(exec, rows, &block, n_items);
+    return ALIGN_E_NONE;
 }
 
 static void add_weighted(struct align__bt_table *table, int64_t cell, double outcome, double weight)
@@ -148,24 +145,35 @@ static void add_weighted(struct align__bt_table *table, int64_t cell, double out
 }
 
 /* Wins of weight 1 where every pair has its place: most of what is ever counted. */
-static void add_plain(struct align__bt_table *table, const struct block *block)
+static bool is_simple(const struct align__bt_table *table, const align_bt_rows *rows)
+{
+    return table->key == NULL && table->cells > 0 && table->n_items <= UINT16_MAX &&
+           !align__present(&rows->outcome) && !align__present(&rows->weight);
+}
+
+static void add_simple(struct align__bt_table *table, const struct block *block)
 {
     uint64_t *const wins = table->unit[ALIGN__BT_WIN];
-    const int32_t *const first = block->first, *const second = block->second;
-    const uint64_t n = (uint64_t)table->n_items;
-    const int64_t rows = block->rows;
-    for (int64_t k = 0; k < rows; k++)
-        wins[(uint64_t)first[k] * n + (uint64_t)second[k]]++;
+    for (int64_t k = 0; k < block->rows; k++)
+        wins[block->cell[k]]++;
     table->rows += block->rows;
+}
+
+static void take_back(const struct align__f64 *f64, struct align__bt_table *table,
+                      const align_bt_rows *rows, int64_t end)
+{
+    struct block block;
+    for (int64_t begin = 0; load_block(&block, rows, begin, end); begin += BLOCK) {
+        is_valid(f64, &block, table->n_items);
+        for (int64_t k = 0; k < block.rows; k++)
+            table->unit[ALIGN__BT_WIN][block.cell[k]]--;
+    }
+    table->rows -= end;
 }
 
 /* Returns how many rows of the block went in. */
 static int64_t add_block(struct align__bt_table *table, const struct block *block)
 {
-    if (block->plain && table->key == NULL && table->cells > 0) {
-        add_plain(table, block);
-        return block->rows;
-    }
     for (int64_t k = 0; k < block->rows; k++) {
         if (!block->plain && block->weight[k] == 0)
             continue;
@@ -182,27 +190,86 @@ static int64_t add_block(struct align__bt_table *table, const struct block *bloc
     return block->rows;
 }
 
-int64_t align__bt_add_rows(struct align__bt_table *table, const align_bt_rows *rows)
+align_status align__bt_add_rows(const align_exec *exec, struct align__bt_table *table,
+                                const align_bt_rows *rows, int64_t *taken)
 {
+    const struct align__f64 *f64 = align__f64(align__cpu_allowed(exec));
+    int64_t total = rows->first.shape[0];
     struct block block;
-    for (int64_t begin = 0; load_block(&block, rows, begin); begin += BLOCK) {
-        int64_t taken = add_block(table, &block);
-        if (taken < block.rows)
-            return begin + taken;
+    bool simple = is_simple(table, rows);
+    align_status status = simple ? ALIGN_E_NONE : align__bt_check_rows(exec, rows, table->n_items);
+    *taken = 0;
+    while (status == ALIGN_E_NONE && load_block(&block, rows, *taken, total)) {
+        if (simple && !is_valid(f64, &block, table->n_items)) {
+            take_back(f64, table, rows, *taken);
+            return name_wrong(exec, rows, &block, table->n_items);
+        }
+        if (simple)
+            add_simple(table, &block);
+        int64_t added = simple ? block.rows : add_block(table, &block);
+        *taken += added;
+        if (added < block.rows)
+            break;
     }
-    return rows->first.shape[0];
+    return status;
 }
 
-align_status align__bt_check_and_add(const align_exec *exec, struct align__bt_table *table,
-                                     const align_bt_rows *rows)
+/* ---- shares ------------------------------------------------------------------------------- */
+
+/* Sums are exact, so that rows may be cut anywhere. */
+enum { SHARES = 64, SHARE_ROWS = 8192 };
+
+struct shares {
+    const struct align__f64 *f64;
+    const align_bt_rows *rows;
+    int64_t count;
+    struct align__bt_table table[SHARES];
+    bool valid[SHARES];
+};
+
+static void add_share(void *ctx, int64_t task)
 {
+    struct shares *shares = ctx;
+    struct align__bt_table *table = &shares->table[task];
+    int64_t total = shares->rows->first.shape[0], each = total / shares->count;
+    int64_t end = task + 1 < shares->count ? (task + 1) * each : total;
     struct block block;
-    align_status status = ALIGN_E_NONE;
-    for (int64_t begin = 0; load_block(&block, rows, begin); begin += BLOCK) {
-        status = check_block(exec, rows, &block, table->n_items);
-        if (status != ALIGN_E_NONE)
-            break;
-        add_block(table, &block);
+    bool simple = is_simple(table, shares->rows), valid = true;
+    for (int64_t begin = task * each; valid && load_block(&block, shares->rows, begin, end);
+         begin += BLOCK) {
+        valid = is_valid(shares->f64, &block, table->n_items);
+        if (valid && simple)
+            add_simple(table, &block);
+        else if (valid)
+            add_block(table, &block);
+    }
+    shares->valid[task] = valid;
+}
+
+int64_t align__bt_most_shares(const align_exec *exec, int64_t rows)
+{
+    int64_t most = rows / SHARE_ROWS < SHARES ? rows / SHARE_ROWS : SHARES;
+    most = most < exec->workers ? most : exec->workers;
+    return most > 1 ? most : 1;
+}
+
+align_status align__bt_share_rows(const align_exec *exec, struct align__bt_table *table,
+                                  const align_bt_rows *rows, struct align__arena arena)
+{
+    struct shares shares = {align__f64(align__cpu_allowed(exec)), rows, 1, {*table}, {false}};
+    bool weighted = table->sums != NULL;
+    int64_t most = align__bt_most_shares(exec, rows->first.shape[0]);
+    size_t bytes = align__bt_table_bytes(table->n_items, table->most, weighted);
+    for (; shares.count < most && arena.left >= align__block(bytes); shares.count++)
+        align__bt_table_lay(&shares.table[shares.count], align__arena_take(&arena, bytes), bytes,
+                            table->n_items, weighted, true);
+    align_status status = align__parallel(exec, shares.count, add_share, &shares);
+    *table = shares.table[0];
+    for (int64_t k = 0; status == ALIGN_E_NONE && k < shares.count; k++) {
+        if (!shares.valid[k])
+            return align__bt_check_rows(exec, rows, table->n_items);
+        if (k > 0)
+            align__bt_add_table(table, &shares.table[k]);
     }
     return status;
 }

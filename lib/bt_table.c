@@ -25,9 +25,11 @@ static double wide_value(const struct align__wide *sum)
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
+/* Rows of weight 1 and outcome 1 are wins alone. */
 static size_t cell_bytes(bool weighted)
 {
-    return ALIGN__BT_OUTCOMES * sizeof(uint64_t) + (weighted ? sizeof(struct align__bt_sums) : 0);
+    return weighted ? ALIGN__BT_OUTCOMES * sizeof(uint64_t) + sizeof(struct align__bt_sums)
+                    : sizeof(uint64_t);
 }
 
 /* Open addressing fills seven cells in eight. */
@@ -62,7 +64,7 @@ void align__bt_table_lay(struct align__bt_table *table, void *memory, size_t byt
         table->key = at;
         at += table->cells;
     }
-    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++, at += table->cells)
+    for (int k = 0; k < (weighted ? ALIGN__BT_OUTCOMES : 1); k++, at += table->cells)
         table->unit[k] = at;
     if (weighted)
         table->sums = (struct align__bt_sums *)(void *)at;
@@ -84,7 +86,9 @@ bool align__bt_holds(const struct align__bt_table *table, int64_t cell)
     if (table->key != NULL)
         return table->key[cell] != 0;
     static const struct align__bt_sums none;
-    return table->unit[0][cell] != 0 || table->unit[1][cell] != 0 || table->unit[2][cell] != 0 ||
+    if (table->unit[ALIGN__BT_WIN][cell] != 0 || table->sums == NULL)
+        return table->unit[ALIGN__BT_WIN][cell] != 0;
+    return table->unit[ALIGN__BT_TIE][cell] != 0 || table->unit[ALIGN__BT_LOSS][cell] != 0 ||
            memcmp(&table->sums[cell], &none, sizeof none) != 0;
 }
 
@@ -92,13 +96,14 @@ bool align__bt_holds(const struct align__bt_table *table, int64_t cell)
 static bool has_room(const struct align__bt_table *table, const struct align__bt_table *other)
 {
     int64_t used = table->used;
+    if (table->key == NULL && table->most > 0)
+        return true;
     for (int64_t cell = 0; cell < other->cells; cell++) {
         if (!align__bt_holds(other, cell))
             continue;
         if (table->most == 0)
             return false;
-        if (table->key != NULL &&
-            table->key[align__bt_find_cell(table, align__bt_place_of(other, cell))] == 0)
+        if (table->key[align__bt_find_cell(table, align__bt_place_of(other, cell))] == 0)
             used++;
     }
     return used <= table->most;
@@ -107,28 +112,36 @@ static bool has_room(const struct align__bt_table *table, const struct align__bt
 void align__bt_get_cell(const struct align__bt_table *table, int64_t at,
                         struct align__bt_cell *cell)
 {
-    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++)
+    memset(cell, 0, sizeof *cell);
+    for (int k = 0; k < ALIGN__BT_OUTCOMES && table->unit[k] != NULL; k++)
         cell->unit[k] = table->unit[k][at];
-    cell->sums = table->sums[at];
+    if (table->sums != NULL)
+        cell->sums = table->sums[at];
 }
 
 void align__bt_add_cell(struct align__bt_table *table, int64_t at,
                         const struct align__bt_cell *cell)
 {
+    table->unit[ALIGN__BT_WIN][at] += cell->unit[ALIGN__BT_WIN];
+    if (table->sums == NULL)
+        return;
     struct align__bt_sums *sums = &table->sums[at];
-    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++) {
+    for (int k = 1; k < ALIGN__BT_OUTCOMES; k++)
         table->unit[k][at] += cell->unit[k];
+    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++)
         wide_join(&sums->sum[k], &cell->sums.sum[k]);
-    }
     for (int k = 0; k < ALIGN__BT_SQUARES; k++)
         wide_join(&sums->square[k], &cell->sums.square[k]);
 }
 
 bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_table *other)
 {
+    bool dense = table->key == NULL && other->key == NULL && table->sums == NULL;
     if (!has_room(table, other))
         return false;
-    for (int64_t cell = 0; cell < other->cells; cell++) {
+    for (int64_t cell = 0; dense && cell < other->cells; cell++)
+        table->unit[ALIGN__BT_WIN][cell] += other->unit[ALIGN__BT_WIN][cell];
+    for (int64_t cell = 0; !dense && cell < other->cells; cell++) {
         struct align__bt_cell content;
         if (!align__bt_holds(other, cell))
             continue;
@@ -158,9 +171,12 @@ void align__bt_read_cell(const struct align__bt_table *table, int64_t cell, doub
                          double *square)
 {
     const struct align__bt_sums *sums = table->sums == NULL ? NULL : &table->sums[cell];
-    for (int k = 0; k < ALIGN__BT_OUTCOMES; k++)
-        sum[k] = (double)table->unit[k][cell] + (sums == NULL ? 0 : wide_value(&sums->sum[k]));
-    for (int k = 0; square != NULL && k < ALIGN__BT_SQUARES; k++)
-        square[k] = (k < ALIGN__BT_OUTCOMES ? (double)table->unit[k][cell] : 0) +
-                    (sums == NULL ? 0 : wide_value(&sums->square[k]));
+    for (int k = 0; k < ALIGN__BT_SQUARES; k++) {
+        bool counted = k < ALIGN__BT_OUTCOMES && table->unit[k] != NULL;
+        double unit = counted ? (double)table->unit[k][cell] : 0;
+        if (k < ALIGN__BT_OUTCOMES)
+            sum[k] = unit + (sums == NULL ? 0 : wide_value(&sums->sum[k]));
+        if (square != NULL)
+            square[k] = unit + (sums == NULL ? 0 : wide_value(&sums->square[k]));
+    }
 }

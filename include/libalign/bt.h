@@ -364,15 +364,16 @@ typedef struct align_bt_args {
 
 ALIGN_API void align_bt_args_init(align_bt_args *args, size_t size);
 
-/* Bytes of scratch for a fit of these args: `least` is what it needs; with draws, `best` lets each
- * of exec->workers make its own at the same time, else it is the same. Depends on shapes, options
- * and counts->pairs, not on what the tensors hold. */
+/* Bytes of scratch for a fit of these args: `least` is what it needs; `best` lets each of exec->workers
+ * count rows, or make draws, of its own at the same time. Depends on shapes, options and counts->pairs,
+ * not on what the tensors hold. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
                                                          const align_bt_args *args, size_t *least,
                                                          size_t *best);
 
-/* Fits. On the calling thread, but for draws, which use exec->parallel; in one process: what
- * several saw is merged as counts, and exec->allreduce is not used. Polls exec->cancel once a step,
+/* Fits. Rows are counted, and draws made, in tasks of exec->parallel, with the same bits for any number of
+ * workers and any scratch; the rest is on the calling thread, in one process: what several saw is merged
+ * as counts, and exec->allreduce is not used. Polls exec->cancel once a step,
  * and once in 256 draws.
  *
  *   NONE            a finite maximum, found to the tolerance

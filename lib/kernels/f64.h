@@ -1,4 +1,4 @@
-/* Functions on arrays of f64, once for every instruction set, with equal bits on all of them.
+/* Functions on arrays of f64 and of indices, once for every instruction set, with equal bits on all of them.
  *
  * Largest errors of the elementary ones, in units of the last place, as tests/kernels/f64.c measures them against long double:
  *
@@ -78,6 +78,8 @@ struct align__f64 {
     /* From and to every stride-th f32. */
     void (*widen)(double *out, const float *in, int64_t stride, int64_t n);
     void (*narrow)(float *out, int64_t stride, const double *in, int64_t n);
+    /* cell = a items + b modulo 2^32; false when some a or b is not in 0..items-1, or a is b. */
+    bool (*cells)(uint32_t *cell, const int32_t *a, const int32_t *b, int32_t items, int64_t n);
 };
 
 const struct align__f64 *align__f64(uint64_t cpu);

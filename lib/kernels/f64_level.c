@@ -402,6 +402,22 @@ static void narrow(float *out, int64_t stride, const double *in, int64_t n)
             out[stride * i] = (float)in[i];
 }
 
+/* ---- indices ---- */
+
+/* Of a wrong index x the sign of x or of last - x is set. */
+static bool cells_of_pairs(uint32_t *restrict cell, const int32_t *restrict a,
+                           const int32_t *restrict b, int32_t items, int64_t n)
+{
+    const uint32_t last = (uint32_t)items - 1;
+    uint32_t wrong = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const uint32_t i = (uint32_t)a[k], j = (uint32_t)b[k];
+        wrong |= i | j | (last - i) | (last - j) | (0u - (i == j));
+        cell[k] = i * (uint32_t)items + j;
+    }
+    return wrong >> 31 == 0;
+}
+
 #define PASTE(a, b)  a##b
 #define TABLE(level) PASTE(align__f64_, level)
 
@@ -426,4 +442,5 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .gap = gap_f32,
     .widen = widen,
     .narrow = narrow,
+    .cells = cells_of_pairs,
 };

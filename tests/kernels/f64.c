@@ -424,7 +424,41 @@ START_TEST(f32_moves_by_any_stride)
 }
 END_TEST
 
+/* Every length, and a wrong index of every kind at every place. */
+START_TEST(cells_of_pairs_and_wrong_ones)
+{
+    enum { PAIRS = 80, ITEMS = 61 };
+    int32_t a[PAIRS], b[PAIRS];
+    uint32_t cell[PAIRS + 1];
+    const int32_t bad[] = {-1, ITEMS, INT32_MIN, INT32_MAX};
+    for (int k = 0; k < PAIRS; k++) {
+        a[k] = (int32_t)(random_bits() % ITEMS);
+        b[k] = (a[k] + 1 + (int32_t)(random_bits() % (ITEMS - 1))) % ITEMS;
+    }
+    a[0] = ITEMS - 1, b[0] = 0, a[1] = 0, b[1] = ITEMS - 1;
+    for (int level = 0; level < LEVELS; level++) {
+        const struct align__f64 *f64 = align__f64(cpus[level] & align_cpu());
+        for (int n = 0; n <= PAIRS; n++) {
+            memset(cell, 0xa5, sizeof cell);
+            ck_assert(f64->cells(cell, a, b, ITEMS, n));
+            for (int k = 0; k < n; k++)
+                ck_assert_uint_eq(cell[k], (uint32_t)(a[k] * ITEMS + b[k]));
+            ck_assert_uint_eq(cell[n], 0xa5a5a5a5);
+        }
+        for (int at = 0; at < PAIRS; at++)
+            for (int k = 0; k < 9; k++) {
+                int32_t *side = k % 2 == 0 ? a : b, old = side[at];
+                side[at] = k < 8 ? bad[k / 2] : b[at];
+                ck_assert(!f64->cells(cell, a, b, ITEMS, PAIRS));
+                ck_assert(f64->cells(cell, a, b, ITEMS, at));
+                side[at] = old;
+            }
+    }
+}
+END_TEST
+
 SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those_of_the_c_library,
            every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
            arithmetic_keeps_its_conventions, mixtures_are_made_of_logistics, products_and_gaps,
-           sums_lose_nothing, swaps_are_sums_over_pairs, f32_moves_by_any_stride)
+           sums_lose_nothing, swaps_are_sums_over_pairs, f32_moves_by_any_stride,
+           cells_of_pairs_and_wrong_ones)

@@ -378,14 +378,14 @@ static align_status run_dense(const align_exec *exec, struct memory *memory, int
 
 /* ---- Bradley-Terry ---- */
 
-static align_status fit_bt(const align_exec *exec, struct memory *memory, int64_t draws)
+static align_status fit_bt(const align_exec *exec, struct memory *memory, int soft, int64_t draws)
 {
     enum { ITEMS = 40, ROWS = 20000 };
     align_bt_rows rows;
     align_bt_rows_init(&rows, sizeof rows);
     rows.first = take_1d(memory, ALIGN_I32, ROWS);
     rows.second = take_1d(memory, ALIGN_I32, ROWS);
-    if (draws == 0)
+    if (soft)
         rows.outcome = filled(take_1d(memory, ALIGN_F32, ROWS), 0, 1);
     uint32_t state = 5;
     for (int64_t i = 0; i < ROWS; i++) {
@@ -412,14 +412,13 @@ static align_status fit_bt(const align_exec *exec, struct memory *memory, int64_
 
 static align_status run_bt_fit(const align_exec *exec, struct memory *memory, int variant)
 {
-    (void)variant;
-    return fit_bt(exec, memory, 0);
+    return fit_bt(exec, memory, variant == 0, 0);
 }
 
 static align_status run_bt_draws(const align_exec *exec, struct memory *memory, int variant)
 {
     (void)variant;
-    return fit_bt(exec, memory, 12);
+    return fit_bt(exec, memory, 0, 12);
 }
 
 /* ---- linear rewards ---- */
@@ -443,19 +442,19 @@ static align_status run_reward(const align_exec *exec, struct memory *memory, in
 }
 
 const struct call calls[] = {
-    {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4, 0},
-    {"align_loss_eval, lists", run_loss_lists, 3, 0},
-    {"align_head_forward and _backward", run_head, 3, 0},
-    {"align_head_forward and _backward, linear", run_linear_head, 4, 0},
-    {"align_step_run", run_step, 2, 0},
-    {"align_step_run with a linear policy", run_linear_step, 2, 0},
-    {"align_norm_update and _apply", run_norm_state, 3, 0},
-    {"align_norm_apply of a batch", run_norm_batch, 4, 0},
-    {"align_norm_groups", run_norm_groups, 1, 0},
-    {"align_advantage_eval", run_advantage, 1, 0},
-    {"align_dense_eval", run_dense, 1, 0},
-    {"align_bt_fit", run_bt_fit, 1, 1},
-    {"align_bt_fit with draws", run_bt_draws, 1, 0},
-    {"align_reward_fit", run_reward, 1, 0},
-    {NULL, NULL, 0, 0},
+    {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4},
+    {"align_loss_eval, lists", run_loss_lists, 3},
+    {"align_head_forward and _backward", run_head, 3},
+    {"align_head_forward and _backward, linear", run_linear_head, 4},
+    {"align_step_run", run_step, 2},
+    {"align_step_run with a linear policy", run_linear_step, 2},
+    {"align_norm_update and _apply", run_norm_state, 3},
+    {"align_norm_apply of a batch", run_norm_batch, 4},
+    {"align_norm_groups", run_norm_groups, 1},
+    {"align_advantage_eval", run_advantage, 1},
+    {"align_dense_eval", run_dense, 1},
+    {"align_bt_fit", run_bt_fit, 2},
+    {"align_bt_fit with draws", run_bt_draws, 1},
+    {"align_reward_fit", run_reward, 1},
+    {NULL, NULL, 0},
 };

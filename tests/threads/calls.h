@@ -20,7 +20,6 @@ struct call {
     const char *name;
     call_fn run;
     int variants;
-    int serial; /* the header says that it submits no tasks */
 };
 
 extern const struct call calls[];

@@ -188,6 +188,7 @@ START_TEST(bad_plain_rows_are_named)
     for (int32_t r = 0; r < MANY; r++)
         beaten[r] = (first[r] = r % N) == 0 ? 1 : 0;
     align_bt_counts counts = make_counts(N, N * N);
+    char *before = malloc(counts.bytes);
     align_exec exec;
     align_error error;
     align_exec_init(&exec, sizeof exec);
@@ -197,6 +198,8 @@ START_TEST(bad_plain_rows_are_named)
     align_bt_rows_init(&rows, sizeof rows);
     rows.first = align_1d(first, ALIGN_I32, MANY);
     rows.second = align_1d(beaten, ALIGN_I32, MANY);
+    ck_assert_int_eq(align_bt_counts_update(&exec, &counts, &rows), ALIGN_E_NONE);
+    memcpy(before, counts.memory, counts.bytes);
     for (int trial = 0; trial < 60; trial++) {
         int32_t bad[] = {-1, N, INT32_MIN, INT32_MAX, first[0]}, which = trial % 5;
         int64_t at = trial == 0 ? MANY - 1 : which == 4 ? 0 : below(MANY);
@@ -205,10 +208,79 @@ START_TEST(bad_plain_rows_are_named)
         ck_assert_int_ne(align_bt_counts_update(&exec, &counts, &rows), ALIGN_E_NONE);
         ck_assert_str_eq(error.field, "align_bt_rows.second");
         ck_assert_int_eq((int)error.index[0], (int)at);
-        ck_assert_int_eq((int)counts.rows, 0);
+        ck_assert_int_eq((int)counts.rows, MANY);
+        ck_assert_mem_eq(counts.memory, before, counts.bytes);
         beaten[at] = old;
     }
+    free(before);
     free(counts.memory);
+}
+END_TEST
+
+/* A hook that runs tasks from the last to the first and remembers how many there were. */
+static int32_t run_backwards(void *user, int64_t tasks, align_task_fn fn, void *ctx)
+{
+    *(int64_t *)user = tasks;
+    for (int64_t i = tasks - 1; i >= 0; i--)
+        fn(ctx, i);
+    return 0;
+}
+
+static align_status fit_shared(const align_bt_rows *rows, int64_t n, uint32_t workers, int part,
+                               struct answer *a, double *strength, int64_t *tasks)
+{
+    size_t least, best;
+    align_exec exec;
+    align_exec_init(&exec, sizeof exec);
+    align_error_init(&a->error, sizeof a->error);
+    exec.workers = workers;
+    exec.parallel = workers == 0 ? NULL : run_backwards;
+    exec.parallel_user = tasks;
+    exec.error = &a->error;
+    align_bt_args_init(&a->args, sizeof a->args);
+    a->args.n_items = n;
+    a->args.rows = rows;
+    a->args.solver = ALIGN_BT_SOLVER_CG;
+    a->args.strength = align_1d(strength, ALIGN_F64, n);
+    ck_assert_int_eq(align_bt_scratch(&exec, &a->args, &least, &best), 0);
+    exec.scratch_size = least + (size_t)part * 3000000;
+    exec.scratch = malloc(exec.scratch_size);
+    *tasks = 0;
+    align_status status = align_bt_fit(&exec, &a->args);
+    free(exec.scratch);
+    return status;
+}
+
+/* Rows counted in tasks, each with a table of its own, in scratch of any size: tables that hold every pair, and
+ * hashed ones; wins alone, and outcomes with weights. */
+START_TEST(tasks_count_as_one_does)
+{
+    enum { MANY = 1000 };
+    static double alone[MANY], shared[MANY];
+    for (int trial = 0; trial < 4; trial++) {
+        int64_t tasks, n = trial / 2 == 0 ? 30 : MANY;
+        draw(30, GAMES_ROWS);
+        for (int64_t r = 0; trial / 2 == 1 && r < GAMES_ROWS; r++)
+            games.first[r] = (r * 7 + r / n) % n;
+        for (int64_t r = 0; trial / 2 == 1 && r < GAMES_ROWS; r++)
+            games.second[r] = (games.first[r] + 1 + games.second[r]) % n;
+        align_bt_rows rows = games_rows(&games);
+        if (trial % 2 == 0)
+            rows.outcome.ndim = rows.weight.ndim = 0;
+        align_status status = fit_shared(&rows, n, 0, 0, &answer, alone, &tasks);
+        for (uint32_t workers = 1; workers <= 64; workers += workers < 4 ? 1 : 30)
+            for (int part = 0; part < 3; part++) {
+                ck_assert_int_eq(fit_shared(&rows, n, workers, part, &second, shared, &tasks),
+                                 status);
+                ck_assert_mem_eq(alone, shared, sizeof(double) * (size_t)n);
+                ck_assert(answer.args.log_likelihood == second.args.log_likelihood);
+                ck_assert(part < 2 || tasks == (workers == 1 ? 0 : 2));
+            }
+        games.second[15000] = n;
+        games.first[12345] = games.second[12345];
+        ck_assert_int_ne(fit_shared(&rows, n, 3, 1, &second, shared, &tasks), ALIGN_E_NONE);
+        ck_assert_int_eq((int)second.error.index[0], 12345);
+    }
 }
 END_TEST
 
@@ -402,6 +474,6 @@ START_TEST(damage_is_noticed)
 END_TEST
 
 SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly,
-           plain_rows_count_as_all_rows_do, bad_plain_rows_are_named, a_bound_on_items_is_enough,
-           full_counts_say_how_many_rows_they_took, squares_are_kept, saved_shards_add_up_exactly,
-           saved_bytes_are_the_same_everywhere, damage_is_noticed)
+           plain_rows_count_as_all_rows_do, bad_plain_rows_are_named, tasks_count_as_one_does,
+           a_bound_on_items_is_enough, full_counts_say_how_many_rows_they_took, squares_are_kept,
+           saved_shards_add_up_exactly, saved_bytes_are_the_same_everywhere, damage_is_noticed)
