@@ -2,7 +2,7 @@
 # The Rust crates as their users meet them, over a copy of the library that is installed from BUILD.
 #   msrv     Debian's rustc, which is the oldest supported, and crates of Debian: no network. Tests and examples of the
 #            documentation, README.md and docs/bindings.md as written, features static and bindgen, documentation without a library
-#   stable   a newer cargo, if PATH has one, with Cargo.lock: the feature ndarray too, clippy
+#   stable   a newer cargo, that of PATH or of Debian, with Cargo.lock and its crates: the feature ndarray too, clippy
 #   train    a model in candle, which takes minutes to compile; the program fails unless the model has learnt
 #   package  libalign-sys as it is published: compiled from its own sources
 # usage: run.sh MODE SOURCE_ROOT BUILD
@@ -106,13 +106,36 @@ msrv() {
     echo 'ok: documentation without a library'
 }
 
-# A cargo that can build the crates of the lock files.
+# ---- a cargo that can build the crates of the lock files ---------------------------------------------
+
+minor() { "$1" --version | sed 's/^[a-z]* 1\.\([0-9]*\).*/\1/'; }
+
+# That of PATH, or the one that Debian 12 has for its browsers. It cannot be installed beside Debian's older one, so it
+# is unpacked in the build folder, with the libraries of its own that it needs.
 use_newer() {
-    cargo=$(command -v cargo) || { echo 'skipped: no cargo' && exit 77; }
-    minor=$($cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
-    [ "$minor" -ge 85 ] || { echo "skipped: $($cargo --version) is older than the crates of Cargo.lock ask for" && exit 77; }
     install_library
     export CARGO_TARGET_DIR="$work/target"
+    cargo=$(command -v cargo) && [ "$(minor "$cargo")" -ge 85 ] && return
+    [ -n "$(apt-cache show rustc-web 2>/dev/null)" ] || { echo 'skipped: no cargo 1.85 or later' && exit 77; }
+    newer=$build/rust/newer
+    [ -x "$newer/usr/bin/cargo" ] || unpack_newer
+    export RUSTC="$newer/usr/bin/rustc" RUSTDOC="$newer/usr/bin/rustdoc"
+    export LD_LIBRARY_PATH="$newer/usr/lib/$(uname -m)-linux-gnu:$LD_LIBRARY_PATH" PATH="$newer/usr/bin:$PATH"
+    cargo=$newer/usr/bin/cargo
+}
+
+unpack_newer() {
+    rm -rf "$newer.debs" "$newer.part"
+    mkdir -p "$newer.debs"
+    cd "$newer.debs"
+    # shellcheck disable=SC2046
+    apt-get -qq download cargo-web rustc-web rust-web-clippy libstd-rust-web-dev \
+        $(apt-cache depends --recurse --important rustc-web | grep -E '^(libstd-rust-web-[0-9.]+|libllvm[0-9]+)$')
+    for package in *.deb; do
+        dpkg -x "$package" "$newer.part"
+    done
+    mv "$newer.part" "$newer"
+    rm -r "$newer.debs"
 }
 
 stable() {

@@ -6,8 +6,10 @@
 """
 from . import errors
 from ._advantage import Advantage, gae
+from ._any import Args, call, functions, struct
 from ._bt import BtFit, bt_fit
 from ._head import Head, head
+from ._hooks import all_reduce, threads
 from ._library import version
 from ._loss import Loss, LossResult, loss
 from ._norm import Moments, Norm, norm_apply, norm_groups
@@ -17,6 +19,6 @@ from ._table import LossInfo, MetricInfo, ParamInfo, losses
 from .errors import AlignError, Status
 
 __version__ = version()
-__all__ = ["Advantage", "AlignError", "BtFit", "Head", "Loss", "LossInfo", "LossResult", "LossState", "MetricInfo", "Moments", "Norm",
-           "ParamInfo", "RewardFit", "Status", "bt_fit", "errors", "gae", "head", "loss", "losses", "norm_apply",
-           "norm_groups", "reward_fit", "version"]
+__all__ = ["Advantage", "AlignError", "Args", "BtFit", "Head", "Loss", "LossInfo", "LossResult", "LossState", "MetricInfo", "Moments", "Norm",
+           "ParamInfo", "RewardFit", "Status", "all_reduce", "bt_fit", "call", "errors", "functions", "gae", "head", "loss", "losses",
+           "norm_apply", "norm_groups", "reward_fit", "struct", "threads", "version"]

@@ -30,6 +30,10 @@ class _Local(threading.local):
         self.exec = init(_abi.align_exec)
         self.exec.error = pointer(self.error)
         self.reference = byref(self.exec)
+        # Of _hooks.py: the pool, the function that reduces, and what it raised.
+        self.pool: Any = None
+        self.reduction: Any = None
+        self.raised: Any = None
 
 
 local = _Local()
@@ -78,7 +82,7 @@ def run(function: Callable, *arguments: Any, scratch: Optional[Callable] = None,
         if memory is not None:
             mine.exec.scratch, mine.exec.scratch_size = None, 0
     if status and status not in allowed:
-        raise errors.from_library(mine.error, names)
+        raise errors.from_library(mine.error, names) from mine.raised
     return status
 
 

@@ -26,8 +26,13 @@ def places(name: str, inside_build: str) -> Iterator[str]:
         yield os.path.join(named, inside_build, name)
         yield os.path.join(named, name)
         yield os.path.join(named, versioned)
+    elif name == "libalign.so":
+        yield named
     else:
-        yield named if name == "libalign.so" else os.path.join(os.path.dirname(named), name)
+        folder = os.path.dirname(named)
+        yield os.path.join(folder, os.path.basename(inside_build), name)
+        yield os.path.join(folder, name)
+        yield os.path.join(folder, versioned)
 
 
 def load(name: str, inside_build: str, functions: dict) -> ctypes.CDLL:
