@@ -115,6 +115,8 @@ static void print_row(align_loss_id id)
         param = (align_param_info){0};
     }
     print_presets(row);
+    if (row->unless[ALIGN__PROP_WORTH] != NULL)
+        printf("\nNo `divergence`: %s.\n", row->unless[ALIGN__PROP_WORTH]);
 }
 
 static void print_own_readings(void)

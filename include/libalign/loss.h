@@ -170,9 +170,13 @@ enum { ALIGN_RESCALE_NONE = 0, ALIGN_RESCALE_LOG = 1 };
 /* params.unit of logarithms of probabilities: natural, or base 2. */
 enum { ALIGN_UNIT_NAT = 0, ALIGN_UNIT_BIT = 1 };
 
-/* params.divergence, how the score of a policy is made from a log-ratio u: reverse KL, u; forward KL,
- * -e^-u; Jensen-Shannon, log s(u); the alpha family of TRL 0.29 and later, e^((alpha - 1) u) / (alpha -
- * 1), or that of the f-DPO paper and TRL up to 0.28, (1 - e^(-alpha u)) / alpha; chi-PO, u + e^u. */
+/* params.divergence, what stands for a log-ratio u in all of a row: its worth S(u) - S(0), which is f'(e^u) for
+ * an f-divergence with f'(1) = 0 (f-DPO, arXiv 2309.16240; chi-PO, arXiv 2407.13399). S is, for reverse KL, u;
+ * forward KL, -e^-u; Jensen-Shannon, log s(u); the alpha family of TRL 0.29 and later, e^((alpha - 1) u) /
+ * (alpha - 1), or that of the f-DPO paper and TRL up to 0.28, (1 - e^(-alpha u)) / alpha; chi-PO, u + e^u. Lengths
+ * divide the worth. S grows with u, so orders and places are those of u; metrics are of u, but for the margin.
+ * In a list a worth of 2^1000 or more counts as infinite, and keeps its order. TRL leaves S(0) in, which cancels in
+ * a difference alone: its ipo, sigmoid_norm and bco_pair are those here with offset -S(0) times what it counts. */
 enum {
     ALIGN_DIVERGENCE_REVERSE_KL = 0,
     ALIGN_DIVERGENCE_FORWARD_KL = 1,
@@ -409,6 +413,7 @@ enum { ALIGN_SHIFT_CLASSES = 0, ALIGN_SHIFT_ALL = 1 };
  *    not corrected for it, as the authors do), taken from each batch before use. apply writes
  *    max(least, beta (1 + alpha (mean of the batch - moving mean))) to params->beta. Which pairs to keep is
  *    the caller's: draw a mask from gap_mean and gap_spread.
+ * Log-ratios u and v stand for their worth under params->divergence, as in the rows.
  * The first update or merge after an apply begins a new batch; until then apply may be repeated, so that all
  * micro-batches get the same number. Log-ratios that are not finite are left out. Merging adds exact counts;
  * means and squares are joined to rounding. Fixed size, may be copied with memcpy. */

@@ -211,7 +211,8 @@ const struct align__loss_row align__loss_list_mle = {
                TOP_N,
                {ALIGN__PARAM_PLACES, ALIGN_PLACES_EVEN, ALIGN_PLACES_EVEN, ALIGN_PLACES_DISCOUNT},
                {ALIGN__PARAM_DISCOUNT, ALIGN_DISCOUNT_LOG2, ALIGN_DISCOUNT_LN,
-                ALIGN_DISCOUNT_RECIPROCAL}},
+                ALIGN_DISCOUNT_RECIPROCAL},
+               ALIGN__DIVERGENCE},
     .presets = mle_presets,
     .as_pair = ALIGN_LOSS_DPO,
 };
@@ -246,7 +247,8 @@ const struct align__loss_row align__loss_robust_pl = {
                LABEL_TIES,
                {ALIGN__PARAM_SCORE_TIES, ALIGN_SCORE_TIES_STABLE, ALIGN_SCORE_TIES_STABLE,
                 ALIGN_SCORE_TIES_SEEDED},
-               {ALIGN__PARAM_SEED, 0, 0, INT32_MAX}},
+               {ALIGN__PARAM_SEED, 0, 0, INT32_MAX},
+               ALIGN__DIVERGENCE},
     .unless = {[ALIGN__PROP_PAIR] = "mixes two orders"},
 };
 
@@ -277,6 +279,6 @@ const struct align__loss_row align__loss_s_dpo = {
     .source = "Chen et al. 2024 (S-DPO), arXiv 2406.09215, Eq. 8",
     .formula = "softplus(lse over others of (s_j - s_w)), s = beta (score - ref)",
     .gradient = "ds_w = p_w - 1, ds_j = p_j, p = softmax(s)",
-    .params = {BETA(1)},
+    .params = {BETA(1), ALIGN__DIVERGENCE},
     .as_pair = ALIGN_LOSS_DPO,
 };

@@ -35,11 +35,41 @@ double align__divergence_minus(const align_loss_params *params, double u, double
 
 struct align__phi align__divergence(const align_loss_params *params, double u)
 {
-    const double c = power_of(params);
+    const double c = power_of(params), value = align__divergence_minus(params, u, 0);
     if (params->divergence == ALIGN_DIVERGENCE_JS)
-        return (struct align__phi){.slope = align__sigmoid(-u), .curve = -align__bell(u)};
+        return (struct align__phi){value, align__sigmoid(-u), -align__bell(u)};
     if (params->divergence == ALIGN_DIVERGENCE_CHI)
-        return (struct align__phi){.slope = 1 + exp(u), .curve = exp(u)};
+        return (struct align__phi){value, 1 + exp(u), exp(u)};
     const double slope = c == 0 ? 1 : exp(-c * u);
-    return (struct align__phi){.slope = slope, .curve = align__times(-c, slope)};
+    return (struct align__phi){value, slope, align__times(-c, slope)};
+}
+
+/* log |S(u)| where S grows exponentially, and -inf where it does not. */
+static double size_of(const align_loss_params *params, double u)
+{
+    const double c = power_of(params);
+    if (params->divergence == ALIGN_DIVERGENCE_CHI)
+        return u > 0 ? u : -INFINITY;
+    return c * u < 0 ? -c * u - log(fabs(c)) : -INFINITY;
+}
+
+double align__divergence_apart(const align_loss_params *params, double a, double u, double b,
+                               double v)
+{
+    if (a == b)
+        return align__times(a, align__divergence_minus(params, u, v));
+    const double x = align__times(a, align__divergence_minus(params, u, 0));
+    const double y = align__times(b, align__divergence_minus(params, v, 0));
+    if (x != y || fabs(x) <= ALIGN__ANY)
+        return x - y;
+    const double gap = align__minus(log(a) + size_of(params, u), log(b) + size_of(params, v));
+    return gap == 0 ? 0 : copysign(INFINITY, x > 0 ? gap : -gap);
+}
+
+double align__divergence_bounded(const align_loss_params *params, double u)
+{
+    const double s = align__divergence_minus(params, u, 0), size = size_of(params, u);
+    if (fabs(s) < ALIGN__FAR || size == -INFINITY || !(fabs(u) <= ALIGN__ANY))
+        return s;
+    return copysign(ALIGN__FAR * (2 - 690 / size), s);
 }

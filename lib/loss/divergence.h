@@ -11,7 +11,16 @@ struct align__phi;
 /* S(u) - S(v), formed so that two large scores cannot become inf - inf. */
 double align__divergence_minus(const align_loss_params *params, double u, double v);
 
-/* S'(u) and S''(u); the value is not set. */
+/* a (S(u) - S(0)) - b (S(v) - S(0)), the same for any a, b >= 0. */
+double align__divergence_apart(const align_loss_params *params, double a, double u, double b,
+                               double v);
+
+/* S(u) - S(0), S'(u) and S''(u). */
 struct align__phi align__divergence(const align_loss_params *params, double u);
+
+/* S(u) - S(0) for lists, which subtract such numbers: beyond ALIGN__FAR it grows by less than S, but does not end
+ * at an infinity for finite u, so that a difference has its sign. */
+#define ALIGN__FAR 0x1p1000
+double align__divergence_bounded(const align_loss_params *params, double u);
 
 #endif

@@ -5,6 +5,7 @@
 #include "../cpu.h"
 #include "couple.h"
 #include "metrics.h"
+#include "pair.h"
 #include "plan.h"
 #include "transfer.h"
 
@@ -98,6 +99,36 @@ static void run_blocks(const struct align__plan *plan, int64_t first, int64_t en
 
 /* ---- lists ---- */
 
+/* From derivatives by what log-ratios are worth to those by scores. */
+static void chain(struct align__list *list)
+{
+    for (int64_t i = 0; i < list->n; i++) {
+        const struct align__phi s = align__divergence(list->params, list->log_ratio[i]);
+        list->h[i] = align__plus(align__times(list->h[i], s.slope * s.slope),
+                                 align__times(list->d[i], s.curve));
+        list->d[i] = align__times(list->d[i], s.slope);
+    }
+}
+
+/* The row's function, on what log-ratios are worth. */
+static void run_row(const struct align__loss_row *row, struct align__list *list)
+{
+    if (list->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
+        row->list(list);
+        return;
+    }
+    bool far = false;
+    for (int64_t i = 0; i < list->n; i++) {
+        const double u = list->log_ratio[i];
+        list->ratio[i] = align__divergence_bounded(list->params, u);
+        far = far || (fabs(list->ratio[i]) >= ALIGN__FAR && fabs(u) <= ALIGN__ANY);
+    }
+    row->list(list);
+    if (far && fabs(list->value) >= 0x1p-10 * list->params->beta * ALIGN__FAR)
+        list->value = copysign(INFINITY, list->value);
+    chain(list);
+}
+
 static void run_list(const struct align__plan *plan, int64_t g, struct align__list *list,
                      int64_t *at, align__metric_sums sums, struct partial *partial)
 {
@@ -105,7 +136,7 @@ static void run_list(const struct align__plan *plan, int64_t g, struct align__li
     if (list->n == 0)
         return;
     if (!listed.vain && !listed.nan)
-        plan->row->list(list);
+        run_row(plan->row, list);
     if (listed.nan) {
         list->value = NAN;
         for (int64_t i = 0; i < list->n; i++)
@@ -113,10 +144,8 @@ static void run_list(const struct align__plan *plan, int64_t g, struct align__li
     }
     align__add(&partial->value, align__times(listed.weight, list->value));
     align__list_put(plan, g, list, at, plan->factor * listed.weight);
-    if (sums != NULL) {
-        align__list_get_ref(plan, g, list, at, list->work[1]);
+    if (sums != NULL)
         align__metrics_list(sums, plan->row, list, listed.weight, listed.odd);
-    }
 }
 
 static void run_lists(const struct align__plan *plan, int64_t first, int64_t end, char *slot,

@@ -3,7 +3,7 @@
 
 struct weights {
     const align_loss_params *params;
-    const double *s, *place, *gain;
+    const double *log_ratio, *s, *place, *gain;
     const double *discount; /* at the place of an item, or the mean over its equals */
     const double
         *spread; /* mean difference of two discounts among its equals; NULL: not expected */
@@ -39,7 +39,7 @@ static double weigh(const void *context, int64_t i, int64_t j)
         return 0;
     double worth = 0;
     if (w->by_swap != 0) {
-        const bool equal = w->spread != NULL && w->s[i] == w->s[j];
+        const bool equal = w->spread != NULL && w->log_ratio[i] == w->log_ratio[j];
         worth = w->by_swap * (equal ? w->spread[i] : fabs(w->discount[i] - w->discount[j]));
     }
     if (w->by_gap != 0)
@@ -56,7 +56,8 @@ static void expect_discounts(const struct align__list *list, double *discount, d
     const int64_t *order = list->order;
     for (int64_t low = 0, high; low < list->n; low = high) {
         double sum = 0, lean = 0;
-        for (high = low; high < list->n && list->ratio[order[high]] == list->ratio[order[low]];)
+        for (high = low;
+             high < list->n && list->log_ratio[order[high]] == list->log_ratio[order[low]];)
             sum += discount[order[high++]];
         const double m = (double)(high - low);
         for (int64_t k = low; k < high; k++)
@@ -86,6 +87,7 @@ double align__sum_swaps(struct align__list *list, align__list_phi_fn phi, const 
                         const double *discount)
 {
     const struct weights weights = {.params = list->params,
+                                    .log_ratio = list->log_ratio,
                                     .s = list->ratio,
                                     .place = list->place,
                                     .gain = gain,
@@ -122,6 +124,7 @@ static void weighted_pairs(struct align__list *list, double by_swap, double by_g
     if (expected)
         expect_discounts(list, discount, spread);
     const struct weights weights = {.params = p,
+                                    .log_ratio = list->log_ratio,
                                     .s = list->ratio,
                                     .place = list->place,
                                     .gain = gain,
@@ -129,7 +132,8 @@ static void weighted_pairs(struct align__list *list, double by_swap, double by_g
                                     .spread = expected ? spread : NULL,
                                     .by_swap = by_swap,
                                     .by_gap = by_gap,
-                                    .near = all_equal(list->ratio, list->n) ? 0 : p->near_scores};
+                                    .near = all_equal(list->log_ratio, list->n) ? 0
+                                                                                : p->near_scores};
     const bool all = p->top_n == 0 || p->top == ALIGN_TOP_CUT;
     const bool plain = all && by_swap == 1 && by_gap == 0 && weights.near == 0 && !expected;
     const double value = plain ? align__sum_logistic(list, gain, discount)
@@ -228,8 +232,10 @@ const struct align__loss_row align__loss_lipo_lambda = {
                "1, D = 1 "
                "/ ln(1 + place), phi(d) = (1 - eps) softplus(-d) + eps softplus(d)",
     PAIR_GRADIENT,
-    .params = {BETA(0.05), OPTIONS(ALIGN_DISCOUNT_LN, ALIGN_NORMALISE_SUM, ALIGN_TOP_CUT,
-                                   ALIGN_TOP_EITHER, ALIGN_SCORE_TIES_EXPECTED)},
+    .params = {BETA(0.05),
+               OPTIONS(ALIGN_DISCOUNT_LN, ALIGN_NORMALISE_SUM, ALIGN_TOP_CUT, ALIGN_TOP_EITHER,
+                       ALIGN_SCORE_TIES_EXPECTED),
+               ALIGN__DIVERGENCE},
     .presets = lipo_presets,
     .check = check_ties,
 };
@@ -263,8 +269,10 @@ const struct align__loss_row align__loss_ndcg_loss2 = {
                "|place_i - "
                "place_j|, D(r) = 1 / log2(1 + r), N = max DCG",
     PAIR_GRADIENT,
-    .params = {BETA(1), OPTIONS(ALIGN_DISCOUNT_LOG2, ALIGN_NORMALISE_MAX_DCG, ALIGN_TOP_BOTH,
-                                ALIGN_TOP_BEYOND, ALIGN_SCORE_TIES_SEEDED)},
+    .params = {BETA(1),
+               OPTIONS(ALIGN_DISCOUNT_LOG2, ALIGN_NORMALISE_MAX_DCG, ALIGN_TOP_BOTH,
+                       ALIGN_TOP_BEYOND, ALIGN_SCORE_TIES_SEEDED),
+               ALIGN__DIVERGENCE},
     .presets = loss2_presets,
 };
 
@@ -286,6 +294,7 @@ const struct align__loss_row align__loss_ndcg_loss2pp = {
     .params = {BETA(1),
                {ALIGN__PARAM_MU, 10, 0, ALIGN__ANY},
                OPTIONS(ALIGN_DISCOUNT_LOG2, ALIGN_NORMALISE_MAX_DCG, ALIGN_TOP_BOTH,
-                       ALIGN_TOP_EITHER, ALIGN_SCORE_TIES_SEEDED)},
+                       ALIGN_TOP_EITHER, ALIGN_SCORE_TIES_SEEDED),
+               ALIGN__DIVERGENCE},
     .presets = loss2pp_presets,
 };

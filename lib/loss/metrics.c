@@ -233,11 +233,9 @@ void align__metrics_list(align__metric_sums sums, const struct align__loss_row *
     if (isnan(list->value))
         return;
     double steepest = 0;
-    for (int64_t i = 0; i < list->n; i++) {
-        list->work[0][i] = align__minus(list->score[i], list->work[1][i]);
+    for (int64_t i = 0; i < list->n; i++)
         steepest = fmax(steepest, fabs(list->d[i]));
-    }
-    const double *ratio = list->work[0];
+    const double *ratio = list->log_ratio;
     const struct order_counts c = count_orders(list, ratio);
     const double by_label = c.pairs, by_score = c.pairs - c.score_ties + c.label_ties;
     note(sums[LIST_loss], list->value);

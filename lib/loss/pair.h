@@ -91,30 +91,58 @@ static inline void align__mix_margins(struct align__block *b, double beta, doubl
     b->f64->mixture(&mixture, b->n);
 }
 
-/* The margin of log-ratios, under the divergence of the parameters. */
-static inline double align__ratio_margin(struct align__block *b, int i, double beta)
+/* What the log-ratio of item k stands for, with its derivatives: itself, or its score under a divergence. */
+static inline struct align__phi align__worth(const struct align__block *b, int k, int i)
+{
+    return align__divergence(b->params, b->side[k].ratio[i]);
+}
+
+/* The margin of log-ratios, of which the first counts dx times and the second dy times. */
+static inline double align__ratio_apart(struct align__block *b, int i, double beta, double dx,
+                                        double dy)
 {
     const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
     if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
-        return align__margin(b, i, beta, u, v);
-    return b->margin[i] = beta * align__divergence_minus(b->params, u, v) - b->offset[i];
+        return align__margin(b, i, beta, align__times(dx, u), align__times(dy, v));
+    return b->margin[i] = beta * align__divergence_apart(b->params, dx, u, dy, v) - b->offset[i];
+}
+
+static inline double align__ratio_margin(struct align__block *b, int i, double beta)
+{
+    return align__ratio_apart(b, i, beta, 1, 1);
+}
+
+/* Writes a link of such a margin. */
+static inline void align__ratio_links(struct align__block *b, int i, double beta,
+                                      struct align__phi phi, double dx, double dy)
+{
+    align__link(b, i, beta, phi, dx, dy);
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+        return;
+    for (int k = 0; k < 2; k++) {
+        const double share = k == 0 ? dx : -dy, slope = beta * share * phi.slope;
+        const double curve = beta * share * (beta * share) * phi.curve;
+        const struct align__phi s = align__worth(b, k, i);
+        b->side[k].d[i] = align__times(slope, s.slope);
+        b->side[k].h[i] = align__plus(align__times(curve, s.slope * s.slope),
+                                      align__times(slope, s.curve));
+    }
 }
 
 static inline void align__ratio_link(struct align__block *b, int i, double beta,
                                      struct align__phi phi)
 {
-    align__link(b, i, beta, phi, 1, 1);
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
-        return;
-    const double slope = beta * phi.slope, curve = beta * beta * phi.curve;
-    for (int k = 0; k < 2; k++) {
-        struct align__side *side = &b->side[k];
-        const double sign = k == 0 ? 1 : -1;
-        const struct align__phi s = align__divergence(b->params, side->ratio[i]);
-        side->d[i] = sign * align__times(slope, s.slope);
-        side->h[i] = align__plus(align__times(curve, s.slope * s.slope),
-                                 align__times(sign * slope, s.curve));
-    }
+    align__ratio_links(b, i, beta, phi, 1, 1);
+}
+
+/* Writes item k's derivatives from those by r = beta worth. */
+static inline void align__put_worth(struct align__block *b, int k, int i, struct align__phi worth,
+                                    struct align__phi by)
+{
+    const double beta = b->params->beta, slope = beta * by.slope, curve = beta * beta * by.curve;
+    b->side[k].d[i] = align__times(slope, worth.slope);
+    b->side[k].h[i] = align__plus(align__times(curve, worth.slope * worth.slope),
+                                  align__times(slope, worth.curve));
 }
 
 /* 1 / count, or 0 for a sequence without tokens. */

@@ -12,13 +12,19 @@
                [ALIGN__PROP_SUM_ZERO] = APART,                                                     \
                [ALIGN__PROP_SWAP] = "the two items have different roles"}
 
-/* One item's part: value, slope and curve by r = beta ratio. */
-static void put(struct align__block *b, int i, int k, struct align__phi part)
+/* One item's part: value, slope and curve by r = beta worth. */
+static void put(struct align__block *b, int i, int k, struct align__phi worth,
+                struct align__phi part)
 {
-    const double beta = b->params->beta;
     b->value[i] = k == 0 ? part.value : align__plus(b->value[i], part.value);
-    b->side[k].d[i] = beta * part.slope;
-    b->side[k].h[i] = beta * beta * part.curve;
+    align__put_worth(b, k, i, worth, part);
+}
+
+/* beta (u - v), of worths. */
+static double gap(const struct align__block *b, int i)
+{
+    return b->params->beta *
+           align__divergence_minus(b->params, b->side[0].ratio[i], b->side[1].ratio[i]);
 }
 
 /* t softplus(-r) + f softplus(r). */
@@ -31,10 +37,10 @@ static void nca_pair(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
-        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-        b->margin[i] = beta * align__minus(u, v);
-        put(b, i, 0, cross(1, 0.5, beta * u));
-        put(b, i, 1, cross(0, 0.5, beta * v));
+        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
+        b->margin[i] = gap(b, i);
+        put(b, i, 0, u, cross(1, 0.5, beta * u.value));
+        put(b, i, 1, v, cross(0, 0.5, beta * v.value));
     }
 }
 
@@ -48,7 +54,7 @@ const struct align__loss_row align__loss_nca_pair = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS,
     .presets = align__trl_beta,
-    .params = {BETA(0.01)},
+    .params = {BETA(0.01), ALIGN__DIVERGENCE},
     .block = nca_pair,
     UNLESS_APART,
 };
@@ -57,10 +63,10 @@ static void bco_pair(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
-        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-        b->margin[i] = beta * align__minus(u, v);
-        put(b, i, 0, cross(1, 0, beta * u - b->offset[i]));
-        put(b, i, 1, cross(0, 1, beta * v - b->offset[i]));
+        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
+        b->margin[i] = gap(b, i);
+        put(b, i, 0, u, cross(1, 0, beta * u.value - b->offset[i]));
+        put(b, i, 1, v, cross(0, 1, beta * v.value - b->offset[i]));
     }
 }
 
@@ -75,7 +81,7 @@ const struct align__loss_row align__loss_bco_pair = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS | ALIGN_LOSS_READS_OFFSET,
     .presets = align__trl_beta,
-    .params = {BETA(0.01)},
+    .params = {BETA(0.01), ALIGN__DIVERGENCE},
     .block = bco_pair,
     UNLESS_APART,
 };
@@ -85,15 +91,17 @@ static void sppo(struct align__block *b)
     const double beta = b->params->beta;
     const bool given = (b->given & ALIGN_LOSS_READS_LABEL) != 0;
     for (int i = 0; i < b->n; i++) {
-        b->margin[i] = align__minus(b->side[0].ratio[i], b->side[1].ratio[i]);
+        b->margin[i] = align__divergence_minus(b->params, b->side[0].ratio[i], b->side[1].ratio[i]);
         b->value[i] = 0;
         for (int k = 0; k < 2; k++) {
             struct align__side *side = &b->side[k];
             const double p = given ? side->label[i] : k == 0 ? 1 : 0;
-            const double e = side->ratio[i] - (p - 0.5) / beta;
+            const struct align__phi worth = align__worth(b, k, i);
+            const double e = worth.value - (p - 0.5) / beta;
             b->value[i] += e * e;
-            side->d[i] = 2 * e;
-            side->h[i] = 2;
+            side->d[i] = align__times(2 * e, worth.slope);
+            side->h[i] = align__plus(align__times(2, worth.slope * worth.slope),
+                                     align__times(2 * e, worth.curve));
         }
     }
 }
@@ -112,7 +120,7 @@ const struct align__loss_row align__loss_sppo = {
     .label_least = 0,
     .label_most = 1,
     .presets = align__trl_beta,
-    .params = {BETA(1e-3)},
+    .params = {BETA(1e-3), ALIGN__DIVERGENCE},
     .block = sppo,
     .unless = {[ALIGN__PROP_SHIFT] = APART, [ALIGN__PROP_SUM_ZERO] = APART},
 };
@@ -134,10 +142,10 @@ static void apo_zero(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
-        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-        b->margin[i] = beta * align__minus(u, v);
-        put(b, i, 0, mirrored(sigmoid(-beta * u)));
-        put(b, i, 1, sigmoid(beta * v));
+        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
+        b->margin[i] = gap(b, i);
+        put(b, i, 0, u, mirrored(sigmoid(-beta * u.value)));
+        put(b, i, 1, v, sigmoid(beta * v.value));
     }
 }
 
@@ -150,7 +158,7 @@ const struct align__loss_row align__loss_apo_zero = {
     .gradient = "du = -beta s(beta u) s(-beta u), dv = beta s(beta v) s(-beta v)",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS,
-    .params = {BETA(0.1)},
+    .params = {BETA(0.1), ALIGN__DIVERGENCE},
     .block = apo_zero,
     UNLESS_APART,
 };
@@ -159,15 +167,14 @@ static void apo_down(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
-        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-        const double z = beta * align__minus(u, v);
-        const struct align__phi own = sigmoid(beta * u), gap = mirrored(sigmoid(-z));
+        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
+        const double z = gap(b, i);
+        const struct align__phi own = sigmoid(beta * u.value), away = mirrored(sigmoid(-z));
+        const struct align__phi both = {own.value + away.value, own.slope + away.slope,
+                                        own.curve + away.curve};
         b->margin[i] = z;
-        b->value[i] = own.value + gap.value;
-        b->side[0].d[i] = beta * (own.slope + gap.slope);
-        b->side[1].d[i] = -beta * gap.slope;
-        b->side[0].h[i] = beta * beta * (own.curve + gap.curve);
-        b->side[1].h[i] = beta * beta * gap.curve;
+        put(b, i, 0, u, both);
+        align__put_worth(b, 1, i, v, (struct align__phi){0, -away.slope, away.curve});
     }
 }
 
@@ -181,7 +188,7 @@ const struct align__loss_row align__loss_apo_down = {
         "du = beta (s(beta u) s(-beta u) - s(z) s(-z)), dv = beta s(z) s(-z), z = beta (u - v)",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS,
-    .params = {BETA(0.1)},
+    .params = {BETA(0.1), ALIGN__DIVERGENCE},
     .block = apo_down,
     UNLESS_APART,
 };
@@ -190,13 +197,18 @@ static void cal_dpo(struct align__block *b)
 {
     const double target = 0.5 / b->params->beta, lambda = b->params->lambda;
     for (int i = 0; i < b->n; i++) {
-        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-        const double x = u - target, y = v + target;
-        align__link(b, i, 1, cross(1, 0, align__margin(b, i, 1, u, v)), 1, 1);
-        align__also(b, i, align__times(lambda, x * x + y * y), align__times(2 * lambda, x),
-                    align__times(2 * lambda, y));
-        b->side[0].h[i] += 2 * lambda;
-        b->side[1].h[i] += 2 * lambda;
+        align__ratio_link(b, i, 1, cross(1, 0, align__ratio_margin(b, i, 1)));
+        for (int k = 0; k < 2; k++) {
+            struct align__side *side = &b->side[k];
+            const struct align__phi worth = align__worth(b, k, i);
+            const double e = worth.value + (k == 0 ? -target : target);
+            const double slope = align__times(2 * lambda, e);
+            b->value[i] = align__plus(b->value[i], align__times(lambda, e * e));
+            side->d[i] = align__plus(side->d[i], align__times(slope, worth.slope));
+            side->h[i] = align__plus(
+                side->h[i], align__plus(align__times(2 * lambda, worth.slope * worth.slope),
+                                        align__times(slope, worth.curve)));
+        }
     }
 }
 
@@ -212,7 +224,7 @@ const struct align__loss_row align__loss_cal_dpo = {
                 "z = u - v - offset",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS | ALIGN_LOSS_READS_OFFSET,
-    .params = {BETA(1e-3), {ALIGN__PARAM_LAMBDA, 0.5, 0, ALIGN__ANY}},
+    .params = {BETA(1e-3), {ALIGN__PARAM_LAMBDA, 0.5, 0, ALIGN__ANY}, ALIGN__DIVERGENCE},
     .block = cal_dpo,
     UNLESS_APART,
 };

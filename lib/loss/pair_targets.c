@@ -6,12 +6,6 @@
     {                                                                                              \
         ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
     }
-#define DIVERGENCE                                                                                 \
-    {ALIGN__PARAM_DIVERGENCE, ALIGN_DIVERGENCE_REVERSE_KL, ALIGN_DIVERGENCE_REVERSE_KL,            \
-     ALIGN_DIVERGENCE_CHI},                                                                        \
-    {                                                                                              \
-        ALIGN__PARAM_ORDER, 0.5, -ALIGN__ANY, ALIGN__ANY                                           \
-    }
 
 /* KL(s(z) || t) from z, log t and log(1 - t). Slope s(z) s(-z) (z - logit t). */
 static struct align__phi kl_to_target(double z, double log_t, double log_f)
@@ -45,7 +39,9 @@ const struct align__loss_row align__loss_exo = {
     .gradient = "du = beta s(z) s(-z) (z - logit t), dv = -du",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK | ALIGN_LOSS_READS_PROB,
-    .params = {BETA(0.1), {ALIGN__PARAM_LABEL_SMOOTHING, 1e-3, ALIGN__ABOVE_0, 0.5}, DIVERGENCE},
+    .params = {BETA(0.1),
+               {ALIGN__PARAM_LABEL_SMOOTHING, 1e-3, ALIGN__ABOVE_0, 0.5},
+               ALIGN__DIVERGENCE},
     .block = exo,
 };
 
@@ -100,7 +96,7 @@ static void rpo_sq(struct align__block *b)
     .gradient = "du = " slope ", dv = -du", .arity = ALIGN_LOSS_PAIR,                              \
     .needs = ALIGN_LOSS_READS_LABEL, .reads = READS_LINK, .label_least = -ALIGN__ANY,              \
     .label_most = ALIGN__ANY,                                                                      \
-    .params = {BETA(0.1), {ALIGN__PARAM_ETA, 1, 0, ALIGN__ANY}, DIVERGENCE}, .block = id
+    .params = {BETA(0.1), {ALIGN__PARAM_ETA, 1, 0, ALIGN__ANY}, ALIGN__DIVERGENCE}, .block = id
 
 const struct align__loss_row align__loss_rpo_bwd = {
     .golden = "PyTorch kl_div",

@@ -12,12 +12,6 @@
     {                                                                                              \
         ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5                                                    \
     }
-#define DIVERGENCE                                                                                 \
-    {ALIGN__PARAM_DIVERGENCE, ALIGN_DIVERGENCE_REVERSE_KL, ALIGN_DIVERGENCE_REVERSE_KL,            \
-     ALIGN_DIVERGENCE_CHI},                                                                        \
-    {                                                                                              \
-        ALIGN__PARAM_ORDER, 0.5, -ALIGN__ANY, ALIGN__ANY                                           \
-    }
 
 /* t softplus(-z) + f softplus(z) of the margins of log-ratios; t is `right` at prob 1, `wrong` at 0. */
 static void mix_ratios(struct align__block *b, double right, double wrong)
@@ -62,7 +56,7 @@ const struct align__loss_row align__loss_dpo = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
     .presets = dpo_presets,
-    .params = {BETA(0.1), SMOOTHING, DIVERGENCE},
+    .params = {BETA(0.1), SMOOTHING, ALIGN__DIVERGENCE},
     .block = dpo,
 };
 
@@ -78,7 +72,7 @@ const struct align__loss_row align__loss_beta_dpo = {
     .gradient = "du = beta ((1 - t) s(z) - t s(-z)), dv = -du; beta is constant",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
-    .params = {BETA(0.1), SMOOTHING, DIVERGENCE},
+    .params = {BETA(0.1), SMOOTHING, ALIGN__DIVERGENCE},
     .block = dpo,
 };
 
@@ -107,7 +101,7 @@ const struct align__loss_row align__loss_robust = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
     .presets = robust_presets,
-    .params = {BETA(0.1), {ALIGN__PARAM_NOISE, 0.1, 0, ALIGN__BELOW_HALF}, DIVERGENCE},
+    .params = {BETA(0.1), {ALIGN__PARAM_NOISE, 0.1, 0, ALIGN__BELOW_HALF}, ALIGN__DIVERGENCE},
     .block = robust,
 };
 
@@ -139,7 +133,7 @@ const struct align__loss_row align__loss_hinge = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_READS_PROB | ALIGN_LOSS_READS_OFFSET,
     .presets = align__trl_beta,
-    .params = {BETA(0.05), SMOOTHING, {ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, DIVERGENCE},
+    .params = {BETA(0.05), SMOOTHING, {ALIGN__PARAM_MARGIN, 1, 0, ALIGN__ANY}, ALIGN__DIVERGENCE},
     .block = hinge,
 };
 
@@ -180,7 +174,7 @@ const struct align__loss_row align__loss_discopop = {
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
     .presets = align__trl_beta,
-    .params = {BETA(0.05), {ALIGN__PARAM_TAU, 0.05, 0.001, 1}, SMOOTHING, DIVERGENCE},
+    .params = {BETA(0.05), {ALIGN__PARAM_TAU, 0.05, 0.001, 1}, SMOOTHING, ALIGN__DIVERGENCE},
     .block = discopop,
 };
 
@@ -197,9 +191,8 @@ static void ipo(struct align__block *b)
     for (int i = 0; i < b->n; i++) {
         const double dx = mean ? align__share(&b->side[0], i) : 1;
         const double dy = mean ? align__share(&b->side[1], i) : 1;
-        const double z = align__margin(b, i, 1, align__times(dx, b->side[0].ratio[i]),
-                                       align__times(dy, b->side[1].ratio[i]));
-        align__link(b, i, 1, align__mix(align__soft(b, i), ipo_phi, z, b->params), dx, dy);
+        const double z = align__ratio_apart(b, i, 1, dx, dy);
+        align__ratio_links(b, i, 1, align__mix(align__soft(b, i), ipo_phi, z, b->params), dx, dy);
     }
 }
 
@@ -225,7 +218,8 @@ const struct align__loss_row align__loss_ipo = {
     .reads = READS_LINK | ALIGN_LOSS_READS_COUNT,
     .params = {BETA(0.1),
                SMOOTHING,
-               {ALIGN__PARAM_LENGTH, ALIGN_LENGTH_SUM, ALIGN_LENGTH_SUM, ALIGN_LENGTH_MEAN}},
+               {ALIGN__PARAM_LENGTH, ALIGN_LENGTH_SUM, ALIGN_LENGTH_SUM, ALIGN_LENGTH_MEAN},
+               ALIGN__DIVERGENCE},
     .presets = ipo_presets,
     .block = ipo,
 };
@@ -235,9 +229,8 @@ static void sigmoid_norm(struct align__block *b)
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
         const double dx = align__share(&b->side[0], i), dy = align__share(&b->side[1], i);
-        const double z = align__margin(b, i, beta, align__times(dx, b->side[0].ratio[i]),
-                                       align__times(dy, b->side[1].ratio[i]));
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, dy);
+        const double z = align__ratio_apart(b, i, beta, dx, dy);
+        align__ratio_links(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, dy);
     }
 }
 
@@ -258,7 +251,7 @@ const struct align__loss_row align__loss_sigmoid_norm = {
     .needs = ALIGN_LOSS_READS_COUNT,
     .reads = READS_LINK,
     .presets = norm_presets,
-    .params = {BETA(5), SMOOTHING},
+    .params = {BETA(5), SMOOTHING, ALIGN__DIVERGENCE},
     .block = sigmoid_norm,
     .unless = {[ALIGN__PROP_SHIFT] = "log-ratios are divided by lengths",
                [ALIGN__PROP_SUM_ZERO] = "log-ratios are divided by lengths"},
@@ -287,7 +280,7 @@ const struct align__loss_row align__loss_r_dpo = {
     .params = {BETA(0.1),
                SMOOTHING,
                {ALIGN__PARAM_ALPHA, 0.01, -ALIGN__ANY, ALIGN__ANY},
-               DIVERGENCE},
+               ALIGN__DIVERGENCE},
     .block = r_dpo,
 };
 
@@ -296,12 +289,9 @@ static void dpop(struct align__block *b)
 {
     const double beta = b->params->beta, lambda = b->params->lambda;
     for (int i = 0; i < b->n; i++) {
-        const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-        const bool fallen = u < 0;
-        const double x = align__plus(u, fallen ? align__times(lambda, u) : 0);
-        const double z = align__margin(b, i, beta, x, v);
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), fallen ? 1 + lambda : 1,
-                    1);
+        const double dx = b->side[0].ratio[i] < 0 ? 1 + lambda : 1;
+        const double z = align__ratio_apart(b, i, beta, dx, 1);
+        align__ratio_links(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, 1);
     }
 }
 
@@ -315,7 +305,7 @@ const struct align__loss_row align__loss_dpop = {
     .gradient = "du = beta ((1 - t) s(z) - t s(-z)) (1 + lambda [u < 0]), dv = -beta (...)",
     .arity = ALIGN_LOSS_PAIR,
     .reads = READS_LINK,
-    .params = {BETA(0.3), SMOOTHING, {ALIGN__PARAM_LAMBDA, 50, 0, ALIGN__ANY}},
+    .params = {BETA(0.3), SMOOTHING, {ALIGN__PARAM_LAMBDA, 50, 0, ALIGN__ANY}, ALIGN__DIVERGENCE},
     .block = dpop,
     .unless = {[ALIGN__PROP_SHIFT] = "the chosen item is compared with the reference by itself",
                [ALIGN__PROP_SUM_ZERO] = "the chosen item is compared with the reference by itself",
@@ -359,7 +349,7 @@ const struct align__loss_row align__loss_tdpo = {
                SMOOTHING,
                {ALIGN__PARAM_ALPHA, 0.5, 0, ALIGN__ANY},
                {ALIGN__PARAM_STOP, ALIGN_STOP_CHOSEN, ALIGN_STOP_NONE, ALIGN_STOP_CHOSEN},
-               DIVERGENCE},
+               ALIGN__DIVERGENCE},
     .presets = tdpo_presets,
     .block = tdpo,
 };

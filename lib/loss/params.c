@@ -130,6 +130,11 @@ static align_status check_value(const align_exec *exec, const struct align__loss
     const struct align__param_use *use = find_use(row, param);
     const char *owner = "align_loss_params", *field = table[param].name;
     double x = align__param_get(params, param);
+    const bool worth = param == ALIGN__PARAM_DIVERGENCE || param == ALIGN__PARAM_ORDER;
+    const char *why = worth ? row->unless[ALIGN__PROP_WORTH] : NULL;
+    if (use == NULL && x != 0 && why != NULL)
+        return ALIGN__FAIL(exec, LOSS_WORTHLESS, .owner = owner, .field = field, .value = x,
+                           .word = why);
     if (use == NULL)
         return x == 0 ? ALIGN_E_NONE
                       : ALIGN__FAIL(exec, FIELD_UNREAD, .owner = owner, .field = field, .value = x,

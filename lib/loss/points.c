@@ -35,7 +35,9 @@ const struct align__loss_row align__loss_point_mse = {
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE,
     .label_least = -ALIGN__ANY,
     .label_most = ALIGN__ANY,
-    .params = {{ALIGN__PARAM_BETA, 0.05, ALIGN__ABOVE_0, ALIGN__ANY}, SUM_OR_ITEMS},
+    .params = {{ALIGN__PARAM_BETA, 0.05, ALIGN__ABOVE_0, ALIGN__ANY},
+               SUM_OR_ITEMS,
+               ALIGN__DIVERGENCE},
     .list = point_mse,
     APART,
 };
@@ -66,7 +68,9 @@ const struct align__loss_row align__loss_point_sigmoid = {
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE,
     .label_least = 0,
     .label_most = 1,
-    .params = {{ALIGN__PARAM_BETA, 0.05, ALIGN__ABOVE_0, ALIGN__ANY}, SUM_OR_ITEMS},
+    .params = {{ALIGN__PARAM_BETA, 0.05, ALIGN__ABOVE_0, ALIGN__ANY},
+               SUM_OR_ITEMS,
+               ALIGN__DIVERGENCE},
     .list = point_sigmoid,
     APART,
 };

@@ -39,7 +39,7 @@ static void sort_seeded(struct align__list *list)
         drawn[i] = align__draw_of(list->params->seed, (uint64_t)list->group, (uint64_t)i);
     align__sort_down(list->n, drawn, list->rank, list->spare);
     for (int64_t k = 0; k < list->n; k++)
-        score[k] = list->ratio[list->rank[k]];
+        score[k] = list->log_ratio[list->rank[k]];
     align__sort_down(list->n, score, list->order, list->spare);
     for (int64_t k = 0; k < list->n; k++)
         list->order[k] = list->rank[list->order[k]];
@@ -52,7 +52,7 @@ void align__list_places(struct align__list *list)
     if (list->params->score_ties == ALIGN_SCORE_TIES_SEEDED)
         sort_seeded(list);
     else
-        align__sort_down(list->n, list->ratio, list->order, list->spare);
+        align__sort_down(list->n, list->log_ratio, list->order, list->spare);
     for (int64_t k = 0; k < list->n; k++)
         list->place[list->order[k]] = (double)(k + 1);
 }

@@ -29,6 +29,14 @@ struct align__param_use {
 #define ALIGN__BELOW_HALF 0x1.fffffffffffffp-2
 #define ALIGN__ANY        DBL_MAX
 
+/* The parameters of rows whose log-ratios may stand for scores under an f-divergence. */
+#define ALIGN__DIVERGENCE                                                                          \
+    {ALIGN__PARAM_DIVERGENCE, ALIGN_DIVERGENCE_REVERSE_KL, ALIGN_DIVERGENCE_REVERSE_KL,            \
+     ALIGN_DIVERGENCE_CHI},                                                                        \
+    {                                                                                              \
+        ALIGN__PARAM_ORDER, 0.5, -ALIGN__ANY, ALIGN__ANY                                           \
+    }
+
 /* Named sets of parameters that differ from the defaults. */
 struct align__preset {
     const char *name;
@@ -50,6 +58,7 @@ enum align__property {
     ALIGN__PROP_PAIR,     /* lists: at K = 2 it is the pair row `as_pair` */
     ALIGN__PROP_REF,      /* ref enters as score - ref only */
     ALIGN__PROP_MERGE,    /* groups do not see each other */
+    ALIGN__PROP_WORTH, /* rows that read ref: with a divergence it is the row on what log-ratios are worth */
     ALIGN__PROP_COUNT
 };
 
@@ -81,14 +90,15 @@ struct align__block {
     double learn[ALIGN__MAX_LEARN][ALIGN__BLOCK]; /* by the i-th parameter of the row */
 };
 
-/* One list without its absent items. The function of a row writes value, d, and if it has them h and
- * daux; it may use work, order, rank and spare as it likes, and change ratio. */
+/* One list without its absent items. log_ratio is score - ref and stays; ratio is the same, or what it is worth
+ * under a divergence, which grows with it: so orders come from log_ratio. The function of a row writes value, d
+ * by ratio, and if it has them h and daux; it may use work, order, rank and spare as it likes, and change ratio. */
 enum { ALIGN__LIST_WORK = 6, ALIGN__SINKHORN_MOST = 50 };
 struct align__list {
     const align_loss_params *params;
     const struct align__f64 *f64;
     int64_t n;
-    double *score, *ratio, *count, *aux, *label, *old;
+    double *score, *log_ratio, *ratio, *count, *aux, *label, *old;
     double *d, *daux, *h;
     double *place; /* in, where placed; out, in rows that read rank */
     bool placed;

@@ -15,12 +15,19 @@
         ALIGN__PARAM_UNDESIRABLE, 1, 0, ALIGN__ANY                                                 \
     }
 
-/* Value, slope and curve by x = beta score or beta log-ratio. */
+/* Value, slope and curve by x = beta score. */
 static void put(struct align__block *b, int i, double beta, struct align__phi phi)
 {
     b->value[i] = phi.value;
     b->side[0].d[i] = beta * phi.slope;
     b->side[0].h[i] = beta * beta * phi.curve;
+}
+
+/* The same by r = beta worth. */
+static void put_worth(struct align__block *b, int i, struct align__phi worth, struct align__phi phi)
+{
+    b->value[i] = phi.value;
+    align__put_worth(b, 0, i, worth, phi);
 }
 
 static void sft(struct align__block *b)
@@ -60,9 +67,9 @@ static void kto(struct align__block *b)
 {
     const align_loss_params *p = b->params;
     for (int i = 0; i < b->n; i++) {
-        const double y = b->side[0].label[i];
-        const double r = p->beta * b->side[0].ratio[i] - b->offset[i];
-        put(b, i, p->beta, prospect(y * p->desirable, (1 - y) * p->undesirable, r));
+        const struct align__phi u = align__worth(b, 0, i);
+        const double y = b->side[0].label[i], r = p->beta * u.value - b->offset[i];
+        put_worth(b, i, u, prospect(y * p->desirable, (1 - y) * p->undesirable, r));
     }
 }
 
@@ -80,7 +87,7 @@ const struct align__loss_row align__loss_kto = {
     .gradient = "du = beta ((1 - y) undesirable - y desirable) s(r) s(-r)",
     KIND,
     .reads = REF | ALIGN_LOSS_READS_OFFSET,
-    .params = {BETA(0.1), WEIGHTS},
+    .params = {BETA(0.1), WEIGHTS, ALIGN__DIVERGENCE},
     .block = kto,
     .unless = {ALONE},
 };
@@ -89,8 +96,9 @@ static void apo_zero_single(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
+        const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
-        put(b, i, beta, prospect(y, 1 - y, beta * b->side[0].ratio[i]));
+        put_worth(b, i, u, prospect(y, 1 - y, beta * u.value));
     }
 }
 
@@ -103,7 +111,7 @@ const struct align__loss_row align__loss_apo_zero_single = {
     .gradient = "du = beta (1 - 2 y) s(beta u) s(-beta u)",
     KIND,
     .reads = REF,
-    .params = {BETA(0.1)},
+    .params = {BETA(0.1), ALIGN__DIVERGENCE},
     .block = apo_zero_single,
     .unless = {ALONE},
 };
@@ -112,9 +120,10 @@ static void bco(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
+        const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
         const struct align__soft soft = {y, 1 - y};
-        put(b, i, beta, align__mix_logistic(soft, beta * b->side[0].ratio[i] - b->offset[i]));
+        put_worth(b, i, u, align__mix_logistic(soft, beta * u.value - b->offset[i]));
     }
 }
 
@@ -128,7 +137,7 @@ const struct align__loss_row align__loss_bco = {
     .gradient = "du = beta ((1 - y) s(r) - y s(-r))",
     KIND,
     .reads = REF | ALIGN_LOSS_READS_OFFSET,
-    .params = {BETA(0.1)},
+    .params = {BETA(0.1), ALIGN__DIVERGENCE},
     .block = bco,
     .unless = {ALONE},
 };
@@ -137,9 +146,10 @@ static void npo(struct align__block *b)
 {
     const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++) {
-        const struct align__logistic l = align__logistic(beta * b->side[0].ratio[i]);
+        const struct align__phi u = align__worth(b, 0, i);
+        const struct align__logistic l = align__logistic(beta * u.value);
         const double scale = 2 / beta;
-        put(b, i, beta, (struct align__phi){scale * l.plus, scale * l.s, scale * l.s * l.c});
+        put_worth(b, i, u, (struct align__phi){scale * l.plus, scale * l.s, scale * l.s * l.c});
     }
 }
 
@@ -151,7 +161,7 @@ const struct align__loss_row align__loss_npo = {
     .gradient = "du = 2 s(beta u)",
     .arity = ALIGN_LOSS_SINGLE,
     .reads = REF,
-    .params = {BETA(0.1)},
+    .params = {BETA(0.1), ALIGN__DIVERGENCE},
     .block = npo,
     .unless = {ALONE},
 };

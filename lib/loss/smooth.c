@@ -78,12 +78,14 @@ const struct align__loss_row align__loss_approx_ndcg = {
                "log2(1 + r)",
     .gradient =
         "ds_k = 1/T sum over i of (c_i - c_k) s'((s_k - s_i) / T), c_i = -G_i D'(r_i) / max DCG",
-    .params = {OPTIONS(0.1)},
+    .params = {OPTIONS(0.1), ALIGN__DIVERGENCE},
     .presets = approx_presets,
 };
 
 /* NeuralSort: row i of the relaxed permutation P is the softmax over items of ((K + 1 - 2 i) s_j - sum over k
- * |s_j - s_k|) / T. Rows are made again where they are needed, so that memory is K and not K x K.
+ * |s_j - s_k|) / T. From one place to the next in the order of the scores that rises by the gap of the two up to place
+ * i and falls behind it, by 1, 3, 5, ... times the gap: so a row is made from its top outwards, and far items cost
+ * near ones no digits. Rows are made again where they are needed, so that memory is K and not K x K.
  *
  * Sinkhorn scaling makes diag(r) P diag(c) of it, with t-th scalings c_j = 1 / sum over i of r_i P_ij, from r = 1,
  * and r_i = 1 / sum over j of P_ij c_j. All c are kept (`steps`), and r is made with its row. Going back, derivatives
@@ -91,17 +93,26 @@ const struct align__loss_row align__loss_approx_ndcg = {
 struct neural {
     struct align__list *list;
     const double *gain;
-    double *spread, *p, *pull, *next;
+    double *p, *pull, *next;
 };
 
 /* Row i to p. */
 static void neural_row(const struct neural *n, int64_t i)
 {
     const struct align__list *list = n->list;
-    const double way = (double)(list->n - 1 - 2 * i), t = list->params->temperature;
-    double *logit = list->work[4];
-    for (int64_t j = 0; j < list->n; j++)
-        logit[j] = align__minus(align__times(way, list->ratio[j]), n->spread[j]) / t;
+    const int64_t *order = list->order;
+    const double t = list->params->temperature, *s = list->ratio;
+    double *logit = list->work[4], below = 0;
+    logit[order[i]] = 0;
+    for (int64_t r = i - 1; r >= 0; r--) {
+        below += (double)(2 * (i - r) - 1) * (align__minus(s[order[r]], s[order[r + 1]]) / t);
+        logit[order[r]] = -below;
+    }
+    below = 0;
+    for (int64_t r = i; r + 1 < list->n; r++) {
+        below += (double)(2 * (r - i) + 1) * (align__minus(s[order[r]], s[order[r + 1]]) / t);
+        logit[order[r + 1]] = -below;
+    }
     align__softmax(logit, list->n, n->p, list->work[5], list->h);
 }
 
@@ -201,30 +212,16 @@ static double sum_places(const struct neural *n, double *scaled)
     return align__total(value);
 }
 
-/* Infinite scores come in to where the softmax says the same: farther than all others by what exp rounds to 0. */
-static const double *bring_near(struct align__list *list)
-{
-    double *s = align__list_scale(list), most = 0;
-    for (int64_t j = 0; j < list->n; j++)
-        most = fabs(s[j]) <= ALIGN__ANY && fabs(s[j]) > most ? fabs(s[j]) : most;
-    for (int64_t j = 0; j < list->n; j++)
-        if (isinf(s[j]))
-            s[j] = copysign(1000 * list->params->temperature + 4 * (double)list->n * most, s[j]);
-    return s;
-}
-
 static void neural_ndcg(struct align__list *list)
 {
-    const double *s = bring_near(list);
+    const double *s = align__list_scale(list);
     double *gain = list->work[0], *scaled = list->daux;
-    const struct neural n = {list, gain, list->work[1], list->work[2], list->work[3], list->place};
+    const struct neural n = {list, gain, list->work[1], list->work[2], list->work[3]};
     if (!relative_gains(list, gain))
         return;
-    for (int64_t j = 0; j < list->n; j++) {
-        n.pull[j] = n.spread[j] = 0;
-        for (int64_t k = 0; k < list->n; k++)
-            n.spread[j] += fabs(align__minus(s[j], s[k]));
-    }
+    align__sort_down(list->n, list->log_ratio, list->order, list->spare);
+    for (int64_t j = 0; j < list->n; j++)
+        n.pull[j] = 0;
     scale_columns(&n);
     const double value = sum_places(&n, scaled);
     for (int32_t step = list->params->sinkhorn; step > 0; step--)
@@ -263,6 +260,6 @@ const struct align__loss_row align__loss_neural_ndcg = {
         "ds_m = sum over i of Z_im (K + 1 - 2 i) + sum over k of (b_m + b_k) sign(s_m - "
         "s_k), Z = P (U - row sum of P U) / T, b = -column sums of Z, U_ij = -D(i) G_j / max DCG, "
         "or the derivative by P_ij through the steps",
-    .params = {OPTIONS(1), {ALIGN__PARAM_SINKHORN, 0, 0, ALIGN__SINKHORN_MOST}},
+    .params = {OPTIONS(1), {ALIGN__PARAM_SINKHORN, 0, 0, ALIGN__SINKHORN_MOST}, ALIGN__DIVERGENCE},
     .presets = neural_presets,
 };

@@ -64,7 +64,8 @@ const struct align__loss_row align__loss_softmax = {
     .formula = "sum q_i (lse(s) - s_i), q = y / sum(y) or y, s = beta (score - ref)",
     .gradient = "ds_i = sum(q) p_i - q_i, p = softmax(s)",
     .params = {BETA(0.05),
-               {ALIGN__PARAM_TARGETS, ALIGN_TARGETS_SHARE, ALIGN_TARGETS_SHARE, ALIGN_TARGETS_RAW}},
+               {ALIGN__PARAM_TARGETS, ALIGN_TARGETS_SHARE, ALIGN_TARGETS_SHARE, ALIGN_TARGETS_RAW},
+               ALIGN__DIVERGENCE},
     .presets = softmax_presets,
     .as_pair = ALIGN_LOSS_DPO,
 };
@@ -95,7 +96,7 @@ const struct align__loss_row align__loss_listnet = {
     .brief = "ListNet: cross-entropy between softmax labels and softmax scores",
     .source = "Cao et al. 2007 (ListNet), ICML, Eq. 2 with top one probabilities",
     CROSS_TEXT,
-    .params = {BETA(1), TEMPERATURE(1)},
+    .params = {BETA(1), TEMPERATURE(1), ALIGN__DIVERGENCE},
 };
 
 static void info_nca(struct align__list *list)
@@ -110,7 +111,7 @@ const struct align__loss_row align__loss_info_nca = {
     .brief = "InfoNCA: rewards to soft targets, compared with the policy's choice among K answers",
     .source = "Chen et al. 2024 (NCA), arXiv 2402.05369, Eq. 6",
     CROSS_TEXT,
-    .params = {BETA(0.01), TEMPERATURE(0.01)},
+    .params = {BETA(0.01), TEMPERATURE(0.01), ALIGN__DIVERGENCE},
 };
 
 static void nca(struct align__list *list)
@@ -135,7 +136,7 @@ const struct align__loss_row align__loss_nca = {
     .formula = "sum q_i softplus(-s_i) + softplus(s_i) / K, q = softmax(y / temperature)",
     .gradient = "ds_i = s(s_i) / K - q_i s(-s_i)",
     .label_least = -ALIGN__ANY,
-    .params = {BETA(0.01), TEMPERATURE(0.01)},
+    .params = {BETA(0.01), TEMPERATURE(0.01), ALIGN__DIVERGENCE},
     .unless = {[ALIGN__PROP_SHIFT] = "keeps each item's likelihood where it is",
                [ALIGN__PROP_SUM_ZERO] = "keeps each item's likelihood where it is",
                [ALIGN__PROP_PAIR] = "targets are soft; with hard ones nca_pair"},

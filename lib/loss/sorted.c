@@ -38,6 +38,7 @@ const struct align__loss_row align__loss_aot = {
     .couple = ALIGN__COUPLE_MARGINS,
     .block = aot,
     .unless = {[ALIGN__PROP_MERGE] = COUPLED,
+               [ALIGN__PROP_WORTH] = "aot sorts policy and reference apart and has no log-ratios",
                [ALIGN__PROP_REF] = "policy and reference are sorted apart",
                [ALIGN__PROP_SWAP] = "a swapped pair sorts to another place"},
 };
@@ -47,13 +48,16 @@ static void aot_unpaired(struct align__block *b)
     const double beta = b->params->beta;
     const struct align__soft soft = {1 - b->params->label_smoothing, b->params->label_smoothing};
     for (int i = 0; i < b->n; i++) {
-        const double z = align__margin(b, i, beta, b->side[0].ratio[i], b->side[0].twin[i]);
-        const double y = beta * align__minus(b->side[1].twin[i], b->side[1].ratio[i]);
+        const struct align__side *x = &b->side[0], *y = &b->side[1];
+        const double z = beta * align__divergence_minus(b->params, x->ratio[i], x->twin[i]);
+        const double other = beta * align__divergence_minus(b->params, y->twin[i], y->ratio[i]);
         const struct align__phi chosen = align__mix_logistic(soft, z);
-        const struct align__phi rejected = align__mix_logistic(soft, y);
-        align__link(b, i, beta, chosen, 1, 1);
-        b->side[1].d[i] = -beta * rejected.slope;
-        b->side[1].h[i] = beta * beta * rejected.curve;
+        const struct align__phi rejected = align__mix_logistic(soft, other);
+        b->margin[i] = z;
+        b->value[i] = chosen.value;
+        align__put_worth(b, 0, i, align__worth(b, 0, i), chosen);
+        align__put_worth(b, 1, i, align__worth(b, 1, i),
+                         (struct align__phi){0, -rejected.slope, rejected.curve});
     }
 }
 
@@ -73,7 +77,7 @@ const struct align__loss_row align__loss_aot_unpaired = {
     .reads = ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE,
     .no_weight = true,
     .presets = align__trl_beta,
-    .params = {BETA, SMOOTHING},
+    .params = {BETA, SMOOTHING, ALIGN__DIVERGENCE},
     .couple = ALIGN__COUPLE_SIDES,
     .block = aot_unpaired,
     .unless = {[ALIGN__PROP_MERGE] = COUPLED,

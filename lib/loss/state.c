@@ -1,6 +1,6 @@
 /* Numbers that a loss takes from a whole batch or from all that went before: KTO's z0, BCO's shift,
  * beta-DPO's moving averages. */
-#include "math.h"
+#include "pair.h"
 #include "plan.h"
 
 #include <string.h>
@@ -77,22 +77,23 @@ static bool is_desirable(const struct align__plan *plan, int64_t g)
     return align__load(label->dtype, align__at(label, place.i, place.j)) >= 0.5;
 }
 
-/* The numbers of group g, at most two, with the class of each; those that are not finite are left out. */
+/* The numbers of group g under its divergence, at most two, with the class of each; those that are not finite are left out. */
 static int numbers_of(const struct align__plan *plan, int64_t g, double x[2], int kind[2])
 {
     const align_loss_id loss = plan->args.loss;
-    const double beta = plan->params.beta;
+    const align_loss_params *p = &plan->params;
+    const double beta = p->beta, u = ratio_at(plan, g, 0);
     int n = 1;
     kind[0] = 0;
-    x[0] = ratio_at(plan, g, 0);
+    x[0] = align__divergence(p, u).value;
     if (loss == ALIGN_LOSS_BETA_DPO) {
-        x[0] = align__minus(x[0], ratio_at(plan, g, 1));
+        x[0] = align__divergence_minus(p, u, ratio_at(plan, g, 1));
     } else if (loss == ALIGN_LOSS_BCO) {
         x[0] *= beta;
         kind[0] = is_desirable(plan, g) ? 0 : 1;
     } else if (loss == ALIGN_LOSS_BCO_PAIR) {
         x[0] *= beta;
-        x[1] = beta * ratio_at(plan, g, 1);
+        x[1] = beta * align__divergence(p, ratio_at(plan, g, 1)).value;
         kind[1] = 1;
         n = 2;
     }

@@ -163,5 +163,6 @@ const struct align__loss_row align__loss_grpo = {
     .presets = grpo_presets,
     .check = check_clips,
     .block = grpo,
-    .unless = {ALONE, [ALIGN__PROP_REF] = "the ratio to old moves with the score"},
+    .unless = {ALONE, [ALIGN__PROP_REF] = "the ratio to old moves with the score",
+               [ALIGN__PROP_WORTH] = "grpo reads log-ratios to estimate KL, not as rewards"},
 };

@@ -232,10 +232,10 @@ int64_t *align__list_lay(struct align__list *list, char *slot, int64_t width)
 {
     double *x = (double *)(void *)slot;
     double **const reals[] = {
-        &list->score,   &list->ratio,   &list->count,   &list->aux,
-        &list->label,   &list->old,     &list->d,       &list->daux,
-        &list->h,       &list->place,   &list->work[0], &list->work[1],
-        &list->work[2], &list->work[3], &list->work[4], &list->work[5],
+        &list->score,   &list->log_ratio, &list->ratio,   &list->count,   &list->aux,
+        &list->label,   &list->old,       &list->d,       &list->daux,    &list->h,
+        &list->place,   &list->work[0],   &list->work[1], &list->work[2], &list->work[3],
+        &list->work[4], &list->work[5],
     };
     int64_t **const integers[] = {&list->order, &list->rank, &list->spare};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++, x += width)
@@ -309,7 +309,7 @@ struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
     look_list(&a->aux, list->aux, list->n, &seen);
     look_list(&a->old, list->old, list->n, &seen);
     for (int64_t i = 0; i < list->n; i++) {
-        list->ratio[i] = align__minus(list->score[i], list->ratio[i]);
+        list->log_ratio[i] = list->ratio[i] = align__minus(list->score[i], list->ratio[i]);
         list->d[i] = list->daux[i] = list->h[i] = 0;
         list->place[i] = list->placed ? list->place[i] : (double)(i + 1);
     }
@@ -320,12 +320,6 @@ struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
     if (align__present(&a->weight))
         seen.weight = align__load(a->weight.dtype, align__at(&a->weight, g, 0));
     return seen;
-}
-
-void align__list_get_ref(const struct align__plan *plan, int64_t g, const struct align__list *list,
-                         const int64_t *at, double *ref)
-{
-    list_row(plan, g, list, at, &plan->args.ref, ref);
 }
 
 static void put_list(const struct align__plan *plan, int64_t g, const int64_t *at, int64_t n,

@@ -32,7 +32,7 @@ void align__batch_put_group(const struct align__plan *plan, const struct align__
                             const double *value);
 
 /* f64 and i64 arrays of a list's length that a slot holds; the last says where items came from. */
-enum { ALIGN__LIST_ARRAYS = 10 + ALIGN__LIST_WORK + 4 };
+enum { ALIGN__LIST_ARRAYS = 11 + ALIGN__LIST_WORK + 4 };
 
 static inline size_t align__list_bytes(const struct align__plan *plan)
 {
@@ -54,10 +54,6 @@ struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
                                      struct align__list *list, int64_t *at);
 void align__list_put(const struct align__plan *plan, int64_t g, const struct align__list *list,
                      const int64_t *at, double factor);
-
-/* The references of a list again, 0 where there are none. */
-void align__list_get_ref(const struct align__plan *plan, int64_t g, const struct align__list *list,
-                         const int64_t *at, double *ref);
 
 /* Writes x, or adds it. */
 void align__put(const align_tensor *out, int64_t i, int64_t j, double x, bool add);

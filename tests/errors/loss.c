@@ -86,6 +86,13 @@ SPOIL(args_size, c->args.size = 8)
 SPOIL(no_such_loss, c->args.loss = 0)
 SPOIL(unknown_flag, c->args.flags = 2)
 SPOIL(params_of_another, c->params.loss = ALIGN_LOSS_SLIC)
+static void divergence_of_aot(struct call *c)
+{
+    c->args.loss = ALIGN_LOSS_AOT;
+    ck_assert_int_eq(align_loss_params_init(&c->params, sizeof c->params, ALIGN_LOSS_AOT, NULL), 0);
+    c->params.divergence = ALIGN_DIVERGENCE_JS;
+}
+
 SPOIL(params_size, c->params.size = 8)
 SPOIL(no_score, c->args.score.ndim = 0)
 SPOIL(no_output, c->args.value.ndim = c->args.group_value.ndim = c->args.dscore.ndim = 0)
@@ -126,6 +133,9 @@ static const struct mistake {
     {params_of_another, ALIGN_E_RANGE, "align_loss_params.loss",
      "align_loss_params.loss = 3, expected the loss of align_loss_args"},
     {params_size, ALIGN_E_VERSION, "align_loss_params.size", NULL},
+    {divergence_of_aot, ALIGN_E_ARG, "align_loss_params.divergence",
+     "align_loss_params.divergence is set, and aot sorts policy and reference apart and has no "
+     "log-ratios"},
     {no_score, ALIGN_E_ARG, "align_loss_args.score",
      "align_loss_args.score is absent, and dpo needs it"},
     {no_output, ALIGN_E_ARG, "align_loss_args.value",

@@ -136,6 +136,43 @@ static bool permute(struct random *r, const struct align__loss_row *row)
     return same(&c, &x, &y);
 }
 
+/* S(u) - S(0), as docs/losses.md writes it, and S'(u). */
+static double worth(const align_loss_params *p, double u, double *slope)
+{
+    const double s = 1 / (1 + exp(-u)), a = p->order - 1, c = p->order;
+    const double worths[] = {
+        u, 1 - exp(-u), log(2 * s), expm1(a * u) / a, -expm1(-c * u) / c, u + expm1(u)};
+    const double slopes[] = {1, exp(-u), 1 - s, exp(a * u), exp(-c * u), 1 + exp(u)};
+    *slope = slopes[p->divergence];
+    return worths[p->divergence];
+}
+
+static void random_divergence(struct random *r, align_loss_params *p)
+{
+    p->divergence = pick(r, ALIGN_DIVERGENCE_CHI + 1);
+    p->order = between(r, -1, 2);
+}
+
+/* The row under a divergence against itself on what its log-ratios are worth. */
+static bool by_worth(struct random *r, const struct align__loss_row *row)
+{
+    struct loss_case c;
+    struct result x, y;
+    double slope[CASE_ALL];
+    plain_case(r, row, &c);
+    random_divergence(r, &c.params);
+    eval_case(&c, &x);
+    for (int i = 0; i < c.groups * c.items; i++) {
+        c.score[i] = worth(&c.params, c.score[i] - c.ref[i], &slope[i]);
+        c.ref[i] = 0;
+    }
+    c.params.divergence = ALIGN_DIVERGENCE_REVERSE_KL;
+    eval_case(&c, &y);
+    for (int i = 0; i < c.groups * c.items; i++)
+        y.d[i] *= slope[i];
+    return same(&c, &x, &y);
+}
+
 /* K = 2 with labels 1 and 0 against the pair row at the same beta. */
 static bool as_pair(struct random *r, const struct align__loss_row *row)
 {
@@ -143,6 +180,7 @@ static bool as_pair(struct random *r, const struct align__loss_row *row)
     struct result x, y;
     align_loss_args a;
     plain_case(r, row, &c);
+    random_divergence(r, &c.params);
     c.groups = c.items < 2 ? 1 : c.groups * c.items / 2;
     c.groups = c.groups > CASE_GROUPS ? CASE_GROUPS : c.groups;
     c.items = 2;
@@ -157,6 +195,8 @@ static bool as_pair(struct random *r, const struct align__loss_row *row)
     align_loss_params p;
     ck_assert_int_eq(align_loss_params_init(&p, sizeof p, row->as_pair, NULL), 0);
     p.beta = c.params.beta;
+    p.divergence = c.params.divergence;
+    p.order = c.params.order;
     a.params = &p;
     eval_args(&a, &y);
     return same(&c, &x, &y);
@@ -373,6 +413,7 @@ static const struct column {
     {"K = 2", as_pair, ALIGN__PROP_PAIR, ALIGN_LOSS_LIST},
     {"ref", ref_only, ALIGN__PROP_REF, -1},
     {"merge", merge, ALIGN__PROP_MERGE, -1},
+    {"worth", by_worth, ALIGN__PROP_WORTH, -1},
     {"forms", forms, -1, -1},
     {"masked", masked, -1, -1},
     {"nothing", nothing, -1, -1},
@@ -391,7 +432,9 @@ START_TEST(every_cell_is_filled)
     for (int i = 0; i < N_COLUMNS; i++) {
         const struct column *column = &columns[i];
         const char *why = column->property >= 0 ? row->unless[column->property] : NULL;
-        if (column->arity >= 0 && row->arity != column->arity) {
+        const bool apart = column->property == ALIGN__PROP_WORTH &&
+                           (align__loss_reads(row) & ALIGN_LOSS_READS_REF) == 0;
+        if (apart || (column->arity >= 0 && row->arity != column->arity)) {
             printf("%10s", ".");
             continue;
         }

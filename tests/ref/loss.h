@@ -33,6 +33,7 @@ struct ref_group {
     real score[REF_ITEMS], ref[REF_ITEMS], old[REF_ITEMS], count[REF_ITEMS], aux[REF_ITEMS];
     real label[REF_ITEMS];
     real prob, offset;
+    real worth[REF_ITEMS]; /* the scores of log-ratios under the divergence; made by ref_value */
     const struct ref_group *still; /* the group itself, where formulas stop gradients */
     real largest;                  /* out: the largest term that was added up */
     real steepest;                 /* out: the largest term of a derivative, where terms cancel */
@@ -40,8 +41,12 @@ struct ref_group {
 
 typedef real (*ref_loss_fn)(struct ref_group *g);
 
-/* The reference of a row, or NULL. */
+/* The reference of a row, or NULL; and what it says of a group. */
 ref_loss_fn ref_loss_find(const char *name);
+real ref_value(ref_loss_fn fn, struct ref_group *g);
+
+/* By how much the worth of item i moves with its score. */
+real ref_worth_slope(const struct ref_group *g, int i);
 
 /* For the files of the references. */
 struct ref_row {
@@ -62,16 +67,28 @@ static inline real ref_sigmoid(real x)
     return 1 / (1 + r_exp(-x));
 }
 
-/* log(1 + x), also where x is lost beside 1. */
+/* log(1 + x), also where x is lost beside 1: the rounding of 1 + x is taken back (Kahan). */
 static inline real ref_log1p(real x)
 {
-    return r_abs(x) < 1e-9 ? x * (1 - x * ((real)1 / 2 - x * ((real)1 / 3 - x / 4))) : r_log(1 + x);
+    const real y = 1 + x;
+    return y == 1 ? x : r_log(y) * x / (y - 1);
+}
+
+/* log(1 + sum of e^x). */
+static inline real ref_log1p_sum(const real *x, int n)
+{
+    real top = 0, sum = 0;
+    for (int i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    for (int i = 0; i < n; i++)
+        sum += r_exp(x[i] - top);
+    return top == 0 ? ref_log1p(sum) : top + r_log(r_exp(-top) + sum);
 }
 
 /* -log sigmoid(x), where the exponential still fits 113 bits' exponents. */
 static inline real ref_nls(real x)
 {
-    return x < -11000 ? -x : ref_log1p(r_exp(-x));
+    return x < -80 ? -x + r_exp(x) : ref_log1p(r_exp(-x));
 }
 
 static inline real ref_max(real x, real y)
@@ -83,6 +100,12 @@ static inline real ref_max(real x, real y)
 static inline real ref_ratio(const struct ref_group *g, int i)
 {
     return g->score[i] - g->ref[i];
+}
+
+/* What the row makes of it: f'(e^u) - f'(1). */
+static inline real ref_worth(const struct ref_group *g, int i)
+{
+    return g->worth[i];
 }
 
 #endif

@@ -4,7 +4,13 @@
 
 static real s_of(const struct ref_group *g, int i)
 {
-    return g->p->beta * ref_ratio(g, i);
+    return g->p->beta * ref_worth(g, i);
+}
+
+/* What scores are ranked by: the worth under a divergence grows with it. */
+static real u_of(const struct ref_group *g, int i)
+{
+    return ref_ratio(g, i);
 }
 
 /* 1-based rank by key, best first, equal keys in the order given. */
@@ -121,8 +127,8 @@ static real expected_swap(const struct ref_group *g, int i, int j)
     int place[2] = {0, 0}, equals[2] = {0, 0}, item[2] = {i, j};
     for (int k = 0; k < 2; k++)
         for (int m = 0; m < g->n; m++) {
-            place[k] += s_of(g->still, m) > s_of(g->still, item[k]);
-            equals[k] += s_of(g->still, m) == s_of(g->still, item[k]);
+            place[k] += u_of(g->still, m) > u_of(g->still, item[k]);
+            equals[k] += u_of(g->still, m) == u_of(g->still, item[k]);
         }
     for (int a = place[0] + 1; a <= place[0] + equals[0]; a++)
         for (int b = place[1] + 1; b <= place[1] + equals[1]; b++)
@@ -138,7 +144,7 @@ static real nearness(const struct ref_group *g, int i, int j)
 {
     bool differ = false;
     for (int k = 1; k < g->n; k++)
-        differ = differ || s_of(g->still, k) != s_of(g->still, 0);
+        differ = differ || u_of(g->still, k) != u_of(g->still, 0);
     return g->p->near_scores > 0 && differ
                ? g->p->near_scores + r_abs(s_of(g->still, i) - s_of(g->still, j))
                : 1;
@@ -148,14 +154,14 @@ static real swap_in_dcg(const struct ref_group *g, int i, int j)
 {
     if (g->p->score_ties == ALIGN_SCORE_TIES_EXPECTED)
         return r_abs(gain(g, i) - gain(g, j)) * expected_swap(g, i, j) / nearness(g, i, j);
-    int a = rank_of(i, g->n, s_of, g->still), b = rank_of(j, g->n, s_of, g->still);
+    int a = rank_of(i, g->n, u_of, g->still), b = rank_of(j, g->n, u_of, g->still);
     real change = r_abs(cut_discount(g, a) - cut_discount(g, b)) / nearness(g, i, j);
     return inside(g, a, b) ? r_abs(gain(g, i) - gain(g, j)) * change : 0;
 }
 
 static real gap_in_dcg(const struct ref_group *g, int i, int j)
 {
-    int a = rank_of(i, g->n, s_of, g->still), b = rank_of(j, g->n, s_of, g->still);
+    int a = rank_of(i, g->n, u_of, g->still), b = rank_of(j, g->n, u_of, g->still);
     int q = a > b ? a - b : b - a;
     real change = r_abs(discount(g, q) - discount(g, q + 1)) / nearness(g, i, j);
     int lower = a > b ? a : b;
@@ -260,14 +266,14 @@ static real order_loss(struct ref_group *g, real (*key)(const struct ref_group *
             w = discount(g, place);
         if (g->p->top_n > 0 && place > g->p->top_n)
             w = 0;
-        real total = 0;
+        real others[REF_ITEMS], own = behind[i] ? 1 : share;
+        int m = 0;
         for (int j = 0; j < g->n; j++) {
             real part = behind[j] ? 1 : with[j] ? share : 0;
             if (part != 0 && j != i)
-                total += part * r_exp(s_of(g, j) - s_of(g, i));
+                others[m++] = s_of(g, j) - s_of(g, i) + r_log(part / own);
         }
-        real own = behind[i] ? 1 : share;
-        sum += ref_note(g, factor * w * (own == 1 ? ref_log1p(total) : r_log(own + total)));
+        sum += ref_note(g, factor * w * (r_log(own) + ref_log1p_sum(others, m)));
     }
     return sum;
 }
@@ -279,7 +285,7 @@ static real list_mle(struct ref_group *g)
 
 static real rising(const struct ref_group *g, int i)
 {
-    return rank_of(i, g->n, s_of, g->still);
+    return rank_of(i, g->n, u_of, g->still);
 }
 
 static real robust_pl(struct ref_group *g)
@@ -291,24 +297,26 @@ static real robust_pl(struct ref_group *g)
 
 static real s_dpo(struct ref_group *g)
 {
-    int best = 0;
-    real others = 0;
+    int best = 0, m = 0;
+    real others[REF_ITEMS];
     for (int i = 1; i < g->n; i++)
         best = g->label[i] > g->label[best] ? i : best;
     for (int j = 0; j < g->n; j++)
-        others += j == best ? 0 : r_exp(s_of(g, j) - s_of(g, best));
-    return ref_note(g, ref_log1p(others));
+        if (j != best)
+            others[m++] = s_of(g, j) - s_of(g, best);
+    return ref_note(g, ref_log1p_sum(others, m));
 }
 
 static real cross_entropy(struct ref_group *g, const real *target)
 {
     real sum = 0;
     for (int i = 0; i < g->n; i++) {
-        real others = 0;
+        real others[REF_ITEMS];
+        int m = 0;
         for (int j = 0; j < g->n; j++)
             if (j != i)
-                others += r_exp(s_of(g, j) - s_of(g, i));
-        sum += ref_note(g, target[i] * ref_log1p(others));
+                others[m++] = s_of(g, j) - s_of(g, i);
+        sum += ref_note(g, target[i] * ref_log1p_sum(others, m));
     }
     return sum;
 }
@@ -372,17 +380,18 @@ static real pro(struct ref_group *g)
     real sum = 0, top = g->n - 1;
     for (int i = 0; i < g->n; i++) {
         int place = rank_of(i, g->n, label_of, g);
-        real own = 0, others = 0;
+        real own = 0, others[REF_ITEMS];
+        int m = 0;
         for (int j = 0; j < g->n; j++)
             own = ref_max(own, g->label[i] - g->label[j]);
         real mine = g->count[i] > 0 ? own * g->score[i] / g->count[i] : 0;
         for (int j = 0; j < g->n; j++) {
             real mean = g->count[j] > 0 ? g->score[j] / g->count[j] : 0;
             if (rank_of(j, g->n, label_of, g) > place)
-                others += r_exp((g->label[i] - g->label[j]) * mean - mine);
+                others[m++] = (g->label[i] - g->label[j]) * mean - mine;
         }
         if (place < g->n)
-            sum += ref_note(g, ref_log1p(others));
+            sum += ref_note(g, ref_log1p_sum(others, m));
         if (place == 1)
             sum += ref_note(g, -g->p->lambda * top * top * g->score[i]);
     }
@@ -406,15 +415,25 @@ static real approx_ndcg(struct ref_group *g)
     return sum;
 }
 
+/* |x - z| - |y - z|, where z may be too far away to see both. */
+static real farther(real x, real y, real z)
+{
+    real low = x < y ? x : y, high = x < y ? y : x;
+    return z <= low ? x - y : z >= high ? y - x : r_abs(x - z) - r_abs(y - z);
+}
+
 /* The relaxed permutation, made doubly stochastic to some extent. */
 static void permutation(const struct ref_group *g, real p[][REF_ITEMS])
 {
     for (int i = 0; i < g->n; i++) {
         real most = 0, all = 0;
+        int own = 0;
+        while (rank_of(own, g->n, u_of, g) != i + 1)
+            own++;
         for (int j = 0; j < g->n; j++) {
-            real logit = (g->n - 1 - 2 * i) * s_of(g, j);
+            real logit = (g->n - 1 - 2 * i) * (s_of(g, j) - s_of(g, own));
             for (int k = 0; k < g->n; k++)
-                logit -= r_abs(s_of(g, j) - s_of(g, k));
+                logit -= farther(s_of(g, j), s_of(g, own), s_of(g, k));
             p[i][j] = logit / g->p->temperature;
             most = j == 0 ? p[i][j] : ref_max(most, p[i][j]);
         }
@@ -452,7 +471,7 @@ static real sppo_list(struct ref_group *g)
 {
     real sum = 0;
     for (int i = 0; i < g->n; i++) {
-        real e = ref_ratio(g, i) - (g->label[i] - (real)0.5) / g->p->beta;
+        real e = ref_worth(g, i) - (g->label[i] - (real)0.5) / g->p->beta;
         sum += ref_note(g, e * e);
     }
     return sum;

@@ -7,29 +7,9 @@ static real target(const struct ref_group *g)
     return g->prob * (1 - eps) + (1 - g->prob) * eps;
 }
 
-/* Score under the divergence: f'(e^u) up to a constant. */
-static real score_of(const struct ref_group *g, real u)
-{
-    real c = g->p->order;
-    switch (g->p->divergence) {
-    case ALIGN_DIVERGENCE_FORWARD_KL:
-        return -r_exp(-u);
-    case ALIGN_DIVERGENCE_JS:
-        return -ref_nls(u);
-    case ALIGN_DIVERGENCE_ALPHA:
-        return c == 1 ? u : r_exp((c - 1) * u) / (c - 1);
-    case ALIGN_DIVERGENCE_ALPHA_PAPER:
-        return c == 0 ? u : (1 - r_exp(-c * u)) / c;
-    case ALIGN_DIVERGENCE_CHI:
-        return u + r_exp(u);
-    default:
-        return u;
-    }
-}
-
 static real margin(const struct ref_group *g)
 {
-    return g->p->beta * (score_of(g, ref_ratio(g, 0)) - score_of(g, ref_ratio(g, 1))) - g->offset;
+    return g->p->beta * (ref_worth(g, 0) - ref_worth(g, 1)) - g->offset;
 }
 
 static real both(struct ref_group *g, real t, real (*phi)(const struct ref_group *, real), real z)
@@ -111,13 +91,13 @@ static real ipo_phi(const struct ref_group *g, real z)
 
 static real ipo(struct ref_group *g)
 {
-    real z = by_length(g, 0, ref_ratio(g, 0)) - by_length(g, 1, ref_ratio(g, 1)) - g->offset;
+    real z = by_length(g, 0, ref_worth(g, 0)) - by_length(g, 1, ref_worth(g, 1)) - g->offset;
     return both(g, target(g), ipo_phi, z);
 }
 
 static real sigmoid_norm(struct ref_group *g)
 {
-    real z = g->p->beta * (mean(g, 0, ref_ratio(g, 0)) - mean(g, 1, ref_ratio(g, 1))) - g->offset;
+    real z = g->p->beta * (mean(g, 0, ref_worth(g, 0)) - mean(g, 1, ref_worth(g, 1))) - g->offset;
     return both(g, target(g), logistic, z);
 }
 
@@ -128,8 +108,8 @@ static real r_dpo(struct ref_group *g)
 
 static real dpop(struct ref_group *g)
 {
-    real u = ref_ratio(g, 0), fall = g->p->lambda * ref_max(0, -u);
-    return both(g, target(g), logistic, g->p->beta * (u - ref_ratio(g, 1) - fall) - g->offset);
+    real u = ref_worth(g, 0), fall = g->p->lambda * ref_max(0, -u);
+    return both(g, target(g), logistic, g->p->beta * (u - ref_worth(g, 1) - fall) - g->offset);
 }
 
 static real tdpo(struct ref_group *g)
@@ -177,7 +157,7 @@ static real rpo_sq(struct ref_group *g)
 
 static real reward(const struct ref_group *g, int i)
 {
-    return g->p->beta * ref_ratio(g, i);
+    return g->p->beta * ref_worth(g, i);
 }
 
 static real nca_pair(struct ref_group *g)
@@ -196,7 +176,7 @@ static real sppo(struct ref_group *g)
 {
     real sum = 0;
     for (int i = 0; i < 2; i++) {
-        real e = ref_ratio(g, i) - (g->label[i] - (real)0.5) / g->p->beta;
+        real e = ref_worth(g, i) - (g->label[i] - (real)0.5) / g->p->beta;
         sum += ref_note(g, e * e);
     }
     return sum;
@@ -215,7 +195,7 @@ static real apo_down(struct ref_group *g)
 
 static real cal_dpo(struct ref_group *g)
 {
-    real u = ref_ratio(g, 0), v = ref_ratio(g, 1), c = 1 / (2 * (real)g->p->beta);
+    real u = ref_worth(g, 0), v = ref_worth(g, 1), c = 1 / (2 * (real)g->p->beta);
     return ref_note(g, ref_nls(u - v - g->offset)) +
            ref_note(g, g->p->lambda * ((u - c) * (u - c) + (v + c) * (v + c)));
 }

@@ -8,7 +8,7 @@ static real sft(struct ref_group *g)
 
 static real reward(const struct ref_group *g)
 {
-    return g->p->beta * ref_ratio(g, 0) - g->offset;
+    return g->p->beta * ref_worth(g, 0) - g->offset;
 }
 
 static real kto(struct ref_group *g)
@@ -20,7 +20,7 @@ static real kto(struct ref_group *g)
 
 static real apo_zero_single(struct ref_group *g)
 {
-    real y = g->label[0], r = g->p->beta * ref_ratio(g, 0);
+    real y = g->label[0], r = g->p->beta * ref_worth(g, 0);
     return ref_note(g, y * ref_sigmoid(-r)) + ref_note(g, (1 - y) * ref_sigmoid(r));
 }
 
@@ -36,7 +36,7 @@ static real bco(struct ref_group *g)
 
 static real npo(struct ref_group *g)
 {
-    return ref_note(g, 2 / (real)g->p->beta * ref_nls(-g->p->beta * ref_ratio(g, 0)));
+    return ref_note(g, 2 / (real)g->p->beta * ref_nls(-g->p->beta * ref_worth(g, 0)));
 }
 
 static real bce(struct ref_group *g)

@@ -5,6 +5,9 @@ struct said {
     double value, d[CASE_ALL];
 };
 
+/* That of all rows which take one: identities of rows hold under each. */
+static int32_t divergence = ALIGN_DIVERGENCE_REVERSE_KL;
+
 static void say(struct loss_case *c, struct said *out)
 {
     align_loss_args a;
@@ -20,6 +23,8 @@ static struct loss_case as_row(const struct loss_case *c, align_loss_id id)
     struct loss_case other = *c;
     other.row = align__loss_row(id);
     ck_assert_int_eq(align_loss_params_init(&other.params, sizeof other.params, id, NULL), 0);
+    if (align__loss_has(other.row, ALIGN__PARAM_DIVERGENCE))
+        other.params.divergence = divergence;
     return other;
 }
 
@@ -68,6 +73,7 @@ static void set_gap(struct loss_case *c, double gap)
  * entropy of the label. */
 START_TEST(smoothed_labels_are_rewards)
 {
+    divergence = _i;
     struct random r = {11};
     const double eps = 0.2, entropy = -(0.8 * log(0.8) + 0.2 * log(0.2));
     struct loss_case exo = make_case(&r, ALIGN_LOSS_EXO, 2);
@@ -86,6 +92,7 @@ END_TEST
 /* Labels flipped with the rate that `robust` corrects for give dpo's loss on average. */
 START_TEST(robust_is_unbiased)
 {
+    divergence = _i;
     struct random r = {12};
     struct loss_case robust = make_case(&r, ALIGN_LOSS_ROBUST, 2);
     struct loss_case dpo = as_row(&robust, ALIGN_LOSS_DPO);
@@ -101,6 +108,7 @@ END_TEST
 /* Corrections of strength 0, and rows that are others with one parameter. */
 START_TEST(special_cases)
 {
+    divergence = _i;
     struct random r = {13};
     struct loss_case dpo = make_case(&r, ALIGN_LOSS_DPO, 2), other = as_row(&dpo, ALIGN_LOSS_TDPO);
     other.params.beta = 0.7;
@@ -133,6 +141,7 @@ END_TEST
 /* Top-1 Plackett-Luce, softmax against one class, and S-DPO. */
 START_TEST(one_winner)
 {
+    divergence = _i;
     struct random r = {14};
     struct loss_case mle = make_case(&r, ALIGN_LOSS_LIST_MLE, 7);
     for (int i = 0; i < 28; i++)
@@ -154,6 +163,7 @@ static void shuffle_scores(struct random *r, struct loss_case *c)
 /* Places of one call, handed to the next, keep its weights although scores have moved. */
 START_TEST(frozen_places_keep_the_weights)
 {
+    divergence = _i;
     const align_loss_id rows[] = {ALIGN_LOSS_LIPO_LAMBDA, ALIGN_LOSS_NDCG_LOSS2,
                                   ALIGN_LOSS_NDCG_LOSS2PP, ALIGN_LOSS_ROBUST_PL};
     struct random r = {15};
@@ -186,6 +196,7 @@ END_TEST
  * order of the items, and the seeded order is the same for the same seed. */
 START_TEST(ties_of_scores)
 {
+    divergence = _i;
     struct random r = {16};
     struct loss_case c = make_case(&r, ALIGN_LOSS_LIPO_LAMBDA, 6), other = c;
     struct said x, y;
@@ -219,5 +230,19 @@ START_TEST(ties_of_scores)
 }
 END_TEST
 
-SUITE_MAIN("loss identities", smoothed_labels_are_rewards, robust_is_unbiased, special_cases,
-           one_winner, frozen_places_keep_the_weights, ties_of_scores)
+int main(void)
+{
+    const TTest *tests[] = {
+        smoothed_labels_are_rewards,    robust_is_unbiased, special_cases, one_winner,
+        frozen_places_keep_the_weights, ties_of_scores};
+    Suite *suite = suite_create("loss identities");
+    TCase *tcase = tcase_create("loss identities");
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+        tcase_add_loop_test(tcase, tests[i], 0, ALIGN_DIVERGENCE_CHI + 1);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -25,10 +25,19 @@ struct limit {
 #define LIMIT(row, ...) {#row, {__VA_ARGS__}},
 
 struct said {
-    double value, d[2];
+    double value, d[2], h[2];
 };
 
-static struct said say(const char *row, double x)
+static bool has_param(align_loss_id id, const char *name)
+{
+    align_param_info info = {0};
+    for (uint32_t i = 0; align_loss_get_param(id, i, &info) == 0; i++)
+        if (strcmp(info.name, name) == 0)
+            return true;
+    return false;
+}
+
+static struct said say(const char *row, double x, int32_t divergence, double order)
 {
     struct said out = {0};
     align_loss_args a;
@@ -39,6 +48,10 @@ static struct said say(const char *row, double x)
     ck_assert_int_eq(align_loss_params_init(&params, sizeof params, id, NULL), 0);
     if (params.beta != 0)
         params.beta = 1;
+    if (divergence != ALIGN_DIVERGENCE_REVERSE_KL) {
+        params.divergence = divergence;
+        params.order = order;
+    }
     /* Of orpo and asft, which take log-probabilities only. */
     const double other = strcmp(row, "orpo") == 0 || strcmp(row, "asft") == 0 ? -1 : 0;
     double score[] = {x, other}, zero[] = {0, 0}, one[] = {1, 1}, label[] = {1, 0};
@@ -51,6 +64,8 @@ static struct said say(const char *row, double x)
     a.score = align_2d(score, ALIGN_F64, 1, k);
     a.value = align_1d(&out.value, ALIGN_F64, 1);
     a.dscore = align_2d(out.d, ALIGN_F64, 1, k);
+    if ((info.reads & ALIGN_LOSS_WRITES_HSCORE) != 0)
+        a.hscore = align_2d(out.h, ALIGN_F64, 1, k);
     if ((info.reads & ALIGN_LOSS_READS_REF) != 0)
         a.ref = align_2d(zero, ALIGN_F64, 1, k);
     if ((info.needs & ALIGN_LOSS_READS_OLD) != 0)
@@ -88,12 +103,12 @@ START_TEST(limits_are_as_stated)
             const double value = l->at[2 * k], slope = l->at[2 * k + 1], x = points[k];
             if (isnan(value))
                 continue;
-            const struct said there = say(l->row, x);
+            const struct said there = say(l->row, x, 0, 0);
             agrees(l->row, x, "value", there.value, value);
             agrees(l->row, x, "gradient", there.d[0], slope);
             if (x == 0)
                 continue;
-            const struct said near = say(l->row, copysign(1e4, x));
+            const struct said near = say(l->row, copysign(1e4, x), 0, 0);
             agrees(l->row, copysign(1e4, x), "value", near.value, isfinite(value) ? value : NAN);
             agrees(l->row, copysign(1e4, x), "gradient", near.d[0], isfinite(slope) ? slope : NAN);
         }
@@ -103,4 +118,62 @@ START_TEST(limits_are_as_stated)
 }
 END_TEST
 
-SUITE_MAIN("loss limits", limits_are_as_stated)
+/* What -inf, 0 and inf are worth under each divergence, and by how much that moves. 1e4 is as far as infinity. */
+static const struct {
+    int32_t divergence;
+    double order, worth[POINTS], slope[POINTS];
+    double shift; /* of the line that a worth ends as, where its slope ends as 1 */
+} worths[] = {
+    {ALIGN_DIVERGENCE_FORWARD_KL, 0, {-F, 0, 1}, {F, 1, 0}},
+    {ALIGN_DIVERGENCE_JS, 0, {-F, 0, L2}, {1, .5, 0}, L2},
+    {ALIGN_DIVERGENCE_ALPHA, .5, {-F, 0, 2}, {F, 1, 0}},
+    {ALIGN_DIVERGENCE_ALPHA, 3, {-.5, 0, F}, {0, 1, F}},
+    {ALIGN_DIVERGENCE_ALPHA, 1, {-F, 0, F}, {1, 1, 1}},
+    {ALIGN_DIVERGENCE_ALPHA_PAPER, .5, {-F, 0, 2}, {F, 1, 0}},
+    {ALIGN_DIVERGENCE_ALPHA_PAPER, -2, {-.5, 0, F}, {0, 1, F}},
+    {ALIGN_DIVERGENCE_CHI, 0, {-F, 0, F}, {1, 2, F}, -1},
+};
+
+/* A row under a divergence is the row on what log-ratios are worth, at the ends too. */
+START_TEST(limits_follow_the_worth)
+{
+    const int w = _i % (int)(sizeof worths / sizeof worths[0]);
+    const align_loss_id id = 1 + _i / (int)(sizeof worths / sizeof worths[0]);
+    const double points[] = {-INFINITY, 0, INFINITY};
+    align_loss_info info = {0};
+    align_loss_params params;
+    ck_assert_int_eq(align_loss_get_info(id, &info), 0);
+    ck_assert_int_eq(align_loss_params_init(&params, sizeof params, id, NULL), 0);
+    if (!has_param(id, "divergence"))
+        return;
+    for (int k = 0; k < POINTS; k++)
+        for (int near = 0; near < 2; near++) {
+            const double x = near && k != 1 ? copysign(1e4, points[k]) : points[k];
+            const double worth = near && worths[w].slope[k] == 1 ? x + worths[w].shift
+                                                                 : worths[w].worth[k];
+            const struct said plain = say(info.name, worth, 0, 0);
+            const struct said got = say(info.name, x, worths[w].divergence, worths[w].order);
+            const double slope = worths[w].slope[k], d = plain.d[0];
+            agrees(info.name, x, "value", got.value, plain.value);
+            /* Of an infinite square that has no gradient. */
+            if (id != ALIGN_LOSS_PAIR_MSE || isfinite(plain.value))
+                agrees(info.name, x, "gradient", got.d[0], d == 0 || slope == 0 ? 0 : d * slope);
+            ck_assert_msg(!isnan(got.h[0]) && !isnan(got.h[1]), "%s at %g: hscore", info.name, x);
+        }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("loss limits");
+    TCase *tcase = tcase_create("loss limits");
+    tcase_add_test(tcase, limits_are_as_stated);
+    tcase_add_loop_test(tcase, limits_follow_the_worth, 0,
+                        align_loss_count() * (int)(sizeof worths / sizeof worths[0]));
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

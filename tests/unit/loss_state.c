@@ -135,6 +135,31 @@ START_TEST(beta_dpo_moves_its_averages_once)
 }
 END_TEST
 
+/* Under a divergence each log-ratio is its worth, here 1 - e^-u. */
+START_TEST(states_follow_the_divergence)
+{
+    static const align_loss_id rows[] = {ALIGN_LOSS_KTO, ALIGN_LOSS_BCO, ALIGN_LOSS_BCO_PAIR,
+                                         ALIGN_LOSS_BETA_DPO};
+    double worth[8];
+    for (int i = 0; i < 8; i++)
+        worth[i] = 1 - exp(-ratios[i]);
+    for (int i = 0; i < 4; i++) {
+        struct batch plain, b;
+        align_loss_state wanted = new_state(rows[i]), state = wanted;
+        make_batch(&plain, rows[i], worth, 8);
+        make_batch(&b, rows[i], ratios, 8);
+        b.params.divergence = ALIGN_DIVERGENCE_FORWARD_KL;
+        ck_assert_int_eq(align_loss_state_update(NULL, &wanted, &plain.args), 0);
+        ck_assert_int_eq(align_loss_state_update(NULL, &state, &b.args), 0);
+        for (int k = 0; k < 2; k++) {
+            ck_assert(state.count[k] == wanted.count[k]);
+            near(state.mean[k], wanted.mean[k]);
+            near(state.squares[k], wanted.squares[k]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(bytes_come_back)
 {
     struct batch b;
@@ -173,5 +198,5 @@ START_TEST(odd_numbers_are_left_out)
 END_TEST
 
 SUITE_MAIN("loss state", kto_takes_the_mean_of_the_batch, bco_counts_on,
-           bco_pair_has_a_class_a_side, beta_dpo_moves_its_averages_once, bytes_come_back,
-           odd_numbers_are_left_out)
+           bco_pair_has_a_class_a_side, beta_dpo_moves_its_averages_once,
+           states_follow_the_divergence, bytes_come_back, odd_numbers_are_left_out)
