@@ -199,16 +199,27 @@ static align_status forward_linear(const struct align__head *head, struct align_
     return status;
 }
 
+static align_status walk_back(struct align__linear *linear)
+{
+    struct align__head_walk walk = align__head_start;
+    align_status status = ALIGN_E_NONE;
+    for (int64_t count;
+         status == ALIGN_E_NONE &&
+         (count = align__head_next(linear->head, &walk, linear->rows, linear->most)) > 0;)
+        status = align__linear_backward(linear, count);
+    return status;
+}
+
 static align_status backward_linear(const struct align__head *head, struct align__kept *kept)
 {
     struct align__linear linear;
-    struct align__head_walk walk = align__head_start;
     align_status status = align__linear_open(&linear, head, kept);
-    for (int64_t count; status == ALIGN_E_NONE &&
-                        (count = align__head_next(head, &walk, linear.rows, linear.most)) > 0;)
-        status = align__linear_backward(&linear, count);
-    if (status == ALIGN_E_NONE)
-        status = align__linear_close(&linear);
+    for (int64_t v = 0; status == ALIGN_E_NONE && (v == 0 || v < head->vocab); v += linear.band) {
+        align__linear_begin(&linear, v);
+        status = walk_back(&linear);
+        if (status == ALIGN_E_NONE)
+            align__linear_end(&linear);
+    }
     return status;
 }
 

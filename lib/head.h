@@ -42,8 +42,8 @@ align_status align__head_check(struct align__head *head, enum align__head_use us
 /* Memory in which a forward of a linear head in two passes leaves logits, as many as it holds, for the
  * backward of the same step, which uses them up. */
 struct align__kept {
-    char *at; /* at a cache line */
-    size_t size, used;
+    char *at;            /* at a cache line */
+    size_t size, passed; /* bytes, and those of tiles of tokens that a walk has passed */
     bool filled;
 };
 

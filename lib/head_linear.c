@@ -8,6 +8,7 @@ enum {
     MOST_TILE = 2048 * 1024,
     MOST_ROWS = 2048,
     LEAST_ROWS = 512,
+    BAND = 1024,
     MOST_SHARE = 1024,
     LEAST_SHARE = 64,
     TOKENS = 64,
@@ -33,6 +34,8 @@ enum align__way align__linear_way(const struct align__linear *linear)
         return ALIGN__WAY_NONE;
     if (t->dtype != ALIGN_F32 && t->dtype != ALIGN_F64)
         return ALIGN__WAY_SUMS;
+    if (linear->bands)
+        return ALIGN__WAY_BAND;
     bool fits = t->stride[0] >= linear->own.width && t->stride[0] <= INT32_MAX;
     return t->dtype == linear->own.dtype && fits ? ALIGN__WAY_DIRECT : ALIGN__WAY_ADD;
 }
@@ -51,6 +54,26 @@ static struct align__source source_of(const struct align__head *head, const alig
                                   .width = args->weight.shape[1]};
 }
 
+/* Rows of a token tile of which a width takes `fit` elements at most. */
+static int64_t rows_that_fit(const struct align__linear *linear, int64_t fit, int64_t most)
+{
+    int64_t own = linear->own.width, other = linear->other.width, width = own > other ? own : other;
+    int64_t rows = at_most(fit / (width > 0 ? width : 1) / LEAST_ROWS * LEAST_ROWS, most);
+    rows = at_most(rows < LEAST_ROWS ? LEAST_ROWS : rows, linear->head->rows);
+    return rows < 1 ? 1 : rows;
+}
+
+/* Bands are for a dweight that would drift, and add to dhidden each: which must hold what it is given. dkl needs
+ * all of the vocabulary before its first gradient. */
+static bool wants_bands(const struct align__linear *linear)
+{
+    const align_head *args = &linear->head->args;
+    bool holds = !align__present(&args->dhidden) || args->dhidden.dtype == ALIGN_F64 ||
+                 args->dhidden.dtype == linear->own.dtype;
+    return args->dweight.ndim != 0 && args->dweight.dtype == ALIGN_F32 && holds &&
+           !align__present(&args->jhidden) && !align__present(&args->dkl);
+}
+
 static void plan(struct align__linear *linear, const struct align__head *head)
 {
     *linear = (struct align__linear){.head = head, .own = source_of(head, &head->args)};
@@ -58,15 +81,16 @@ static void plan(struct align__linear *linear, const struct align__head *head)
         linear->other = source_of(head, &head->other);
     bool two = linear->other.args != NULL;
     bool f64 = linear->own.dtype == ALIGN_F64 || linear->other.dtype == ALIGN_F64;
-    int64_t fit = MOST_TILE / (f64 ? 2 : 1) / (two ? 2 : 1), width = linear->own.width;
-    if (linear->other.width > width)
-        width = linear->other.width;
-    int64_t most = at_most(fit / (width > 0 ? width : 1) / LEAST_ROWS * LEAST_ROWS, MOST_ROWS);
-    linear->most = at_most(most < LEAST_ROWS ? LEAST_ROWS : most, head->rows);
-    if (linear->most < 1)
-        linear->most = 1;
+    int64_t fit = MOST_TILE / (f64 ? 2 : 1) / (two ? 2 : 1);
+    linear->most = rows_that_fit(linear, fit, MOST_ROWS);
     linear->wide = linear->most <= fit / 2048 ? 2048 : fit / linear->most;
-    linear->wide = at_most(linear->wide, head->vocab);
+    linear->bands = head->rows > linear->most && wants_bands(linear);
+    if (linear->bands) {
+        linear->most = rows_that_fit(linear, fit / 2, MOST_ROWS / 2);
+        linear->wide = BAND;
+    }
+    linear->wide = at_most(linear->wide, head->vocab > 0 ? head->vocab : 1);
+    linear->band = linear->bands || head->vocab == 0 ? linear->wide : head->vocab;
     linear->pitch = linear->wide + PITCH;
 }
 
@@ -111,8 +135,9 @@ static void lay_out(struct align__linear *linear, struct blocks *blocks)
     lay_out_source(linear, &linear->other, blocks);
     linear->half = block(blocks, half, most * linear->pitch, sizeof(uint16_t));
     linear->dhidden = block(blocks, sums, most * width, bytes);
-    linear->dweight = block(blocks, way == ALIGN__WAY_ADD, wide * width, bytes);
-    linear->sums = block(blocks, way == ALIGN__WAY_SUMS, head->vocab * width, bytes);
+    linear->dweight = block(blocks, way == ALIGN__WAY_ADD || linear->bands, wide * width, bytes);
+    linear->sums = block(blocks, way == ALIGN__WAY_SUMS || linear->bands, linear->band * width,
+                         linear->bands ? sizeof(double) : bytes);
     linear->dbias = block(blocks, align__present(&head->args.dbias), head->vocab, sizeof(double));
 }
 
@@ -131,25 +156,30 @@ static size_t kept_bytes(const struct align__linear *linear, int64_t counted)
     return align__block((size_t)(counted * linear->pitch * align_dtype_bytes(linear->own.dtype)));
 }
 
+static size_t kept_tile(const struct align__linear *linear, int64_t counted)
+{
+    int64_t stretches = (linear->head->vocab + linear->wide - 1) / linear->wide;
+    return kept_bytes(linear, counted) * (size_t)stretches;
+}
+
 size_t align__linear_kept(const struct align__head *head)
 {
     struct align__linear linear;
     size_t bytes = 0;
     plan(&linear, head);
     for (int64_t n = 0; n < head->rows; n += linear.most)
-        bytes += kept_bytes(&linear, at_most(linear.most, head->rows - n));
-    return bytes * (size_t)((head->vocab + linear.wide - 1) / linear.wide);
+        bytes += kept_tile(&linear, at_most(linear.most, head->rows - n));
+    return bytes;
 }
 
-void align__linear_skip(struct align__linear *linear, int64_t counted)
+void align__linear_pass(struct align__linear *linear, int64_t counted)
 {
     if (linear->kept != NULL)
-        for (int64_t v = 0; v < linear->head->vocab; v += linear->wide)
-            linear->kept->used += kept_bytes(linear, counted);
+        linear->kept->passed += kept_tile(linear, counted);
 }
 
-/* Forward and backward come here in the same order with the same sizes, and so to the same places. A tile
- * of which the backward has fewer rows is made again, as it is without kept memory. */
+/* Forward and backward come with the same sizes, and so to the same places. A tile of which the backward has
+ * fewer rows is made again, as it is without kept memory. */
 static void place_tile(struct align__linear *linear, int64_t counted)
 {
     struct align__kept *kept = linear->kept;
@@ -157,9 +187,9 @@ static void place_tile(struct align__linear *linear, int64_t counted)
     linear->own.made = false;
     if (kept == NULL)
         return;
-    size_t bytes = kept_bytes(linear, counted), at = kept->used;
-    kept->used += bytes;
-    if (kept->used > kept->size || linear->count != counted)
+    size_t bytes = kept_bytes(linear, counted);
+    size_t at = kept->passed + (size_t)(linear->first / linear->wide) * bytes;
+    if (at + bytes > kept->size || linear->count != counted)
         return;
     linear->own.tile = kept->at + at;
     linear->own.made = kept->filled;
@@ -177,7 +207,7 @@ align_status align__linear_open(struct align__linear *linear, const struct align
     lay_out(linear, &blocks);
     linear->kept = kept;
     if (kept != NULL)
-        kept->used = 0;
+        kept->passed = 0;
     if (linear->dbias != NULL)
         memset(linear->dbias, 0, (size_t)head->vocab * sizeof *linear->dbias);
     return ALIGN_E_NONE;

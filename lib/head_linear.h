@@ -8,6 +8,8 @@
  *     dhidden += g weight,   dweight += g' hidden,   dbias += sum of g over tokens.
  * Products are split along the columns of what they make (vocabulary, width) or, for dweight, along its
  * rows, so that each part keeps the long side of the tile; what is done to a row of logits, by tokens.
+ * The backward of more tokens than a tile has walks over all of them for one stretch of the vocabulary at a
+ * time, where that can be (`bands`): then a dweight of f32 has sums of f64, and does not drift with tokens.
  * For kl the logits of the other head, when it is linear too, are made beside them. */
 #ifndef ALIGN__HEAD_LINEAR_H
 #define ALIGN__HEAD_LINEAR_H
@@ -42,6 +44,10 @@ struct align__linear {
     int64_t
         pitch; /* from a row of a tile to the next: no power of two, which caches map to one place */
 
+    bool bands; /* the backward walks over all tokens for one stretch of the vocabulary at a time */
+    int64_t band;       /* what a walk covers of the vocabulary: a stretch, or all of it */
+    int64_t band_first; /* where the walk stands */
+
     struct align__kept *kept; /* or NULL */
 
     struct align__head_row *rows; /* [most] of the batch */
@@ -51,7 +57,7 @@ struct align__linear {
     char *half;    /* [most,pitch] gradients in BF16, for products of such */
     char *dhidden; /* [most,D] sums for dhidden or jhidden */
     char *dweight; /* [wide,D] a product that cannot go to args.dweight itself */
-    char *sums;    /* [V,D] dweight of a dtype that cannot be added to */
+    char *sums;    /* [band,D] dweight of a dtype that cannot be added to, or in f64 */
     double *dbias; /* [V] */
     bool started;  /* dweight holds something to add to */
 
@@ -66,8 +72,9 @@ align_status align__linear_open(struct align__linear *linear, const struct align
 align_status align__linear_forward(struct align__linear *linear, int64_t count);
 align_status align__linear_backward(struct align__linear *linear, int64_t count);
 
-/* What the backward can write only when all rows have passed. */
-align_status align__linear_close(struct align__linear *linear);
+/* A walk of the backward over all rows: before it, and what it can write only when all have passed. */
+void align__linear_begin(struct align__linear *linear, int64_t band_first);
+void align__linear_end(struct align__linear *linear);
 
 /* ---- shared by the parts of the linear head ---- */
 
@@ -76,8 +83,8 @@ align_status align__linear_close(struct align__linear *linear);
 align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted,
                                 bool compares);
 
-/* Leaves out the kept logits of a whole tile of tokens. */
-void align__linear_skip(struct align__linear *linear, int64_t counted);
+/* Passes on to the kept logits of the next tile of tokens. */
+void align__linear_pass(struct align__linear *linear, int64_t counted);
 
 /* Gathers the rows of linear->live, of both heads where asked for, and starts sums for dhidden. */
 align_status align__linear_gather(struct align__linear *linear, bool compares);
@@ -92,8 +99,15 @@ align_status align__linear_by_tokens(struct align__linear *linear, align__share_
 align_status align__linear_by_vocab(struct align__linear *linear, align__share_fn fn);
 align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn);
 
-/* Whether dweight is the c of a product itself, is added to by hand, or has sums of its own. */
-enum align__way { ALIGN__WAY_NONE, ALIGN__WAY_DIRECT, ALIGN__WAY_ADD, ALIGN__WAY_SUMS };
+/* Whether dweight is the c of a product itself, is added to by hand, or has sums of its own, of all of it or of
+ * a band. */
+enum align__way {
+    ALIGN__WAY_NONE,
+    ALIGN__WAY_DIRECT,
+    ALIGN__WAY_ADD,
+    ALIGN__WAY_SUMS,
+    ALIGN__WAY_BAND
+};
 enum align__way align__linear_way(const struct align__linear *linear);
 
 /* The BLAS multiplies BF16 by BF16 to F32. */

@@ -2,6 +2,7 @@
 #include "head_linear.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Row i of the other head's logits, as this stretch has them. */
 static struct align__part other_part(const struct align__linear *linear, int64_t i)
@@ -38,12 +39,34 @@ static void multiply_sum(const struct align__linear *linear, int64_t i, double f
             f64[d] *= factor;
 }
 
-/* Adds `n` numbers of a tile to (or writes them over) a row of any real dtype. */
+static void add_f32(float *sums, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        sums[i] += x[i];
+}
+
+static void add_f64(double *sums, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        sums[i] += (double)x[i];
+}
+
+/* Adds `n` numbers of a tile to (or writes them over) a row of any real dtype; what is done for every tile of
+ * tokens, by loops of its own. */
 static void put_row(align_dtype dtype, char *at, align_dtype from, const char *tile, int64_t n,
                     bool adds)
 {
-    align__head_combine(&(struct align__scaled){from, tile, 1},
-                        &(struct align__scaled){dtype, adds ? at : NULL, 1}, dtype, at, n);
+    void *to = at;
+    const void *x = tile;
+    if (!adds && from == dtype)
+        memcpy(to, x, (size_t)(n * align_dtype_bytes(dtype)));
+    else if (adds && from == ALIGN_F32 && dtype == ALIGN_F32)
+        add_f32(to, x, n);
+    else if (adds && from == ALIGN_F32 && dtype == ALIGN_F64)
+        add_f64(to, x, n);
+    else
+        align__head_combine(&(struct align__scaled){from, tile, 1},
+                            &(struct align__scaled){dtype, adds ? at : NULL, 1}, dtype, at, n);
 }
 
 /* ---- forward ---- */
@@ -142,6 +165,7 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
         if (status == ALIGN_E_NONE && align__present(&head->args.jhidden))
             status = align__linear_by_width(linear, align__linear_back);
     }
+    align__linear_pass(linear, linear->count);
     if (head->shared)
         status = align__head_join(head, linear->rows, count, status);
     return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_share) : status;
@@ -187,6 +211,8 @@ static void weight_share(const struct align__share *share)
     int64_t width = linear->own.width, bytes = align_dtype_bytes(dtype);
     int64_t first = linear->first + share->first;
     bool adds = linear->started || align__head_adds(linear->head, ALIGN_HEAD_ADD_DWEIGHT);
+    char *product = linear->dweight == NULL ? NULL : linear->dweight + share->first * width * bytes;
+    char *sums = linear->sums;
     if (linear->dbias != NULL)
         add_bias_gradients(share);
     switch (align__linear_way(linear)) {
@@ -196,15 +222,26 @@ static void weight_share(const struct align__share *share)
         align__linear_turned(share, align__at(t, first, 0), t->stride[0], adds);
         break;
     case ALIGN__WAY_SUMS:
-        align__linear_turned(share, linear->sums + first * width * bytes, width, linear->started);
+        align__linear_turned(share, sums + first * width * bytes, width, linear->started);
         break;
     case ALIGN__WAY_ADD:
-        align__linear_turned(share, linear->dweight + share->first * width * bytes, width, 0);
+        align__linear_turned(share, product, width, 0);
         for (int64_t v = 0; v < share->n; v++)
-            put_row(t->dtype, align__at(t, first + v, 0), dtype,
-                    linear->dweight + (share->first + v) * width * bytes, width, adds);
+            put_row(t->dtype, align__at(t, first + v, 0), dtype, product + v * width * bytes, width,
+                    adds);
+        break;
+    case ALIGN__WAY_BAND:
+        align__linear_turned(share, product, width, 0);
+        put_row(ALIGN_F64, sums + share->first * width * (int64_t)sizeof(double), dtype, product,
+                share->n * width, linear->started);
         break;
     }
+}
+
+/* dhidden holds something: the caller's own, or that of the bands before. */
+static bool adds_dhidden(const struct align__linear *linear)
+{
+    return linear->band_first > 0 || align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN);
 }
 
 static void store_dhidden(const struct align__share *share)
@@ -214,7 +251,7 @@ static void store_dhidden(const struct align__share *share)
     for (int64_t i = share->first; i < share->first + share->n; i++)
         put_row(t->dtype, align__head_at(linear->head, t, linear->rows[linear->live[i]].index),
                 linear->own.dtype, align__linear_sum(linear, i), linear->own.width,
-                align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN));
+                adds_dhidden(linear));
 }
 
 /* Returns how many rows count, with a gradient or without. */
@@ -229,7 +266,7 @@ static int64_t pick_live(struct align__linear *linear, int64_t count)
         counted += row->weight != 0;
         if (row->kind != ALIGN__ROW_ZERO)
             linear->live[linear->count++] = i;
-        else if (!align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN))
+        else if (!adds_dhidden(linear))
             clear_row(head, &head->args.dhidden, row->index);
     }
     return counted;
@@ -248,15 +285,12 @@ static align_status compare(struct align__linear *linear, int64_t count, int64_t
 {
     const struct align__head *head = linear->head;
     align_status status = ALIGN_E_NONE;
-    size_t used = linear->kept != NULL ? linear->kept->used : 0;
     for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
          v += linear->wide) {
         status = align__linear_turn(linear, v, counted, true);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, compare_share);
     }
-    if (linear->kept != NULL)
-        linear->kept->used = used;
     if (head->shared)
         status = align__head_join(head, linear->rows, count, status);
     for (int64_t i = 0; i < linear->count && status == ALIGN_E_NONE; i++)
@@ -265,12 +299,19 @@ static align_status compare(struct align__linear *linear, int64_t count, int64_t
     return status;
 }
 
+static int64_t band_end(const struct align__linear *linear)
+{
+    int64_t end = linear->band_first + linear->band;
+    return end < linear->head->vocab ? end : linear->head->vocab;
+}
+
 static align_status walk_back(struct align__linear *linear, int64_t counted, bool compares)
 {
     const align_head *args = &linear->head->args;
     bool by_vocab = align__present(&args->dweight) || align__present(&args->dbias);
     align_status status = ALIGN_E_NONE;
-    for (int64_t v = 0; v < linear->head->vocab && status == ALIGN_E_NONE; v += linear->wide) {
+    int64_t end = band_end(linear);
+    for (int64_t v = linear->band_first; v < end && status == ALIGN_E_NONE; v += linear->wide) {
         status = align__linear_turn(linear, v, counted, compares);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);
@@ -290,32 +331,47 @@ align_status align__linear_backward(struct align__linear *linear, int64_t count)
     align_status status = align__linear_gather(linear, compares);
     if (compares && status == ALIGN_E_NONE)
         status = compare(linear, count, counted);
-    if (linear->count == 0) {
-        align__linear_skip(linear, counted);
-        return status;
-    }
-    if (status == ALIGN_E_NONE)
+    if (linear->count > 0 && status == ALIGN_E_NONE)
         status = walk_back(linear, counted, compares);
-    linear->started = true;
+    align__linear_pass(linear, counted);
+    linear->started |= linear->count > 0;
     if (status == ALIGN_E_NONE && align__present(&args->dhidden))
         status = align__linear_by_tokens(linear, store_dhidden);
     return status;
 }
 
-align_status align__linear_close(struct align__linear *linear)
+void align__linear_begin(struct align__linear *linear, int64_t band_first)
+{
+    linear->band_first = band_first;
+    linear->started = false;
+    if (linear->kept != NULL)
+        linear->kept->passed = 0;
+}
+
+/* Row v of dweight, from its sums or of nothing. */
+static void end_row(const struct align__linear *linear, enum align__way way, int64_t v)
+{
+    const align_tensor *t = &linear->head->args.dweight;
+    int64_t width = linear->own.width;
+    bool adds = align__head_adds(linear->head, ALIGN_HEAD_ADD_DWEIGHT);
+    align_dtype dtype = way == ALIGN__WAY_BAND ? ALIGN_F64 : linear->own.dtype;
+    if (!linear->started && !adds)
+        align__head_fill(align__at(t, v, 0), t->dtype, width, 0);
+    else if (linear->started && linear->sums != NULL)
+        put_row(t->dtype, align__at(t, v, 0), dtype,
+                linear->sums + (v - linear->band_first) * width * align_dtype_bytes(dtype), width,
+                adds);
+}
+
+void align__linear_end(struct align__linear *linear)
 {
     const struct align__head *head = linear->head;
-    const align_tensor *dweight = &head->args.dweight, *dbias = &head->args.dbias;
+    const align_tensor *dbias = &head->args.dbias;
     enum align__way way = align__linear_way(linear);
-    bool clear = !linear->started && way != ALIGN__WAY_NONE &&
-                 !align__head_adds(head, ALIGN_HEAD_ADD_DWEIGHT);
-    int64_t row = head->width * align_dtype_bytes(linear->own.dtype);
-    for (int64_t v = 0; v < head->vocab; v++) {
-        if (clear)
-            align__head_fill(align__at(dweight, v, 0), dweight->dtype, head->width, 0);
-        else if (way == ALIGN__WAY_SUMS)
-            put_row(dweight->dtype, align__at(dweight, v, 0), linear->own.dtype,
-                    linear->sums + v * row, head->width, false);
+    int64_t end = band_end(linear);
+    for (int64_t v = linear->band_first; v < end; v++) {
+        if (way != ALIGN__WAY_NONE)
+            end_row(linear, way, v);
         if (linear->dbias != NULL) {
             double old = align__head_adds(head, ALIGN_HEAD_ADD_DBIAS)
                              ? align__load(dbias->dtype, align__at(dbias, v, 0))
@@ -323,5 +379,4 @@ align_status align__linear_close(struct align__linear *linear)
             align__store(dbias->dtype, align__at(dbias, v, 0), old + linear->dbias[v]);
         }
     }
-    return ALIGN_E_NONE;
 }

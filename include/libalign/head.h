@@ -49,7 +49,7 @@
  *  - one pass: asking for `jhidden` makes the forward itself accumulate d token_logp / d hidden, and
  *    the backward only scales its rows, without reading hidden or weight; 4 N D V flops. For weights
  *    that need no gradient: dweight, dbias, dentropy, dkl and dlse must be absent.
- * Scratch is a tile, whatever N and V: 24 MiB and less for F32 operands with D = 1024 (at most 12 MiB
+ * Scratch is a tile, whatever N and V: 25 MiB and less for F32 operands with D = 1024 (at most 12 MiB
  * more for other dtypes), plus 8 V bytes for dbias, plus 4 V D for a dweight of BF16 or F16. kl against
  * another linear head makes its logits too, in tiles of half the size, and dkl makes both once more, as its
  * gradient needs kl whole.
@@ -171,7 +171,8 @@ typedef struct align_head {
     align_tensor dlogits;
 
     /* Like hidden, weight and bias, at least one of them, any real dtype. dhidden may be `jhidden`
-     * itself. dweight is summed in place as F32 or F64; BF16 and F16 take 4 V D bytes of scratch, are
+     * itself. dweight is summed in F64 over tiles of tokens and written as F32 or F64 (as F32, with dkl or with
+     * a BF16 or F16 dhidden, it is summed in place); BF16 and F16 take 4 V D bytes of scratch, are
      * rounded once, and cannot be added to. dbias is summed over tokens in F64. */
     align_tensor dhidden, dweight, dbias;
 

@@ -16,8 +16,8 @@ static double uniform(void)
     return (double)(seed >> 11) * 0x1p-53;
 }
 
-/* Two shares of tokens and two tiles of the vocabulary. */
-enum { B = 6, T = 103, N = B * T, V = 2100, D = 19, GAP = 5 };
+/* Two tiles of tokens and two of the vocabulary. */
+enum { B = 6, T = 350, N = B * T, V = 1100, D = 19, GAP = 5, ROWS = N };
 
 struct variant {
     align_dtype hidden, weight, bias, gradient, dweight;
@@ -27,9 +27,9 @@ struct variant {
 
 /* Numbers as they stand in memory, and the same in f64. */
 struct numbers {
-    _Alignas(64) char memory[V * (D + GAP) * 8];
+    _Alignas(64) char memory[ROWS * (D + GAP) * 8];
     align_tensor tensor;
-    double x[V][D];
+    double x[ROWS][D];
 };
 
 static struct {
@@ -101,7 +101,7 @@ static void make_inputs(const struct variant *v)
         c.dentropy[n] = uniform() - 0.5;
     }
     for (int s = 0; s < B; s++) {
-        c.offsets[s + 1] = s == B - 1 ? N : (s + 1) * 90;
+        c.offsets[s + 1] = s == B - 1 ? N : (s + 1) * 300;
         c.dlogp[s] = s == 2 ? 0 : uniform() - 0.5;
     }
     number_matrix(&c.hidden, v->hidden, N, D, 2, v->backwards);
@@ -226,7 +226,7 @@ static double step_of(align_dtype dtype)
 
 static void check_gradients(const struct variant *v, int id, double tolerance)
 {
-    static double dhidden[V][D], dweight[V][D], dbias[V][D];
+    static double dhidden[ROWS][D], dweight[ROWS][D], dbias[ROWS][D];
     memset(dhidden, 0, sizeof dhidden);
     memset(dweight, 0, sizeof dweight);
     memset(dbias, 0, sizeof dbias);
@@ -239,7 +239,7 @@ static void check_gradients(const struct variant *v, int id, double tolerance)
                 dweight[w][d] += g * c.hidden.x[n][d];
             }
         }
-    for (int w = 0; w < V && v->adds; w++)
+    for (int w = 0; w < ROWS && v->adds; w++)
         for (int d = 0; d < D; d++) {
             dhidden[w][d] += c.old_dhidden.x[w][d];
             dweight[w][d] += c.old_dweight.x[w][d];
