@@ -172,7 +172,7 @@ typedef struct align_head {
 
     /* Like hidden, weight and bias, at least one of them, any real dtype. dhidden may be `jhidden`
      * itself. dweight is summed in F64 over tiles of tokens and written as F32 or F64 (as F32, with dkl or with
-     * a BF16 or F16 dhidden, it is summed in place); BF16 and F16 take 4 V D bytes of scratch, are
+     * a dhidden narrower than the products, in place); BF16 and F16 take 4 V D bytes of scratch, are
      * rounded once, and cannot be added to. dbias is summed over tokens in F64. */
     align_tensor dhidden, dweight, dbias;
 
