@@ -1,6 +1,7 @@
 /* What the C fragments of the documentation may use without saying where it comes from. */
 #include <libalign/align.h>
 #include <libalign/threads.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 

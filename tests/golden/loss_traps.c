@@ -57,6 +57,13 @@ static float difference_of_infinities(void)
     return softplus(-(-expf(-u) + expf(-v)));
 }
 
+/* TRL, nca_pair with forward_kl: f'(1) is left out of f', and a policy that equals its reference has rewards. */
+static float constant_dropped(void)
+{
+    float reward = -expf(0);
+    return softplus(-reward) + softplus(reward) / 2 + softplus(reward) / 2;
+}
+
 /* TRL, alpha_divergence: the exponent is clamped at 80, so nothing moves with u. */
 static float clamped_exponent(void)
 {

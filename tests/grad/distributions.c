@@ -278,10 +278,58 @@ START_TEST(gradients_through_the_logits)
 }
 END_TEST
 
+/* The mean logit, which TRL logs, from the KL of a uniform head: docs/concepts.md. */
+START_TEST(mean_logits)
+{
+    enum { D = 5 };
+    struct bed b;
+    double zeros[V] = {0}, hidden[N][D], weight[V][D];
+    for (int n = 0; n < N; n++)
+        for (int d = 0; d < D; d++)
+            hidden[n][d] = cos(n + 3 * d);
+    for (int v = 0; v < V; v++)
+        for (int d = 0; d < D; d++)
+            weight[v][d] = 4 * sin(v * d + 1);
+    for (int linear = 0; linear < 2; linear++) {
+        char scratch[65536];
+        align_error error;
+        align_exec exec;
+        align_error_init(&error, sizeof error);
+        align_exec_init(&exec, sizeof exec);
+        exec.scratch = scratch;
+        exec.scratch_size = sizeof scratch;
+        exec.error = &error;
+        make_bed(&b, 0, 1);
+        b.other.logits = align_2d(zeros, ALIGN_F64, N, V);
+        b.other.logits.stride[0] = 0;
+        b.policy.softcap = 30;
+        if (linear) {
+            b.policy.logits.ndim = b.policy.dlogits.ndim = 0;
+            b.policy.hidden = align_2d(hidden, ALIGN_F64, N, D);
+            b.policy.weight = align_2d(weight, ALIGN_F64, V, D);
+        }
+        ck_assert_msg(align_head_forward(&exec, &b.policy) == 0, "%s", error.text);
+        for (int n = 0; n < N; n++) {
+            double mean = 0;
+            for (int v = 0; v < V; v++) {
+                double x = linear ? 0 : b.logits[n][v];
+                for (int d = 0; d < D && linear; d++)
+                    x += hidden[n][d] * weight[v][d];
+                mean += 30 * tanh(x / 30) / V;
+            }
+            const double got = b.lse[n] - b.kl[n] - log(V);
+            ck_assert_msg(fabs(got - mean) <= (linear ? 1e-6 : 1e-12), "%d, row %d: %.17g, %.17g",
+                          linear, n, got, mean);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("distributions");
     TCase *tcase = tcase_create("distributions");
+    tcase_add_test(tcase, mean_logits);
     tcase_add_loop_test(tcase, gradients_through_the_logits, 0, sizeof recipes / sizeof recipes[0]);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
