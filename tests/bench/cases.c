@@ -76,6 +76,7 @@ const char *const bench_cases[] = {
     "lipo_lambda groups=16 k=1024 workers=1",
     "lipo_lambda groups=16 k=1024 workers=2",
     "bt_fit items=100 rows=1000000 workers=1",
+    "bt_fit items=100 rows=1000000 workers=2",
     "bt_fit items=10000 rows=1000000 workers=1",
     "bt_draws items=100 rows=1000000 draws=1000 workers=1",
     "bt_stream items=100 rows=100000000 workers=1",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves one case of align-bench as people compute it without libalign.
 
-usage: peers.py PEER CASE      PEER: torch, torch_selective, torch_loop, numpy, sklearn or scipy; CASE: a line of `align-bench --list`
+usage: peers.py PEER CASE      PEER: the word before a comma in CASES, below; CASE: a line of `align-bench --list`
 
 Speaks the runner protocol of bench.h. A case that a peer does not have is answered by `none`.
 """
@@ -311,6 +311,25 @@ def scipy_bt_fit(numpy, case):
     return run
 
 
+def choix_bt_fit(numpy, case):
+    """From raw rows, as the pairs that it asks for, by the fastest of its fits that takes them."""
+    import choix
+    if case["items"] > 1000:
+        return None
+    rows = list(zip(*(side.tolist() for side in games(numpy, case))))
+    return lambda: choix.ilsr_pairwise(case["items"], rows)
+
+
+def evalica_bt_fit(numpy, case):
+    """From raw rows by Newman's iteration, in Rust: the faster of its two, to its own tolerance of 1e-6."""
+    import evalica
+    if case["items"] > 1000:
+        return None
+    first, second = games(numpy, case)
+    winners = [evalica.Winner.X] * len(first)
+    return lambda: evalica.newman(first, second, winners)
+
+
 CASES = {
     ("torch", "dense_forward"): torch_dense_forward,
     ("torch", "dense_both"): torch_dense_both,
@@ -329,11 +348,13 @@ CASES = {
     ("sklearn", "reward_fit"): sklearn_reward_fit,
     ("sklearn", "bt_fit"): sklearn_bt_fit,
     ("scipy", "bt_fit"): scipy_bt_fit,
+    ("choix", "bt_fit"): choix_bt_fit,
+    ("evalica", "bt_fit"): evalica_bt_fit,
 }
 
 
 def load(peer, case):
-    if peer in ("numpy", "scipy", "sklearn"):
+    if not peer.startswith("torch"):
         import numpy
         if peer == "sklearn":
             import threadpoolctl
