@@ -22,10 +22,13 @@ struct align__logistics {
  * and f = prob wrong + (1 - prob) right,
  *
  *     value = t softplus(-z) + f softplus(z), slope = beta (f s(z) - t s(-z)),
- *     curve = beta^2 (t + f) s(z) s(-z);    d = slope, -slope; h = curve, curve. */
+ *     curve = beta^2 (t + f) s(z) s(-z);    d = slope x, -slope y; h = curve x^2, curve y^2
+ *
+ * where by = x, y says how the margin moves with the items, NULL: 1, 1. */
 struct align__mixture {
     const double *z, *prob;
     double beta, right, wrong;
+    const double *by[2];
     double *value, *d[2], *h[2];
 };
 
@@ -65,6 +68,8 @@ struct align__f64 {
                    int64_t n);
     void (*mixture)(const struct align__mixture *mixture, int64_t n);
     void (*swaps)(struct align__swaps *swaps, int64_t n);
+    /* True when low <= x <= high of every x: no NaN. */
+    bool (*within)(const double *x, double low, double high, int64_t n);
     /* True when every |x| is below 2^1000: no NaN, no infinity, and no small sum overflows. */
     bool (*tame)(const double *x, int64_t n);
     /* The sum of tame numbers, and apart from it what rounding took from that. */

@@ -211,7 +211,8 @@ static void logistic_f64(struct align__logistics out, const double *z, int64_t n
     }
 }
 
-static void mixture_f64(const struct align__mixture *m, int64_t n)
+static inline __attribute__((always_inline)) void mixture_of(const struct align__mixture *m,
+                                                             int64_t n, bool scaled)
 {
     const vd beta = vd_all(m->beta), right = vd_all(m->right), wrong = vd_all(m->wrong);
     for (int64_t i = 0; i < n; i += F64_LANES) {
@@ -221,11 +222,25 @@ static void mixture_f64(const struct align__mixture *m, int64_t n)
         struct logistic l = vd_logistic(vd_load_part(m->z + i, part));
         vd slope = beta * (f * l.s - t * l.c), curve = beta * beta * ((t + f) * l.s * l.c);
         vd_store_part(m->value + i, part, vd_plus(vd_times(t, l.minus), vd_times(f, l.plus)));
-        vd_store_part(m->d[0] + i, part, slope);
-        vd_store_part(m->d[1] + i, part, -slope);
-        vd_store_part(m->h[0] + i, part, curve);
-        vd_store_part(m->h[1] + i, part, curve);
+        for (int k = 0; k < 2; k++) {
+            vd d = slope, h = curve;
+            if (scaled) {
+                vd by = vd_load_part(m->by[k] + i, part);
+                d = vd_times(d, by);
+                h = vd_times(h, by * by);
+            }
+            vd_store_part(m->d[k] + i, part, k == 0 ? d : -d);
+            vd_store_part(m->h[k] + i, part, h);
+        }
     }
+}
+
+static void mixture_f64(const struct align__mixture *m, int64_t n)
+{
+    if (m->by[0] == NULL)
+        mixture_of(m, n, false);
+    else
+        mixture_of(m, n, true);
 }
 
 static void margin_f64(double *out, double beta, const double *x, const double *y,
@@ -249,6 +264,17 @@ static inline vd vd_load_of(const double *x, int64_t n, int v)
     if (left >= F64_LANES)
         return vd_load(x + v * F64_LANES);
     return left > 0 ? vd_load_part(x + v * F64_LANES, left) : (vd){0};
+}
+
+static bool within_f64(const double *x, double low, double high, int64_t n)
+{
+    vi out = {0};
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        const int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        const vd v = vd_load_part(x + i, part);
+        out |= ~((v >= low) & (v <= high)) & vi_first(part);
+    }
+    return !vi_any(out);
 }
 
 static bool tame_f64(const double *x, int64_t n)
@@ -324,9 +350,8 @@ struct swap_sums {
 static inline void swap_some(const struct align__swaps *w, struct swap_sums *to, int64_t i,
                              int64_t j, int64_t part)
 {
-    static const double ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     const vd label = vd_load_part(w->label + j, part);
-    const vi there = vd_load_part(ones, part) != 0.0;
+    const vi there = vi_first(part);
     const vi ahead = (vd_all(w->label[i]) > label) & there;
     const vi counts = ((vd_all(w->label[i]) < label) & there) | ahead;
     const vd gap = vd_minus(vd_all(w->s[i]), vd_load_part(w->s + j, part));
@@ -434,6 +459,7 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .margin = margin_f64,
     .mixture = mixture_f64,
     .swaps = swaps_f64,
+    .within = within_f64,
     .tame = tame_f64,
     .sum = sum_f64,
     .lane_sum = lane_sum,

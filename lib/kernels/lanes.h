@@ -21,13 +21,14 @@ typedef double vd __attribute__((vector_size(8 * F64_LANES)));
 typedef int64_t vi __attribute__((vector_size(8 * F64_LANES)));
 typedef uint64_t vu __attribute__((vector_size(8 * F64_LANES)));
 
-#if F64_LANES == 4
 /* All ones in the first n lanes. */
 static inline vi vi_first(int64_t n)
 {
-    return (vi){0, 1, 2, 3} < (n - (vi){0});
+    static const int64_t lanes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    vi lane;
+    memcpy(&lane, lanes, sizeof lane);
+    return lane < (n - (vi){0});
 }
-#endif
 
 static inline vd vd_load(const double *at)
 {

@@ -83,8 +83,14 @@ void align__list_logistic(struct align__list_phi *out, const struct align__list 
     double sure[ALIGN__BLOCK], unused[2][ALIGN__BLOCK];
     for (int i = 0; i < n; i++)
         sure[i] = 1;
-    const struct align__mixture mixture = {
-        d, sure, 1, 1 - eps, eps, out->value, {out->slope, unused[0]}, {out->curve, unused[1]}};
+    const struct align__mixture mixture = {.z = d,
+                                           .prob = sure,
+                                           .beta = 1,
+                                           .right = 1 - eps,
+                                           .wrong = eps,
+                                           .value = out->value,
+                                           .d = {out->slope, unused[0]},
+                                           .h = {out->curve, unused[1]}};
     list->f64->mixture(&mixture, n);
 }
 

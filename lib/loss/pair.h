@@ -24,27 +24,56 @@ static inline struct align__soft align__soft(const struct align__block *b, int i
     return (struct align__soft){p * (1 - eps) + (1 - p) * eps, p * eps + (1 - p) * (1 - eps)};
 }
 
-/* t phi(z) + f phi(-z), for t and f of any sign. */
-static inline struct align__phi align__mix(struct align__soft soft, align__phi_fn phi, double z,
-                                           const align_loss_params *params)
+/* t phi(z) + f phi(-z), for t and f of any sign, from the two. */
+static inline struct align__phi align__mix_two(struct align__soft soft, struct align__phi right,
+                                               struct align__phi wrong)
 {
-    const struct align__phi right = phi(z, params);
-    if (soft.f == 0)
-        return right;
-    const struct align__phi wrong = phi(-z, params);
     return (struct align__phi){
         align__plus(align__times(soft.t, right.value), align__times(soft.f, wrong.value)),
         align__times(soft.t, right.slope) - align__times(soft.f, wrong.slope),
         align__times(soft.t, right.curve) + align__times(soft.f, wrong.curve)};
 }
 
-/* The same for phi = softplus(-z), with one exponential. */
-static inline struct align__phi align__mix_logistic(struct align__soft soft, double z)
+static inline struct align__phi align__mix(struct align__soft soft, align__phi_fn phi, double z,
+                                           const align_loss_params *params)
 {
-    const struct align__logistic l = align__logistic(z);
+    const struct align__phi right = phi(z, params);
+    if (soft.f == 0)
+        return right;
+    return align__mix_two(soft, right, phi(-z, params));
+}
+
+/* Logistics of n numbers, of which a block keeps two sets. */
+static inline void align__logistics_of(struct align__block *b, int set, const double *z)
+{
+    double(*l)[ALIGN__BLOCK] = b->link[set];
+    b->f64->logistic((struct align__logistics){l[0], l[1], l[2], l[3]}, z, b->n);
+}
+
+static inline struct align__logistic align__logistic_at(const struct align__block *b, int set,
+                                                        int i)
+{
+    const double(*l)[ALIGN__BLOCK] = b->link[set];
+    return (struct align__logistic){l[0][i], l[1][i], l[2][i], l[3][i]};
+}
+
+/* The same for phi = softplus(-z), of which the logistics are known. */
+static inline struct align__phi align__mix_of(struct align__soft soft, struct align__logistic l)
+{
     return (struct align__phi){
         align__plus(align__times(soft.t, l.minus), align__times(soft.f, l.plus)),
         soft.f * l.s - soft.t * l.c, (soft.t + soft.f) * l.s * l.c};
+}
+
+/* The same of the block's first set, for its soft label. */
+static inline struct align__phi align__mix_at(const struct align__block *b, int i)
+{
+    return align__mix_of(align__soft(b, i), align__logistic_at(b, 0, i));
+}
+
+static inline struct align__phi align__mix_logistic(struct align__soft soft, double z)
+{
+    return align__mix_of(soft, align__logistic(z));
 }
 
 /* beta (x - y) - offset of pair i, kept as its margin. */
@@ -80,21 +109,62 @@ static inline void align__margins(struct align__block *b, double beta, const dou
     b->f64->margin(b->margin, beta, x, y, b->offset, b->n);
 }
 
-/* align__link of align__mix_logistic of all margins, for items that move with their scores; t is `right`
- * at prob 1 and `wrong` at prob 0. */
+/* align__link of align__mix_logistic of all margins, where items move them by dx and dy (NULL: 1); t is `right` at
+ * prob 1 and `wrong` at prob 0. */
+static inline void align__mix_margins_by(struct align__block *b, double beta, double right,
+                                         double wrong, const double *dx, const double *dy)
+{
+    struct align__side *x = &b->side[0], *y = &b->side[1];
+    const struct align__mixture mixture = {.z = b->margin,
+                                           .prob = b->prob,
+                                           .beta = beta,
+                                           .right = right,
+                                           .wrong = wrong,
+                                           .by = {dx, dy},
+                                           .value = b->value,
+                                           .d = {x->d, y->d},
+                                           .h = {x->h, y->h}};
+    b->f64->mixture(&mixture, b->n);
+}
+
 static inline void align__mix_margins(struct align__block *b, double beta, double right,
                                       double wrong)
 {
-    struct align__side *x = &b->side[0], *y = &b->side[1];
-    const struct align__mixture mixture = {b->margin, b->prob,  beta,         right,
-                                           wrong,     b->value, {x->d, y->d}, {x->h, y->h}};
-    b->f64->mixture(&mixture, b->n);
+    align__mix_margins_by(b, beta, right, wrong, NULL, NULL);
+}
+
+/* The mixture of the row's label_smoothing. */
+static inline void align__mix_smooth_by(struct align__block *b, const double *dx, const double *dy)
+{
+    const double eps = b->params->label_smoothing;
+    align__mix_margins_by(b, b->params->beta, 1 - eps, eps, dx, dy);
+}
+
+/* Margins of x and y a token: beta (x / n_w - y / n_l) - offset. */
+static inline void align__mean_margins(struct align__block *b, double beta, const double *x,
+                                       const double *y)
+{
+    double mean[2][ALIGN__BLOCK];
+    b->f64->times(mean[0], b->side[0].share, x, b->n);
+    b->f64->times(mean[1], b->side[1].share, y, b->n);
+    align__margins(b, beta, mean[0], mean[1]);
 }
 
 /* What the log-ratio of item k stands for, with its derivatives: itself, or its score under a divergence. */
 static inline struct align__phi align__worth(const struct align__block *b, int k, int i)
 {
-    return align__divergence(b->params, b->side[k].ratio[i]);
+    const double u = b->side[k].ratio[i];
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+        return (struct align__phi){u, 1, 0};
+    return align__divergence(b->params, u);
+}
+
+static inline double align__worth_minus(const struct align__block *b, int i)
+{
+    const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
+    return b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL
+               ? align__minus(u, v)
+               : align__divergence_minus(b->params, u, v);
 }
 
 /* The margin of log-ratios, of which the first counts dx times and the second dy times. */
@@ -135,6 +205,33 @@ static inline void align__ratio_link(struct align__block *b, int i, double beta,
     align__ratio_links(b, i, beta, phi, 1, 1);
 }
 
+static inline void align__ratio_margins(struct align__block *b, double beta)
+{
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+        align__margins(b, beta, b->side[0].ratio, b->side[1].ratio);
+    for (int i = 0; i < b->n && b->params->divergence != ALIGN_DIVERGENCE_REVERSE_KL; i++)
+        align__ratio_margin(b, i, beta);
+}
+
+/* Links of all such margins, which are known: t softplus(-z) + f softplus(z), t being `right` at prob 1 and `wrong`
+ * at 0. */
+static inline void align__ratio_mix(struct align__block *b, double right, double wrong,
+                                    const double *dx, const double *dy)
+{
+    const double beta = b->params->beta;
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
+        align__mix_margins_by(b, beta, right, wrong, dx, dy);
+        return;
+    }
+    align__logistics_of(b, 0, b->margin);
+    for (int i = 0; i < b->n; i++) {
+        const double p = b->prob[i];
+        const struct align__soft soft = {p * right + (1 - p) * wrong, p * wrong + (1 - p) * right};
+        align__ratio_links(b, i, beta, align__mix_of(soft, align__logistic_at(b, 0, i)),
+                           dx != NULL ? dx[i] : 1, dy != NULL ? dy[i] : 1);
+    }
+}
+
 /* Writes item k's derivatives from those by r = beta worth. */
 static inline void align__put_worth(struct align__block *b, int k, int i, struct align__phi worth,
                                     struct align__phi by)
@@ -148,7 +245,7 @@ static inline void align__put_worth(struct align__block *b, int k, int i, struct
 /* 1 / count, or 0 for a sequence without tokens. */
 static inline double align__share(const struct align__side *side, int i)
 {
-    return side->count[i] > 0 ? 1 / side->count[i] : 0;
+    return side->share[i];
 }
 
 #define ALIGN__SMOOTH_TEXT "t = prob (1 - eps) + (1 - prob) eps"

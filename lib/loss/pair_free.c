@@ -96,13 +96,10 @@ const struct align__loss_row align__loss_slic_margin = {
 static void simpo(struct align__block *b)
 {
     const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        b->offset[i] += b->params->margin;
-        const double z = align__margin(b, i, beta, score_mean(b, i, 0), score_mean(b, i, 1));
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z),
-                    align__share(&b->side[0], i), align__share(&b->side[1], i));
-        b->offset[i] -= b->params->margin;
-    }
+    align__mean_margins(b, beta, b->side[0].score, b->side[1].score);
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] -= b->params->margin;
+    align__mix_smooth_by(b, b->side[0].share, b->side[1].share);
 }
 
 const struct align__loss_row align__loss_simpo = {
@@ -209,19 +206,23 @@ const struct align__loss_row align__loss_cpo = {
 static void arpo(struct align__block *b)
 {
     const align_loss_params *p = b->params;
+    double mean[ALIGN__BLOCK], power[ALIGN__BLOCK], by[2][ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
-        const double y = b->side[1].score[i];
-        const double gap = align__minus(score_mean(b, i, 0), score_mean(b, i, 1));
-        const double grown = p->alpha * exp(p->gamma * fabs(gap));
+        mean[i] = align__minus(score_mean(b, i, 0), score_mean(b, i, 1));
+        power[i] = p->gamma * fabs(mean[i]);
+    }
+    b->f64->exp(power, power, b->n);
+    for (int i = 0; i < b->n; i++) {
+        const double y = b->side[1].score[i], gap = mean[i], grown = p->alpha * power[i];
         const bool full = grown - 1 >= 1;
         const double w = full ? 1 : grown - 1;
         const double slope = full || gap == 0 ? 0 : p->gamma * (gap > 0 ? grown : -grown);
-        const double z = align__margin(b, i, p->beta, b->side[0].score[i], align__times(w, y));
         const double by_gap = align__times(slope, y);
-        align__link(b, i, p->beta, align__mix_logistic((struct align__soft){1, 0}, z),
-                    1 - align__times(align__share(&b->side[0], i), by_gap),
-                    w - align__times(align__share(&b->side[1], i), by_gap));
+        align__margin(b, i, p->beta, b->side[0].score[i], align__times(w, y));
+        by[0][i] = 1 - align__times(align__share(&b->side[0], i), by_gap);
+        by[1][i] = w - align__times(align__share(&b->side[1], i), by_gap);
     }
+    align__mix_margins_by(b, p->beta, 1, 0, by[0], by[1]);
 }
 
 const struct align__loss_row align__loss_arpo = {
@@ -276,17 +277,17 @@ static void tpo(struct align__block *b)
 {
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
     const double beta = b->params->beta, lambda = b->params->lambda;
+    if (mean)
+        align__mean_margins(b, beta, b->side[0].score, b->side[1].score);
+    else
+        align__margins(b, beta, b->side[0].score, b->side[1].score);
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] -= b->params->margin;
+    align__mix_smooth_by(b, mean ? b->side[0].share : NULL, mean ? b->side[1].share : NULL);
     for (int i = 0; i < b->n; i++) {
-        const double dx = mean ? align__share(&b->side[0], i) : 1;
-        const double dy = mean ? align__share(&b->side[1], i) : 1;
-        b->offset[i] += b->params->margin;
-        const double z = align__margin(b, i, beta, align__times(dx, b->side[0].score[i]),
-                                       align__times(dy, b->side[1].score[i]));
-        align__link(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, dy);
         align__also(b, i, -align__times(lambda, b->side[0].aux[i]), 0, 0);
         b->side[0].daux[i] = -lambda;
         b->side[1].daux[i] = 0;
-        b->offset[i] -= b->params->margin;
     }
 }
 

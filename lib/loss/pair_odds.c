@@ -17,11 +17,21 @@ struct mean {
     double x, rest, log_rest, share;
 };
 
-static struct mean mean_of(const struct align__block *b, int i, int k)
+static void means_of(const struct align__block *b, int k, struct mean *means)
 {
-    const double share = align__share(&b->side[k], i);
-    const double x = align__times(share, b->side[k].score[i]), rest = -expm1(x);
-    return (struct mean){x, rest, rest > 0.5 ? log1p(-exp(x)) : log(rest), share};
+    const struct align__side *side = &b->side[k];
+    double x[ALIGN__BLOCK], less[ALIGN__BLOCK], far[ALIGN__BLOCK], near[ALIGN__BLOCK];
+    b->f64->times(x, side->share, side->score, b->n);
+    b->f64->expm1(less, x, b->n);
+    b->f64->exp(far, x, b->n);
+    for (int i = 0; i < b->n; i++) {
+        near[i] = -less[i];
+        far[i] = -far[i];
+    }
+    b->f64->log(near, near, b->n);
+    b->f64->log1p(far, far, b->n);
+    for (int i = 0; i < b->n; i++)
+        means[i] = (struct mean){x[i], -less[i], -less[i] > 0.5 ? far[i] : near[i], side->share[i]};
 }
 
 /* s(-lo) / (1 - p) and s(-lo) / (1 - q) for lo = logit p - logit q, by the ratio r of the smaller to the
@@ -30,9 +40,9 @@ struct odds {
     double gap, by_p, by_q;
 };
 
-static struct odds odds_of(struct mean p, struct mean q)
+static struct odds odds_of(struct mean p, struct mean q, double r)
 {
-    const double ahead = align__minus(p.x, q.x), r = exp(-fabs(ahead));
+    const double ahead = align__minus(p.x, q.x);
     const double low = ahead > 0 ? r : 1, high = ahead > 0 ? 1 : r;
     const double sum = low * p.rest + high * q.rest;
     if (sum == 0)
@@ -45,17 +55,25 @@ static void orpo(struct align__block *b)
 {
     const double beta = b->params->beta;
     const bool given = (b->given & ALIGN_LOSS_READS_AUX) != 0;
+    struct mean p[ALIGN__BLOCK], q[ALIGN__BLOCK];
+    double ratio[ALIGN__BLOCK];
+    means_of(b, 0, p);
+    means_of(b, 1, q);
+    for (int i = 0; i < b->n; i++)
+        ratio[i] = -fabs(align__minus(p[i].x, q[i].x));
+    b->f64->exp(ratio, ratio, b->n);
     for (int i = 0; i < b->n; i++) {
-        const struct mean p = mean_of(b, i, 0), q = mean_of(b, i, 1);
-        const struct odds odds = odds_of(p, q);
+        const struct odds odds = odds_of(p[i], q[i], ratio[i]);
         b->margin[i] = odds.gap;
-        b->value[i] = align__plus(given ? b->side[0].aux[i] : -p.x,
-                                  beta * align__softplus(-odds.gap));
-        b->side[0].d[i] = -align__times(p.share, beta * odds.by_p + (given ? 0 : 1));
-        b->side[1].d[i] = align__times(q.share, beta * odds.by_q);
+        b->side[0].d[i] = -align__times(p[i].share, beta * odds.by_p + (given ? 0 : 1));
+        b->side[1].d[i] = align__times(q[i].share, beta * odds.by_q);
         b->side[0].daux[i] = 1;
         b->side[1].daux[i] = 0;
     }
+    align__logistics_of(b, 0, b->margin);
+    for (int i = 0; i < b->n; i++)
+        b->value[i] = align__plus(given ? b->side[0].aux[i] : -p[i].x,
+                                  beta * align__logistic_at(b, 0, i).minus);
 }
 
 const struct align__loss_row align__loss_orpo = {
@@ -80,24 +98,32 @@ const struct align__loss_row align__loss_orpo = {
 };
 
 /* s(-beta lo) / (1 - p), which for p = 1 is 0, 1 or infinity with beta above, at or below 1. */
-static double odds_slope(struct mean p, double up, double beta)
+static double odds_slope(struct mean p, double wrong, double beta)
 {
-    return p.rest > 0 ? align__sigmoid(-up) / p.rest : pow(0, beta - 1);
+    return p.rest > 0 ? wrong / p.rest : pow(0, beta - 1);
 }
 
 /* softplus(-+beta lo) with lo = logit p; its slope by x is -+beta s(-+beta lo) / (1 - p). */
 static void asft(struct align__block *b)
 {
     const double beta = b->params->beta;
+    struct mean p[ALIGN__BLOCK], q[ALIGN__BLOCK];
+    double up[ALIGN__BLOCK], down[ALIGN__BLOCK];
+    means_of(b, 0, p);
+    means_of(b, 1, q);
     for (int i = 0; i < b->n; i++) {
-        const struct mean p = mean_of(b, i, 0), q = mean_of(b, i, 1);
-        const double up = beta * align__minus(p.x, p.log_rest);
-        const double down = beta * align__minus(q.x, q.log_rest);
-        b->margin[i] = align__minus(up, down);
-        b->value[i] = align__softplus(-up) + align__softplus(down) - p.x;
-        b->side[0].d[i] = -align__times(p.share, 1 + beta * odds_slope(p, up, beta));
-        b->side[1].d[i] = align__times(q.share,
-                                       align__times(beta * align__sigmoid(down), 1 / q.rest));
+        up[i] = beta * align__minus(p[i].x, p[i].log_rest);
+        down[i] = beta * align__minus(q[i].x, q[i].log_rest);
+        b->margin[i] = align__minus(up[i], down[i]);
+    }
+    align__logistics_of(b, 0, up);
+    align__logistics_of(b, 1, down);
+    for (int i = 0; i < b->n; i++) {
+        const struct align__logistic u = align__logistic_at(b, 0, i),
+                                     v = align__logistic_at(b, 1, i);
+        b->value[i] = u.minus + v.plus - p[i].x;
+        b->side[0].d[i] = -align__times(p[i].share, 1 + beta * odds_slope(p[i], u.c, beta));
+        b->side[1].d[i] = align__times(q[i].share, align__times(beta * v.s, 1 / q[i].rest));
     }
 }
 

@@ -20,27 +20,32 @@ static void put(struct align__block *b, int i, int k, struct align__phi worth,
     align__put_worth(b, k, i, worth, part);
 }
 
-/* beta (u - v), of worths. */
-static double gap(const struct align__block *b, int i)
+/* The margins beta (u - v), and logistics of beta u - offset and beta v - offset, of worths. */
+static void compare(struct align__block *b)
 {
-    return b->params->beta *
-           align__divergence_minus(b->params, b->side[0].ratio[i], b->side[1].ratio[i]);
+    const double beta = b->params->beta;
+    double r[ALIGN__BLOCK];
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < b->n; i++)
+            r[i] = beta * align__worth(b, k, i).value - b->offset[i];
+        align__logistics_of(b, k, r);
+    }
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] = beta * align__worth_minus(b, i);
 }
 
-/* t softplus(-r) + f softplus(r). */
-static struct align__phi cross(double t, double f, double r)
+/* t softplus(-r) + f softplus(r) of side k. */
+static struct align__phi cross(const struct align__block *b, int k, int i, double t, double f)
 {
-    return align__mix_logistic((struct align__soft){t, f}, r);
+    return align__mix_of((struct align__soft){t, f}, align__logistic_at(b, k, i));
 }
 
 static void nca_pair(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    compare(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
-        b->margin[i] = gap(b, i);
-        put(b, i, 0, u, cross(1, 0.5, beta * u.value));
-        put(b, i, 1, v, cross(0, 0.5, beta * v.value));
+        put(b, i, 0, align__worth(b, 0, i), cross(b, 0, i, 1, 0.5));
+        put(b, i, 1, align__worth(b, 1, i), cross(b, 1, i, 0, 0.5));
     }
 }
 
@@ -61,12 +66,10 @@ const struct align__loss_row align__loss_nca_pair = {
 
 static void bco_pair(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    compare(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
-        b->margin[i] = gap(b, i);
-        put(b, i, 0, u, cross(1, 0, beta * u.value - b->offset[i]));
-        put(b, i, 1, v, cross(0, 1, beta * v.value - b->offset[i]));
+        put(b, i, 0, align__worth(b, 0, i), cross(b, 0, i, 1, 0));
+        put(b, i, 1, align__worth(b, 1, i), cross(b, 1, i, 0, 1));
     }
 }
 
@@ -125,27 +128,24 @@ const struct align__loss_row align__loss_sppo = {
     .unless = {[ALIGN__PROP_SHIFT] = APART, [ALIGN__PROP_SUM_ZERO] = APART},
 };
 
-/* s(r) with its derivatives. */
-static struct align__phi sigmoid(double r)
+/* s(r) with its derivatives, and s(-r). */
+static struct align__phi sigmoid(struct align__logistic l)
 {
-    const struct align__logistic l = align__logistic(r);
     return (struct align__phi){l.s, l.s * l.c, l.s * l.c * (l.c - l.s)};
 }
 
-/* phi(-r). */
-static struct align__phi mirrored(struct align__phi p)
+static struct align__phi falling(struct align__logistic l)
 {
+    const struct align__phi p = sigmoid((struct align__logistic){.s = l.c, .c = l.s});
     return (struct align__phi){p.value, -p.slope, p.curve};
 }
 
 static void apo_zero(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    compare(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
-        b->margin[i] = gap(b, i);
-        put(b, i, 0, u, mirrored(sigmoid(-beta * u.value)));
-        put(b, i, 1, v, sigmoid(beta * v.value));
+        put(b, i, 0, align__worth(b, 0, i), falling(align__logistic_at(b, 0, i)));
+        put(b, i, 1, align__worth(b, 1, i), sigmoid(align__logistic_at(b, 1, i)));
     }
 }
 
@@ -165,16 +165,16 @@ const struct align__loss_row align__loss_apo_zero = {
 
 static void apo_down(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    compare(b);
+    align__logistics_of(b, 1, b->margin);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i), v = align__worth(b, 1, i);
-        const double z = gap(b, i);
-        const struct align__phi own = sigmoid(beta * u.value), away = mirrored(sigmoid(-z));
+        const struct align__phi own = sigmoid(align__logistic_at(b, 0, i));
+        const struct align__phi away = falling(align__logistic_at(b, 1, i));
         const struct align__phi both = {own.value + away.value, own.slope + away.slope,
                                         own.curve + away.curve};
-        b->margin[i] = z;
-        put(b, i, 0, u, both);
-        align__put_worth(b, 1, i, v, (struct align__phi){0, -away.slope, away.curve});
+        put(b, i, 0, align__worth(b, 0, i), both);
+        align__put_worth(b, 1, i, align__worth(b, 1, i),
+                         (struct align__phi){0, -away.slope, away.curve});
     }
 }
 
@@ -196,8 +196,10 @@ const struct align__loss_row align__loss_apo_down = {
 static void cal_dpo(struct align__block *b)
 {
     const double target = 0.5 / b->params->beta, lambda = b->params->lambda;
+    align__ratio_margins(b, 1);
+    align__logistics_of(b, 0, b->margin);
     for (int i = 0; i < b->n; i++) {
-        align__ratio_link(b, i, 1, cross(1, 0, align__ratio_margin(b, i, 1)));
+        align__ratio_link(b, i, 1, cross(b, 0, i, 1, 0));
         for (int k = 0; k < 2; k++) {
             struct align__side *side = &b->side[k];
             const struct align__phi worth = align__worth(b, k, i);

@@ -7,24 +7,37 @@
         ALIGN__PARAM_BETA, standard, ALIGN__ABOVE_0, ALIGN__ANY                                    \
     }
 
-/* KL(s(z) || t) from z, log t and log(1 - t). Slope s(z) s(-z) (z - logit t). */
-static struct align__phi kl_to_target(double z, double log_t, double log_f)
+/* KL(s(z) || t) from z, its logistics, log t and log(1 - t). Slope s(z) s(-z) (z - logit t). */
+static struct align__phi kl_to_target(double z, struct align__logistic l, double log_t,
+                                      double log_f)
 {
-    const struct align__logistic l = align__logistic(z);
     const double bell = l.s * l.c, far = align__minus(z, log_t - log_f);
     return (struct align__phi){
         align__times(l.s, -log_t - l.minus) + align__times(l.c, -log_f - l.plus),
         align__times(bell, far), align__times(bell * (l.c - l.s), far) + bell};
 }
 
+/* All margins, and their logistics. */
+static void margins(struct align__block *b)
+{
+    align__ratio_margins(b, b->params->beta);
+    align__logistics_of(b, 0, b->margin);
+}
+
 static void exo(struct align__block *b)
 {
     const double beta = b->params->beta;
+    double t[ALIGN__BLOCK], f[ALIGN__BLOCK];
+    margins(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__soft soft = align__soft(b, i);
-        const double z = align__ratio_margin(b, i, beta);
-        align__ratio_link(b, i, beta, kl_to_target(z, log(soft.t), log(soft.f)));
+        t[i] = align__soft(b, i).t;
+        f[i] = align__soft(b, i).f;
     }
+    b->f64->log(t, t, b->n);
+    b->f64->log(f, f, b->n);
+    for (int i = 0; i < b->n; i++)
+        align__ratio_link(b, i, beta,
+                          kl_to_target(b->margin[i], align__logistic_at(b, 0, i), t[i], f[i]));
 }
 
 const struct align__loss_row align__loss_exo = {
@@ -51,20 +64,30 @@ static double wanted(const struct align__block *b, int i)
     return b->params->eta * (b->side[0].label[i] - b->side[1].label[i]);
 }
 
+static void all_wanted(struct align__block *b)
+{
+    double x[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++)
+        x[i] = wanted(b, i);
+    align__logistics_of(b, 1, x);
+}
+
 static void rpo_fwd(struct align__block *b)
 {
     const double beta = b->params->beta;
+    margins(b);
+    all_wanted(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__logistic p = align__logistic(wanted(b, i));
-        const double z = align__ratio_margin(b, i, beta);
-        align__ratio_link(b, i, beta, kl_to_target(z, -p.minus, -p.plus));
+        const struct align__logistic p = align__logistic_at(b, 1, i);
+        align__ratio_link(
+            b, i, beta, kl_to_target(b->margin[i], align__logistic_at(b, 0, i), -p.minus, -p.plus));
     }
 }
 
-/* KL(p || s(z)) with p = s(x): each term as a difference of softplus, exact where both are large. */
-static struct align__phi kl_from_target(double z, double x)
+/* KL(p || s(z)) with p = s(x), from both logistics: each term as a difference of softplus, exact where both are
+ * large. */
+static struct align__phi kl_from_target(struct align__logistic l, struct align__logistic p)
 {
-    const struct align__logistic p = align__logistic(x), l = align__logistic(z);
     return (struct align__phi){align__plus(align__times(p.s, align__minus(l.minus, p.minus)),
                                            align__times(p.c, align__minus(l.plus, p.plus))),
                                p.c * l.s - p.s * l.c, l.s * l.c};
@@ -73,9 +96,11 @@ static struct align__phi kl_from_target(double z, double x)
 static void rpo_bwd(struct align__block *b)
 {
     const double beta = b->params->beta;
+    margins(b);
+    all_wanted(b);
     for (int i = 0; i < b->n; i++)
         align__ratio_link(b, i, beta,
-                          kl_from_target(align__ratio_margin(b, i, beta), wanted(b, i)));
+                          kl_from_target(align__logistic_at(b, 0, i), align__logistic_at(b, 1, i)));
 }
 
 static void rpo_sq(struct align__block *b)

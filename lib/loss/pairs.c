@@ -13,26 +13,17 @@
         ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5                                                    \
     }
 
-/* t softplus(-z) + f softplus(z) of the margins of log-ratios; t is `right` at prob 1, `wrong` at 0. */
-static void mix_ratios(struct align__block *b, double right, double wrong)
+/* Links of margins, once they are known, with the smoothed label. */
+static void mix(struct align__block *b, const double *dx, const double *dy)
 {
-    const double beta = b->params->beta;
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
-        align__margins(b, beta, b->side[0].ratio, b->side[1].ratio);
-        align__mix_margins(b, beta, right, wrong);
-        return;
-    }
-    for (int i = 0; i < b->n; i++) {
-        const double p = b->prob[i];
-        const struct align__soft soft = {p * right + (1 - p) * wrong, p * wrong + (1 - p) * right};
-        align__ratio_link(b, i, beta, align__mix_logistic(soft, align__ratio_margin(b, i, beta)));
-    }
+    const double eps = b->params->label_smoothing;
+    align__ratio_mix(b, 1 - eps, eps, dx, dy);
 }
 
 static void dpo(struct align__block *b)
 {
-    const double eps = b->params->label_smoothing;
-    mix_ratios(b, 1 - eps, eps);
+    align__ratio_margins(b, b->params->beta);
+    mix(b, NULL, NULL);
 }
 
 /* The alpha of f_divergence_params, whose meaning changed: with divergence alpha_paper and alpha. */
@@ -81,7 +72,9 @@ const struct align__loss_row align__loss_beta_dpo = {
 static void robust(struct align__block *b)
 {
     const double eps = b->params->label_smoothing, noise = b->params->noise;
-    mix_ratios(b, (1 - eps - noise) / (1 - 2 * noise), (eps - noise) / (1 - 2 * noise));
+    align__ratio_margins(b, b->params->beta);
+    align__ratio_mix(b, (1 - eps - noise) / (1 - 2 * noise), (eps - noise) / (1 - 2 * noise), NULL,
+                     NULL);
 }
 
 static const struct align__preset robust_presets[] = {
@@ -137,27 +130,51 @@ const struct align__loss_row align__loss_hinge = {
     .block = hinge,
 };
 
-/* m e^-z + (1 - m) softplus(-z) with m = s(z / tau), through E = m e^-z = exp(-z + log s(z / tau)). */
-static struct align__phi discopop_phi(double z, const align_loss_params *p)
+/* m e^-z + (1 - m) softplus(-z) with m = s(z / tau), through E = m e^-z = exp(-z + log s(z / tau)); of `sign` times
+ * all margins. */
+static void discopop_phi(struct align__block *b, double sign, struct align__phi *phi)
 {
-    const double tau = p->tau, low = z < 0 ? z : 0, high = z < 0 ? 0 : z;
-    const double e = exp(align__times(1 / tau - 1, low) - high - log1p(exp(-fabs(z) / tau)));
-    const double m = align__sigmoid(z / tau), rest = align__sigmoid(-z / tau);
-    const struct align__logistic l = align__logistic(z);
-    const double bell = m * rest / tau, value = align__times(rest, l.minus) + e;
-    const double slope = -rest * l.c - e + e * rest / tau - align__times(bell, l.minus);
-    const double bell_slope = bell * (rest - m) / tau;
-    const double curve = rest * l.s * l.c + 2 * bell * l.c - align__times(bell_slope, l.minus) +
-                         e * (rest / tau - 1) * (rest / tau - 1) - e * bell / tau;
-    return (struct align__phi){value, slope, curve};
+    const double tau = b->params->tau;
+    double z[ALIGN__BLOCK], near[ALIGN__BLOCK], e[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++) {
+        z[i] = sign * b->margin[i];
+        near[i] = z[i] / tau;
+    }
+    align__logistics_of(b, 0, z);
+    align__logistics_of(b, 1, near);
+    for (int i = 0; i < b->n; i++) {
+        const struct align__logistic far = align__logistic_at(b, 1, i);
+        e[i] = z[i] < 0 ? align__times(1 / tau - 1, z[i]) - far.plus : -z[i] - far.minus;
+    }
+    b->f64->exp(e, e, b->n);
+    for (int i = 0; i < b->n; i++) {
+        const struct align__logistic l = align__logistic_at(b, 0, i),
+                                     n = align__logistic_at(b, 1, i);
+        const double m = n.s, rest = n.c, bell = m * rest / tau,
+                     bell_slope = bell * (rest - m) / tau;
+        phi[i].value = align__times(rest, l.minus) + e[i];
+        phi[i].slope = -rest * l.c - e[i] + e[i] * rest / tau - align__times(bell, l.minus);
+        phi[i].curve = rest * l.s * l.c + 2 * bell * l.c - align__times(bell_slope, l.minus) +
+                       e[i] * (rest / tau - 1) * (rest / tau - 1) - e[i] * bell / tau;
+    }
 }
 
 static void discopop(struct align__block *b)
 {
     const double beta = b->params->beta;
+    struct align__phi right[ALIGN__BLOCK], wrong[ALIGN__BLOCK];
+    bool any_wrong = false;
     for (int i = 0; i < b->n; i++) {
-        const double z = align__ratio_margin(b, i, beta);
-        align__ratio_link(b, i, beta, align__mix(align__soft(b, i), discopop_phi, z, b->params));
+        align__ratio_margin(b, i, beta);
+        any_wrong = any_wrong || align__soft(b, i).f != 0;
+    }
+    discopop_phi(b, 1, right);
+    if (any_wrong)
+        discopop_phi(b, -1, wrong);
+    for (int i = 0; i < b->n; i++) {
+        const struct align__soft soft = align__soft(b, i);
+        align__ratio_link(b, i, beta,
+                          soft.f == 0 ? right[i] : align__mix_two(soft, right[i], wrong[i]));
     }
 }
 
@@ -227,11 +244,9 @@ const struct align__loss_row align__loss_ipo = {
 static void sigmoid_norm(struct align__block *b)
 {
     const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        const double dx = align__share(&b->side[0], i), dy = align__share(&b->side[1], i);
-        const double z = align__ratio_apart(b, i, beta, dx, dy);
-        align__ratio_links(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, dy);
-    }
+    for (int i = 0; i < b->n; i++)
+        align__ratio_apart(b, i, beta, b->side[0].share[i], b->side[1].share[i]);
+    mix(b, b->side[0].share, b->side[1].share);
 }
 
 static const struct align__preset norm_presets[] = {
@@ -260,11 +275,10 @@ const struct align__loss_row align__loss_sigmoid_norm = {
 static void r_dpo(struct align__block *b)
 {
     const double beta = b->params->beta, alpha = b->params->alpha;
-    for (int i = 0; i < b->n; i++) {
-        const double longer = b->side[0].count[i] - b->side[1].count[i];
-        b->margin[i] = align__ratio_margin(b, i, beta) + alpha * longer;
-        align__ratio_link(b, i, beta, align__mix_logistic(align__soft(b, i), b->margin[i]));
-    }
+    align__ratio_margins(b, beta);
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] += alpha * (b->side[0].count[i] - b->side[1].count[i]);
+    mix(b, NULL, NULL);
 }
 
 const struct align__loss_row align__loss_r_dpo = {
@@ -288,11 +302,13 @@ const struct align__loss_row align__loss_r_dpo = {
 static void dpop(struct align__block *b)
 {
     const double beta = b->params->beta, lambda = b->params->lambda;
+    double dx[ALIGN__BLOCK], dy[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
-        const double dx = b->side[0].ratio[i] < 0 ? 1 + lambda : 1;
-        const double z = align__ratio_apart(b, i, beta, dx, 1);
-        align__ratio_links(b, i, beta, align__mix_logistic(align__soft(b, i), z), dx, 1);
+        dx[i] = b->side[0].ratio[i] < 0 ? 1 + lambda : 1;
+        dy[i] = 1;
+        align__ratio_apart(b, i, beta, dx[i], 1);
     }
+    mix(b, dx, dy);
 }
 
 const struct align__loss_row align__loss_dpop = {
@@ -320,7 +336,10 @@ static void tdpo(struct align__block *b)
         const double drift = align__minus(b->side[1].aux[i], b->side[0].aux[i]);
         b->margin[i] = align__minus(align__ratio_margin(b, i, beta),
                                     align__times(alpha * beta, drift));
-        const struct align__phi phi = align__mix_logistic(align__soft(b, i), b->margin[i]);
+    }
+    align__logistics_of(b, 0, b->margin);
+    for (int i = 0; i < b->n; i++) {
+        const struct align__phi phi = align__mix_at(b, i);
         align__ratio_link(b, i, beta, phi);
         b->side[0].daux[i] = stop ? 0 : align__times(alpha * beta, phi.slope);
         b->side[1].daux[i] = -align__times(alpha * beta, phi.slope);

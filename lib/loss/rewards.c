@@ -74,10 +74,15 @@ const struct align__loss_row align__loss_bradley_terry = {
 static void focal(struct align__block *b)
 {
     const double beta = b->params->beta, gamma = b->params->gamma;
+    double power[ALIGN__BLOCK];
+    align__margins(b, beta, b->side[0].score, b->side[1].score);
+    align__logistics_of(b, 0, b->margin);
+    for (int i = 0; i < b->n; i++)
+        power[i] = align__times(gamma, 0x1.62e42fefa39efp-1 - align__logistic_at(b, 0, i).plus);
+    b->f64->exp(power, power, b->n);
     for (int i = 0; i < b->n; i++) {
-        const double z = align__margin(b, i, beta, b->side[0].score[i], b->side[1].score[i]);
-        const struct align__logistic l = align__logistic(z);
-        const double w = z > 0 ? pow(2 * l.c, gamma) : 1;
+        const double z = b->margin[i], w = z > 0 ? power[i] : 1;
+        const struct align__logistic l = align__logistic_at(b, 0, i);
         const double slope = -w * l.c - (z > 0 ? gamma * w * l.s * l.minus : 0);
         align__link(b, i, beta, (struct align__phi){align__times(w, l.minus), slope, 0}, 1, 1);
     }
@@ -123,11 +128,17 @@ static void cost_model(struct align__block *b)
     const double lambda = b->params->lambda, eps = b->params->label_smoothing;
     align__margins(b, b->params->beta, b->side[0].score, b->side[1].score);
     align__mix_margins(b, b->params->beta, 1 - eps, eps);
+    double cost[ALIGN__BLOCK];
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < b->n; i++)
+            cost[i] = align__times(b->side[k].label[i], b->side[k].score[i]);
+        align__logistics_of(b, k, cost);
+    }
     for (int i = 0; i < b->n; i++) {
         double value = 0, d[2];
         for (int k = 0; k < 2; k++) {
-            const double sign = b->side[k].label[i], x = b->side[k].score[i];
-            const struct align__logistic l = align__logistic(align__times(sign, x));
+            const double sign = b->side[k].label[i];
+            const struct align__logistic l = align__logistic_at(b, k, i);
             value += l.minus;
             d[k] = -lambda * sign * l.c;
             b->side[k].h[i] += lambda * sign * sign * l.s * l.c;

@@ -68,11 +68,12 @@ enum { ALIGN__BLOCK = 128, ALIGN__MAX_USES = 16, ALIGN__MAX_LEARN = 8 };
  * sorted order, or each side of the pairs by itself. */
 enum align__couple { ALIGN__COUPLE_NONE, ALIGN__COUPLE_MARGINS, ALIGN__COUPLE_SIDES };
 
-/* One item of every group of a block. `ratio` is score - ref, or score where there is no ref. `twin` is
- * what the item is matched with, in rows that couple. */
+/* One item of every group of a block. `ratio` is score - ref, or score where there is no ref; `share` 1 / count, or 0
+ * for a sequence without tokens. `twin` is what the item is matched with, in rows that couple. */
 struct align__side {
     double score[ALIGN__BLOCK], ratio[ALIGN__BLOCK], twin[ALIGN__BLOCK];
-    double count[ALIGN__BLOCK], aux[ALIGN__BLOCK], label[ALIGN__BLOCK], old[ALIGN__BLOCK];
+    double count[ALIGN__BLOCK], share[ALIGN__BLOCK], aux[ALIGN__BLOCK], label[ALIGN__BLOCK];
+    double old[ALIGN__BLOCK];
     double d[ALIGN__BLOCK], daux[ALIGN__BLOCK], h[ALIGN__BLOCK];
 };
 
@@ -88,6 +89,7 @@ struct align__block {
     double prob[ALIGN__BLOCK], offset[ALIGN__BLOCK];
     double value[ALIGN__BLOCK], margin[ALIGN__BLOCK];
     double learn[ALIGN__MAX_LEARN][ALIGN__BLOCK]; /* by the i-th parameter of the row */
+    double link[2][4][ALIGN__BLOCK];              /* align__logistics_of */
 };
 
 /* One list without its absent items. log_ratio is score - ref and stays; ratio is the same, or what it is worth

@@ -15,6 +15,23 @@
         ALIGN__PARAM_UNDESIRABLE, 1, 0, ALIGN__ANY                                                 \
     }
 
+/* Logistics of all beta x - offset. */
+static void compare(struct align__block *b, double beta, const double *x)
+{
+    double r[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++)
+        r[i] = beta * x[i] - b->offset[i];
+    align__logistics_of(b, 0, r);
+}
+
+static void compare_worth(struct align__block *b)
+{
+    double worth[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++)
+        worth[i] = align__worth(b, 0, i).value;
+    compare(b, b->params->beta, worth);
+}
+
 /* Value, slope and curve by x = beta score. */
 static void put(struct align__block *b, int i, double beta, struct align__phi phi)
 {
@@ -56,9 +73,8 @@ const struct align__loss_row align__loss_sft = {
 };
 
 /* t desirable and f undesirable: s(-r) up to where r is far above offset, s(r) the other way. */
-static struct align__phi prospect(double t, double f, double r)
+static struct align__phi prospect(double t, double f, struct align__logistic l)
 {
-    const struct align__logistic l = align__logistic(r);
     const double bell = l.s * l.c;
     return (struct align__phi){t * l.c + f * l.s, (f - t) * bell, (f - t) * bell * (l.c - l.s)};
 }
@@ -66,10 +82,12 @@ static struct align__phi prospect(double t, double f, double r)
 static void kto(struct align__block *b)
 {
     const align_loss_params *p = b->params;
+    compare_worth(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i);
-        const double y = b->side[0].label[i], r = p->beta * u.value - b->offset[i];
-        put_worth(b, i, u, prospect(y * p->desirable, (1 - y) * p->undesirable, r));
+        const double y = b->side[0].label[i];
+        put_worth(
+            b, i, align__worth(b, 0, i),
+            prospect(y * p->desirable, (1 - y) * p->undesirable, align__logistic_at(b, 0, i)));
     }
 }
 
@@ -94,11 +112,11 @@ const struct align__loss_row align__loss_kto = {
 
 static void apo_zero_single(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    compare_worth(b);
     for (int i = 0; i < b->n; i++) {
         const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
-        put_worth(b, i, u, prospect(y, 1 - y, beta * u.value));
+        put_worth(b, i, u, prospect(y, 1 - y, align__logistic_at(b, 0, i)));
     }
 }
 
@@ -118,12 +136,12 @@ const struct align__loss_row align__loss_apo_zero_single = {
 
 static void bco(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    compare_worth(b);
     for (int i = 0; i < b->n; i++) {
         const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
         const struct align__soft soft = {y, 1 - y};
-        put_worth(b, i, u, align__mix_logistic(soft, beta * u.value - b->offset[i]));
+        put_worth(b, i, u, align__mix_of(soft, align__logistic_at(b, 0, i)));
     }
 }
 
@@ -145,9 +163,10 @@ const struct align__loss_row align__loss_bco = {
 static void npo(struct align__block *b)
 {
     const double beta = b->params->beta;
+    compare_worth(b);
     for (int i = 0; i < b->n; i++) {
         const struct align__phi u = align__worth(b, 0, i);
-        const struct align__logistic l = align__logistic(beta * u.value);
+        const struct align__logistic l = align__logistic_at(b, 0, i);
         const double scale = 2 / beta;
         put_worth(b, i, u, (struct align__phi){scale * l.plus, scale * l.s, scale * l.s * l.c});
     }
@@ -169,10 +188,11 @@ const struct align__loss_row align__loss_npo = {
 static void bce(struct align__block *b)
 {
     const align_loss_params *p = b->params;
+    compare(b, p->beta, b->side[0].score);
     for (int i = 0; i < b->n; i++) {
         const double y = b->side[0].label[i];
         const struct align__soft soft = {y * p->desirable, (1 - y) * p->undesirable};
-        put(b, i, p->beta, align__mix_logistic(soft, p->beta * b->side[0].score[i] - b->offset[i]));
+        put(b, i, p->beta, align__mix_of(soft, align__logistic_at(b, 0, i)));
     }
 }
 
@@ -218,10 +238,11 @@ const struct align__loss_row align__loss_mse = {
 static void w2s_confidence(struct align__block *b)
 {
     const double alpha = b->params->alpha;
+    align__logistics_of(b, 0, b->side[0].score);
     for (int i = 0; i < b->n; i++) {
-        const double x = b->side[0].score[i], sure = x >= b->offset[i];
+        const double sure = b->side[0].score[i] >= b->offset[i];
         const double y = (1 - alpha) * b->side[0].label[i] + alpha * sure;
-        put(b, i, 1, align__mix_logistic((struct align__soft){y, 1 - y}, x));
+        put(b, i, 1, align__mix_of((struct align__soft){y, 1 - y}, align__logistic_at(b, 0, i)));
     }
 }
 
@@ -244,12 +265,19 @@ const struct align__loss_row align__loss_w2s_confidence = {
 static void w2s_product(struct align__block *b)
 {
     const align_loss_params *p = b->params;
+    double yes[ALIGN__BLOCK], no[ALIGN__BLOCK], both[ALIGN__BLOCK];
+    b->f64->log(yes, b->side[0].label, b->n);
+    for (int i = 0; i < b->n; i++)
+        no[i] = -b->side[0].label[i];
+    b->f64->log1p(no, no, b->n);
+    for (int i = 0; i < b->n; i++)
+        both[i] = align__plus(align__times(p->beta, b->side[0].score[i]),
+                              align__times(p->alpha, align__minus(yes[i], no[i])));
+    align__logistics_of(b, 0, b->side[0].score);
+    align__logistics_of(b, 1, both);
     for (int i = 0; i < b->n; i++) {
-        const double x = b->side[0].score[i], y = b->side[0].label[i];
-        const double weak = align__minus(log(y), log1p(-y));
-        const double both = align__plus(align__times(p->beta, x), align__times(p->alpha, weak));
-        const struct align__logistic t = align__logistic(both);
-        put(b, i, 1, align__mix_logistic((struct align__soft){t.s, t.c}, x));
+        const struct align__logistic t = align__logistic_at(b, 1, i);
+        put(b, i, 1, align__mix_of((struct align__soft){t.s, t.c}, align__logistic_at(b, 0, i)));
     }
 }
 
@@ -273,15 +301,20 @@ const struct align__loss_row align__loss_w2s_product = {
  * softplus(x) - softplus(x + log g), where g = s(flip). */
 static void nbpo(struct align__block *b)
 {
+    const bool exact = b->params->form == ALIGN_FORM_EXACT;
+    double flip[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++)
+        flip[i] = align__plus(b->params->flip, b->side[0].aux[i]);
+    align__logistics_of(b, 0, b->side[0].score);
+    align__logistics_of(b, 1, flip);
     for (int i = 0; i < b->n; i++) {
-        const double flip = align__plus(b->params->flip, b->side[0].aux[i]);
-        const struct align__logistic l = align__logistic(b->side[0].score[i]);
-        const struct align__logistic g = align__logistic(flip);
+        const struct align__logistic l = align__logistic_at(b, 0, i),
+                                     g = align__logistic_at(b, 1, i);
         const double y = b->side[0].label[i], no = 1 - y;
-        const double far = align__sigmoid(align__minus(b->side[0].score[i], g.minus));
         double by_flip, slope, value;
-        if (b->params->form == ALIGN_FORM_EXACT) {
-            const double none = align__softplus(align__minus(b->side[0].score[i], g.minus));
+        if (exact) {
+            const double at = align__minus(b->side[0].score[i], g.minus);
+            const double none = align__softplus(at), far = align__sigmoid(at);
             value = align__times(y, l.minus + g.plus) +
                     align__times(no, align__minus(l.plus, none));
             slope = no * g.c * l.s * (1 - far) - y * l.c;

@@ -29,26 +29,59 @@ struct degree {
     double by_high, by_low;
 };
 
-static struct degree degree_of(double z, double low, double high)
+struct ends {
+    double low, high, hole,
+        log_share; /* 1 / (e^gap - 1) and log(1 - e^-gap) of how far they are apart */
+};
+
+static struct ends ends_of(double low, double high)
 {
-    const struct align__logistic open = {INFINITY, 0, 1, 0};
-    const struct align__logistic up = high < INFINITY ? align__logistic(high - z) : open;
-    const struct align__logistic down = low > -INFINITY ? align__logistic(z - low) : open;
-    const double gap = high - low, hole = 1 / expm1(gap);
+    const double gap = high - low;
+    return (struct ends){low, high, 1 / expm1(gap), log(-expm1(-gap))};
+}
+
+/* Logistics of high - z and z - low of pair i, whose ends are those of ends[at[i]]; sign[i] z is its margin. */
+static void measure(struct align__block *b, const struct ends *ends, const int *at,
+                    const double *sign)
+{
+    double up[ALIGN__BLOCK], down[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++) {
+        const struct ends e = ends[at[i]];
+        const double z = sign[i] * b->margin[i];
+        up[i] = e.high < INFINITY ? e.high - z : INFINITY;
+        down[i] = e.low > -INFINITY ? z - e.low : INFINITY;
+    }
+    align__logistics_of(b, 0, up);
+    align__logistics_of(b, 1, down);
+}
+
+static struct degree degree_at(const struct align__block *b, int i, struct ends e)
+{
+    const struct align__logistic up = align__logistic_at(b, 0, i);
+    const struct align__logistic down = align__logistic_at(b, 1, i);
     return (struct degree){
-        {up.minus + down.minus - log(-expm1(-gap)), up.c - down.c, up.s * up.c + down.s * down.c},
-        -up.c - hole,
-        down.c + hole};
+        {up.minus + down.minus - e.log_share, up.c - down.c, up.s * up.c + down.s * down.c},
+        -up.c - e.hole,
+        down.c + e.hole};
 }
 
 static void bt_ties_rk(struct align__block *b)
 {
     const double eta = b->params->eta;
+    const struct ends ends[] = {ends_of(-INFINITY, -eta), ends_of(-eta, eta),
+                                ends_of(eta, INFINITY)};
+    int at[ALIGN__BLOCK];
+    double sign[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i), z = reward_margin(b, i);
-        const double low = y > 0 ? eta : y < 0 ? -INFINITY : -eta;
-        const double high = y > 0 ? INFINITY : y < 0 ? -eta : eta;
-        const struct degree d = degree_of(z, low, high);
+        const double y = outcome(b, i);
+        reward_margin(b, i);
+        at[i] = y > 0 ? 2 : y < 0 ? 0 : 1;
+        sign[i] = 1;
+    }
+    measure(b, ends, at, sign);
+    for (int i = 0; i < b->n; i++) {
+        const double y = outcome(b, i);
+        const struct degree d = degree_at(b, i, ends[at[i]]);
         align__link(b, i, b->params->beta, d.phi, 1, 1);
         b->learn[1][i] = y > 0 ? d.by_low : y < 0 ? -d.by_high : d.by_high - d.by_low;
     }
@@ -77,10 +110,20 @@ const struct align__loss_row align__loss_bt_ties_rk = {
 static void bt_ties_davidson(struct align__block *b)
 {
     const double nu = b->params->nu, log_nu = log(nu);
+    double even[ALIGN__BLOCK], behind[ALIGN__BLOCK], log_sums[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i), z = reward_margin(b, i), half = fabs(z) / 2;
-        const double tie = nu * exp(-half), loss = exp(-2 * half), sum = 1 + loss + tie;
-        const double log_sum = log1p(loss + tie);
+        behind[i] = -fabs(reward_margin(b, i));
+        even[i] = behind[i] / 2;
+    }
+    b->f64->exp(even, even, b->n);
+    b->f64->exp(behind, behind, b->n);
+    for (int i = 0; i < b->n; i++)
+        log_sums[i] = behind[i] + nu * even[i];
+    b->f64->log1p(log_sums, log_sums, b->n);
+    for (int i = 0; i < b->n; i++) {
+        const double y = outcome(b, i), z = b->margin[i], half = fabs(z) / 2;
+        const double tie = nu * even[i], loss = behind[i], sum = 1 + loss + tie;
+        const double log_sum = log_sums[i];
         const double lead = (z > 0 ? 1 - loss : loss - 1) / sum;
         const double own = y > 0   ? (z > 0 ? 0 : -2 * half)
                            : y < 0 ? (z > 0 ? -2 * half : 0)
@@ -119,12 +162,22 @@ static void ordinal(struct align__block *b)
     const align_loss_params *p = b->params;
     const double t[] = {p->threshold1, p->threshold2, p->threshold3, p->threshold4};
     const int levels = p->levels;
+    struct ends ends[5];
+    int at[ALIGN__BLOCK];
+    double sign[ALIGN__BLOCK];
+    for (int k = 0; k <= levels; k++)
+        ends[k] = ends_of(k > 0 ? t[k - 1] : -t[0], k < levels ? t[k] : INFINITY);
     for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i), z = reward_margin(b, i), ahead = fabs(y);
-        const int k = ahead >= levels ? levels : (int)ahead;
-        const double low = k > 0 ? t[k - 1] : -t[0], high = k < levels ? t[k] : INFINITY;
-        /* Degree -k at z is degree k at -z. */
-        struct degree d = degree_of(y < 0 ? -z : z, low, high);
+        const double ahead = fabs(outcome(b, i));
+        reward_margin(b, i);
+        at[i] = ahead >= levels ? levels : (int)ahead;
+        sign[i] = outcome(b, i) < 0 ? -1 : 1; /* degree -k at z is degree k at -z */
+    }
+    measure(b, ends, at, sign);
+    for (int i = 0; i < b->n; i++) {
+        const double y = outcome(b, i);
+        const int k = at[i];
+        struct degree d = degree_at(b, i, ends[k]);
         d.phi.slope = y < 0 ? -d.phi.slope : d.phi.slope;
         align__link(b, i, p->beta, d.phi, 1, 1);
         for (int j = 0; j < 4; j++)

@@ -14,10 +14,9 @@
 
 /* max(-A rho, -A clip(rho, 1 - low, 1 + high)) of rho = e^(score - old), by score. Where both are equal
  * the ratio is inside and its gradient counts. */
-static struct align__phi clipped(const struct align__block *b, int i)
+static struct align__phi clipped(const struct align__block *b, int i, double rho)
 {
     const align_loss_params *p = b->params;
-    const double rho = exp(align__minus(b->side[0].score[i], b->side[0].old[i]));
     const double gain = b->side[0].label[i] - b->offset[i];
     const double most = gain > 0 ? 1 + p->clip_high : p->clip_dual;
     const double least = gain > 0 ? 0 : 1 - p->clip_low;
@@ -27,6 +26,13 @@ static struct align__phi clipped(const struct align__block *b, int i)
                                over || under ? 0 : -align__times(gain, rho), 0};
 }
 
+/* rho of all. */
+static void move(const struct align__block *b, double *rho)
+{
+    b->f64->minus(rho, b->side[0].score, b->side[0].old, b->n);
+    b->f64->exp(rho, rho, b->n);
+}
+
 static const char *check_clips(const align_loss_params *p)
 {
     return p->clip_dual > 0 && p->clip_dual < 1 ? "a clip_dual of 0, or of 1 or more" : NULL;
@@ -34,8 +40,10 @@ static const char *check_clips(const align_loss_params *p)
 
 static void ppo_clip(struct align__block *b)
 {
+    double rho[ALIGN__BLOCK];
+    move(b, rho);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi phi = clipped(b, i);
+        const struct align__phi phi = clipped(b, i, rho[i]);
         b->value[i] = phi.value;
         b->side[0].d[i] = phi.slope;
     }
@@ -115,22 +123,28 @@ const struct align__loss_row align__loss_value_clip = {
     .unless = {ALONE, NO_REF},
 };
 
-/* Estimators of KL(policy || ref) from q = log policy - log ref. */
-static struct align__phi kl_estimate(double q, int32_t kind)
+/* Estimators of KL(policy || ref) from q = log policy - log ref, and e^-q - 1. */
+static struct align__phi kl_estimate(double q, double less, int32_t kind)
 {
     if (kind == ALIGN_KL_K1)
         return (struct align__phi){q, 1, 0};
     if (kind == ALIGN_KL_K2)
         return (struct align__phi){0.5 * q * q, q, 0};
-    return (struct align__phi){align__plus(expm1(-q), q), -expm1(-q), 0};
+    return (struct align__phi){align__plus(less, q), -less, 0};
 }
 
 static void grpo(struct align__block *b)
 {
     const double coef = b->params->kl_coef;
+    double rho[ALIGN__BLOCK], less[ALIGN__BLOCK];
+    move(b, rho);
+    for (int i = 0; i < b->n; i++)
+        less[i] = -b->side[0].ratio[i];
+    b->f64->expm1(less, less, b->n);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi policy = clipped(b, i);
-        const struct align__phi kl = kl_estimate(b->side[0].ratio[i], b->params->estimator);
+        const struct align__phi policy = clipped(b, i, rho[i]);
+        const struct align__phi kl = kl_estimate(b->side[0].ratio[i], less[i],
+                                                 b->params->estimator);
         b->value[i] = align__plus(policy.value, align__times(coef, kl.value));
         b->side[0].d[i] = align__plus(policy.slope, align__times(coef, kl.slope));
     }

@@ -64,6 +64,7 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
     for (int k = 0; k < plan->row->arity; k++) {
         struct align__side *side = &block->side[k];
         fill(plan, side->count, 0);
+        fill(plan, side->share, 0);
         fill(plan, side->aux, 0);
         fill(plan, side->label, 0);
         fill(plan, side->old, 0);
@@ -154,6 +155,8 @@ static void get_side(const struct align__plan *plan, struct align__batch *batch,
     const align_loss_args *a = &plan->args;
     get(batch, &a->score, k, side->score);
     get(batch, &a->count, k, side->count);
+    for (int i = 0; align__present(&a->count) && i < batch->n; i++)
+        side->share[i] = side->count[i] > 0 ? 1 / side->count[i] : 0;
     get(batch, &a->aux, k, side->aux);
     get(batch, &a->label, k, side->label);
     get(batch, &a->old, k, side->old);

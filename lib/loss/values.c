@@ -1,6 +1,7 @@
 /* Checks that read data: everything that is looked at before the first write. */
 #include "plan.h"
 
+#include "../cpu.h"
 #include "metrics.h"
 
 #include <math.h>
@@ -125,12 +126,54 @@ static align_status check_group(const struct align__plan *plan, int64_t g,
     return status;
 }
 
+/* n numbers, `stride` apart: are all in range? NaN is not. */
+static bool all_within(const struct align__f64 *f64, const struct range *range, const void *at,
+                       int64_t stride, int64_t n)
+{
+    double x[ALIGN__BLOCK];
+    const align_dtype dtype = range->tensor->dtype;
+    for (int64_t i = 0; i < n; i += ALIGN__BLOCK) {
+        const int64_t part = n - i < ALIGN__BLOCK ? n - i : ALIGN__BLOCK;
+        const void *from = (const char *)at + i * stride * align__bytes(dtype);
+        if (dtype == ALIGN_F32)
+            f64->widen(x, from, stride, part);
+        else
+            align__load_row(x, dtype, from, stride, part);
+        if (!f64->within(x, range->least, range->most, part))
+            return false;
+    }
+    return true;
+}
+
+/* Whole tensors along their longer axis, where no element is absent. A no says nothing of where. */
+static bool are_all_within(const struct align__plan *plan, const struct range *ranges, int n)
+{
+    const struct align__f64 *f64 = align__f64(align__cpu_allowed(&plan->exec));
+    for (int r = 0; r < n; r++) {
+        const align_tensor *t = ranges[r].tensor;
+        const int64_t inner = t->ndim > 1 ? t->shape[1] : 1;
+        if (t->shape[0] < inner) {
+            for (int64_t i = 0; i < t->shape[0]; i++)
+                if (!all_within(f64, &ranges[r], align__at(t, i, 0), t->stride[1], inner))
+                    return false;
+        } else {
+            for (int64_t j = 0; j < inner; j++)
+                if (!all_within(f64, &ranges[r], align__at(t, 0, j), t->stride[0], t->shape[0]))
+                    return false;
+        }
+    }
+    return true;
+}
+
 static align_status check_numbers(struct align__plan *plan)
 {
     struct range items[8], groups[3];
     const int n_items = ranges_of_items(plan, items), n_groups = ranges_of_groups(plan, groups);
     plan->live = plan->width > 0 ? plan->groups : 0;
     if (n_items + n_groups == 0 && !plan->may_miss)
+        return ALIGN_E_NONE;
+    if (!plan->may_miss && are_all_within(plan, items, n_items) &&
+        are_all_within(plan, groups, n_groups))
         return ALIGN_E_NONE;
     plan->live = 0;
     for (int64_t g = 0; g < plan->groups; g++) {

@@ -37,9 +37,12 @@ struct bench_kind {
     void (*setup)(struct bench *bench);
 };
 
-extern const struct bench_kind bench_limit_kinds[], bench_head_kinds[], bench_loss_kinds[],
-    bench_fit_kinds[], bench_bt_kinds[], bench_norm_kinds[], bench_program_kinds[];
+extern const struct bench_kind bench_limit_kinds[], bench_head_kinds[], bench_fit_kinds[],
+    bench_bt_kinds[], bench_norm_kinds[], bench_program_kinds[];
 extern const char *const bench_cases[];
+
+/* The kind of a line that begins with a row of the loss table, or NULL. */
+const struct bench_kind *bench_loss_kind(const char *line);
 
 /* The kind of a line, or NULL. */
 const struct bench_kind *bench_find_kind(const char *line);

@@ -9,6 +9,8 @@ import resource
 import sys
 import time
 
+import loss_peers
+
 REPETITION_SECONDS = 0.01
 
 
@@ -97,19 +99,6 @@ def selective_dense_forward(torch, case):
                 return (chosen - torch.stack([torch.logsumexp(row, -1) for row in logits])).sum()
             rows = [torch.log_softmax(row, -1)[t] for row, t in zip(logits, target)]
             return torch.stack(rows).sum()
-    return run
-
-
-def torch_pair_dpo(torch, case):
-    groups = case["groups"]
-    score = torch.empty(groups, 2).uniform_(-200, 0).requires_grad_()
-    ref = torch.empty(groups, 2).uniform_(-200, 0)
-
-    def run():
-        score.grad = None
-        ratio = score - ref
-        margin = 0.1 * (ratio[:, 0] - ratio[:, 1])
-        (-torch.nn.functional.logsigmoid(margin)).mean().backward()
     return run
 
 
@@ -336,7 +325,6 @@ CASES = {
     ("torch", "linear_both"): torch_linear_both,
     ("torch", "linear_step"): torch_linear_step,
     ("torch_selective", "dense_forward"): selective_dense_forward,
-    ("torch", "dpo"): torch_pair_dpo,
     ("torch", "lipo_lambda"): torch_lipo_lambda,
     ("torch", "norm_update"): torch_norm_update,
     ("torch", "norm_whiten"): torch_norm_whiten,
@@ -381,6 +369,8 @@ def main():
     peer, line = sys.argv[1:]
     kind, case = parse(line)
     make = CASES.get((peer, kind))
+    if make is None and peer == "torch" and "groups" in case:
+        make = loss_peers.find(kind)
     if make is None:
         print("none no such case")
         return
@@ -391,7 +381,7 @@ def main():
         return
     run = make(library, case)
     if run is None:
-        print("none too large")
+        print("none not in this form")
         return
     before = resident_bytes()
     repeat(run, 1)

@@ -23,15 +23,15 @@ double bench_now(void)
 
 const struct bench_kind *bench_find_kind(const char *line)
 {
-    static const struct bench_kind *const tables[] = {
-        bench_limit_kinds, bench_head_kinds, bench_loss_kinds,   bench_fit_kinds,
-        bench_norm_kinds,  bench_bt_kinds,   bench_program_kinds};
+    static const struct bench_kind *const tables[] = {bench_limit_kinds, bench_head_kinds,
+                                                      bench_fit_kinds,   bench_norm_kinds,
+                                                      bench_bt_kinds,    bench_program_kinds};
     size_t length = strcspn(line, " ");
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         for (const struct bench_kind *kind = tables[i]; kind->name != NULL; kind++)
             if (strlen(kind->name) == length && strncmp(kind->name, line, length) == 0)
                 return kind;
-    return NULL;
+    return bench_loss_kind(line);
 }
 
 static const char *find_value(const char *line, const char *key)

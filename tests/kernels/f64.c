@@ -232,31 +232,68 @@ START_TEST(arithmetic_keeps_its_conventions)
 }
 END_TEST
 
+START_TEST(ranges_are_closed_and_without_nan)
+{
+    static const double outside[] = {-1.5, 2.5, NAN, INFINITY, -INFINITY};
+    for (int l = 0; l < LEVELS; l++) {
+        const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
+        for (int64_t n = 0; n < 40; n++) {
+            for (int64_t i = 0; i < 40; i++)
+                x[i] = i >= n ? NAN : i % 2 == 0 ? -1 : 2;
+            ck_assert(f64->within(x, -1, 2, n));
+            for (int64_t at = 0; at < n; at++) {
+                double kept = x[at];
+                x[at] = outside[(n + at) % 5];
+                ck_assert(!f64->within(x, -1, 2, n));
+                x[at] = kept;
+            }
+        }
+    }
+}
+END_TEST
+
 /* From its parts, and against the same with the sides exchanged. */
 START_TEST(mixtures_are_made_of_logistics)
 {
     enum { COUNT = 203 };
-    static double prob[COUNT], parts[4][COUNT], out[2][5][COUNT];
+    static double prob[COUNT], parts[4][COUNT], out[2][5][COUNT], by[2][COUNT];
     const double beta = 0.3, right = 0.9, wrong = 0.2;
     for (int l = 0; l < LEVELS; l++) {
         const struct align__f64 *f64 = align__f64(cpus[l] & align_cpu());
         for (int i = 0; i < COUNT; i++) {
             x[i] = i < 2 ? (i == 0 ? INFINITY : -INFINITY) : random_number();
             prob[i] = i % 3 == 0 ? 1 : (double)(random_bits() >> 11) * 0x1p-53;
+            by[0][i] = i % 5 == 0 ? 0 : 1.0 / (1 + i);
+            by[1][i] = i % 7 == 0 ? (double)INFINITY : (double)(i % 4);
         }
         double(*o)[COUNT] = out[l > 0];
-        const struct align__mixture mixture = {x,     prob, beta,         right,
-                                               wrong, o[0], {o[1], o[2]}, {o[3], o[4]}};
-        f64->mixture(&mixture, COUNT);
-        f64->logistic((struct align__logistics){parts[0], parts[1], parts[2], parts[3]}, x, COUNT);
-        for (int i = 0; i < COUNT; i++) {
-            double t = prob[i] * right + (1 - prob[i]) * wrong;
-            double f = prob[i] * wrong + (1 - prob[i]) * right;
-            expect_number(o[0][i], t * parts[1][i] + f * parts[0][i]);
-            expect_number(o[1][i], beta * (f * parts[2][i] - t * parts[3][i]));
-            expect_number(o[2][i], -o[1][i]);
-            expect_number(o[3][i], beta * beta * ((t + f) * parts[2][i] * parts[3][i]));
-            expect_number(o[4][i], o[3][i]);
+        for (int scaled = 0; scaled < 2; scaled++) {
+            const struct align__mixture mixture = {
+                .z = x,
+                .prob = prob,
+                .beta = beta,
+                .right = right,
+                .wrong = wrong,
+                .by = {scaled ? by[0] : NULL, scaled ? by[1] : NULL},
+                .value = o[0],
+                .d = {o[1], o[2]},
+                .h = {o[3], o[4]},
+            };
+            f64->mixture(&mixture, COUNT);
+            f64->logistic((struct align__logistics){parts[0], parts[1], parts[2], parts[3]}, x,
+                          COUNT);
+            for (int i = 0; i < COUNT; i++) {
+                double t = prob[i] * right + (1 - prob[i]) * wrong;
+                double f = prob[i] * wrong + (1 - prob[i]) * right;
+                double slope = beta * (f * parts[2][i] - t * parts[3][i]);
+                double curve = beta * beta * ((t + f) * parts[2][i] * parts[3][i]);
+                double dx = scaled ? by[0][i] : 1, dy = scaled ? by[1][i] : 1;
+                expect_number(o[0][i], t * parts[1][i] + f * parts[0][i]);
+                expect_number(o[1][i], slope == 0 ? 0 : slope * dx);
+                expect_number(o[2][i], -(slope == 0 ? 0 : slope * dy));
+                expect_number(o[3][i], curve == 0 ? 0 : curve * (dx * dx));
+                expect_number(o[4][i], curve == 0 ? 0 : curve * (dy * dy));
+            }
         }
     }
 }
@@ -459,6 +496,6 @@ END_TEST
 
 SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those_of_the_c_library,
            every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
-           arithmetic_keeps_its_conventions, mixtures_are_made_of_logistics, products_and_gaps,
-           sums_lose_nothing, swaps_are_sums_over_pairs, f32_moves_by_any_stride,
-           cells_of_pairs_and_wrong_ones)
+           arithmetic_keeps_its_conventions, ranges_are_closed_and_without_nan,
+           mixtures_are_made_of_logistics, products_and_gaps, sums_lose_nothing,
+           swaps_are_sums_over_pairs, f32_moves_by_any_stride, cells_of_pairs_and_wrong_ones)
