@@ -1,4 +1,5 @@
-/* The table of cases. Shapes are those of the goals in docs/performance.md. */
+/* The table of cases. Shapes are those of the goals in docs/performance.md. Beside what a kind takes, a line may say
+ * peers=0, no peers; beside=1, nothing but the same with one worker, for what a second one is worth. */
 #include "bench.h"
 
 const char *const bench_cases[] = {
@@ -45,11 +46,14 @@ const char *const bench_cases[] = {
     "linear_both plan=1 dtype=f32 n=1024 d=1024 v=32000 workers=2",
     "linear_step dtype=f32 n=1024 d=1024 v=32000 workers=1",
     "linear_step dtype=f32 n=1024 d=1024 v=32000 workers=2",
-    "linear_both plan=2 dtype=f32 n=1024 d=1024 v=128000 workers=2",
-    "linear_both plan=1 dtype=f32 n=1024 d=1024 v=128000 workers=2",
+    "linear_both plan=2 dtype=f32 n=1024 d=1024 v=128000 workers=1 peers=0",
+    "linear_both plan=2 dtype=f32 n=1024 d=1024 v=128000 workers=2 peers=0",
+    "linear_both plan=1 dtype=f32 n=1024 d=1024 v=128000 workers=1 peers=0",
+    "linear_both plan=1 dtype=f32 n=1024 d=1024 v=128000 workers=2 peers=0",
+    "linear_step dtype=f32 n=1024 d=1024 v=128000 workers=1",
     "linear_step dtype=f32 n=1024 d=1024 v=128000 workers=2",
-    "linear_both plan=2 dtype=f32 n=512 d=512 v=16000 workers=2 blas=1",
-    "linear_both plan=2 dtype=f32 n=512 d=512 v=16000 workers=2 blas=2",
+    "linear_both plan=2 dtype=f32 n=512 d=512 v=16000 workers=2 peers=0 blas=1",
+    "linear_both plan=2 dtype=f32 n=512 d=512 v=16000 workers=2 peers=0 blas=2",
     "linear_both plan=2 dtype=f32 n=64 d=128 v=2000 workers=1",
     "linear_both plan=1 dtype=f32 n=64 d=128 v=2000 workers=1",
     "linear_step dtype=f32 n=128 d=128 v=2000 workers=1",
@@ -143,5 +147,18 @@ const char *const bench_cases[] = {
     "gae batch=1024 tokens=1024 workers=1",
     "gae batch=1024 tokens=1024 workers=2",
     "leaderboard rows=1000000 workers=1",
+    "dense_forward dtype=bf16 n=256 v=32000 workers=2 beside=1",
+    "dense_backward_in_place dtype=bf16 n=256 v=32000 workers=2 beside=1",
+    "linear_both plan=2 dtype=f32 n=512 d=512 v=16000 workers=2 beside=1",
+    "linear_both plan=1 dtype=f32 n=512 d=512 v=16000 workers=2 beside=1",
+    "linear_step dtype=f32 n=512 d=512 v=16000 workers=2 beside=1",
+    "dpo groups=100000 workers=2 beside=1",
+    "lipo_lambda groups=4096 k=16 workers=2 beside=1",
+    "lipo_lambda groups=512 k=128 workers=2 beside=1",
+    "bt_draws items=100 rows=100000 draws=200 workers=2 beside=1",
+    "reward_fit pairs=20000 d=256 workers=2 beside=1",
+    "norm_update n=1000000 workers=2 beside=1",
+    "norm_groups groups=16384 k=16 workers=2 beside=1",
+    "gae batch=256 tokens=1024 workers=2 beside=1",
     NULL,
 };

@@ -27,7 +27,7 @@ struct options {
 static const struct argp_option argp_options[] = {
     {"json", 'j', "FILE", 0, "write one object a case", 0},
     {"only", 'o', "TEXT", 0, "cases whose line holds TEXT", 0},
-    {"rounds", 'r', "N", 0, "repetitions of each case (7)", 0},
+    {"rounds", 'r', "N", 0, "repetitions of each case (7; 3 or more where they take long)", 0},
     {"python", 'p', "PROGRAM", 0, "Python that has the peers (python3)", 0},
     {"no-peers", 'n', NULL, 0, "libalign and the limits only", 0},
     {"list", 'l', NULL, 0, "print the cases", 0},
@@ -79,28 +79,17 @@ static _Noreturn void stop(const char *what)
 
 /* ---- runners ---- */
 
-/* An OpenBLAS that is older than the processor takes it for one with SSE only, a fifth as fast: then it is
- * told what the processor can do, unless the user has. */
-static void name_processor(void)
-{
-#ifdef __x86_64__
-    const char *core = __builtin_cpu_supports("avx512vl") ? "SkylakeX"
-                       : __builtin_cpu_supports("avx2")   ? "Haswell"
-                                                          : NULL;
-    if (core != NULL)
-        setenv("OPENBLAS_CORETYPE", core, 0);
-#endif
-}
-
-/* In the child: the BLAS has the threads that the line says, and the peers as many as libalign. */
-static void become(char *const *arguments, const char *line, const int in[2], const int out[2])
+/* In the child: the BLAS of libalign has the threads that the line says, or else the user or one; peers have as
+ * many as libalign has workers, in their BLAS too. */
+static void become(char *const *arguments, const char *line, bool peer, const int in[2],
+                   const int out[2])
 {
     char threads[16], workers[16];
-    snprintf(threads, sizeof threads, "%d", (int)bench_number(line, "blas", 1));
     snprintf(workers, sizeof workers, "%d", (int)bench_number(line, "workers", 1));
-    setenv("OPENBLAS_NUM_THREADS", threads, 1);
+    snprintf(threads, sizeof threads, "%d", (int)bench_number(line, "blas", 1));
+    setenv("OPENBLAS_NUM_THREADS", peer ? workers : threads,
+           peer || bench_number(line, "blas", 0) != 0);
     setenv("OMP_NUM_THREADS", workers, 1);
-    name_processor();
     dup2(in[0], STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
     execvp(arguments[0], arguments);
@@ -108,7 +97,8 @@ static void become(char *const *arguments, const char *line, const int in[2], co
 }
 
 /* Starts a runner and waits until it is set up. */
-static bool start(struct runner *runner, const char *name, char *const *arguments, const char *line)
+static bool start(struct runner *runner, const char *name, char *const *arguments, const char *line,
+                  bool peer)
 {
     int in[2], out[2];
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
@@ -117,14 +107,15 @@ static bool start(struct runner *runner, const char *name, char *const *argument
     if (runner->pid < 0)
         stop("fork");
     if (runner->pid == 0)
-        become(arguments, line, in, out);
+        become(arguments, line, peer, in, out);
     close(in[0]);
     close(out[1]);
     runner->to = fdopen(in[1], "w");
     runner->from = fdopen(out[0], "r");
     char answer[256] = "";
     runner->alive = fgets(answer, sizeof answer, runner->from) != NULL &&
-                    sscanf(answer, "ready %zu %lf", &runner->scratch, &runner->work) == 2;
+                    sscanf(answer, "ready %zu %lf %d", &runner->scratch, &runner->work,
+                           &runner->blas) >= 2;
     return runner->alive;
 }
 
@@ -155,7 +146,7 @@ static bool start_own(struct result *result, const char *name, const char *line)
     char program[] = "/proc/self/exe", serve[] = "--serve", text[256];
     snprintf(text, sizeof text, "%s", line);
     char *const arguments[] = {program, serve, text, NULL};
-    return start(&result->runners[result->n_runners++], name, arguments, line);
+    return start(&result->runners[result->n_runners++], name, arguments, line, false);
 }
 
 /* A peer that does not know a case, or is not installed, says so and leaves. */
@@ -167,7 +158,7 @@ static void start_peer(struct result *result, const char *peer, const char *pyth
     snprintf(line, sizeof line, "%s", result->line);
     char *const arguments[] = {program, script, name, line, NULL};
     struct runner *runner = &result->runners[result->n_runners];
-    if (start(runner, peer, arguments, line))
+    if (start(runner, peer, arguments, line, true))
         result->n_runners++;
     else
         finish(runner);
@@ -186,20 +177,53 @@ static void limit_line(char line[256], const struct result *result)
                  result->runners[0].work);
 }
 
-static bool run_case(const struct options *options, struct result *result)
+/* The same case with one worker. */
+static bool start_one_worker(struct result *result)
+{
+    char line[256];
+    const char *workers = strstr(result->line, " workers=");
+    if (workers == NULL)
+        return false;
+    snprintf(line, sizeof line, "%.*s workers=1", (int)(workers - result->line), result->line);
+    return start_own(result, "one_worker", line);
+}
+
+static bool start_all(const struct options *options, struct result *result)
 {
     char limit[256];
     bool good = start_own(result, "libalign", result->line);
+    if (good && bench_number(result->line, "beside", 0) == 1)
+        return start_one_worker(result);
     if (good && result->limit != NULL) {
         limit_line(limit, result);
         good = start_own(result, "limit", limit);
     }
-    for (size_t i = 0; good && !options->alone && i < sizeof peers / sizeof peers[0]; i++)
+    bool alone = options->alone || bench_number(result->line, "peers", 1) == 0;
+    for (size_t i = 0; good && !alone && i < sizeof peers / sizeof peers[0]; i++)
         start_peer(result, peers[i], options->python);
-    for (int round = -1; good && round < result->rounds; round++)
-        for (int i = 0; good && i < result->n_runners; i++)
-            good = run_once(&result->runners[i],
-                            &result->runners[i].seconds[round < 0 ? 0 : round]);
+    return good;
+}
+
+/* A round of all runners. */
+static bool run_round(struct result *result, int round)
+{
+    bool good = true;
+    for (int i = 0; good && i < result->n_runners; i++)
+        good = run_once(&result->runners[i], &result->runners[i].seconds[round]);
+    return good;
+}
+
+/* A warm-up, and then rounds: three at least, no more when a case takes long. */
+static bool run_case(const struct options *options, struct result *result)
+{
+    enum { LEAST = 3, SECONDS = 8 };
+    bool good = start_all(options, result) && run_round(result, 0);
+    double begin = bench_now();
+    int most = result->rounds;
+    result->rounds = 0;
+    while (good && result->rounds < most &&
+           (result->rounds < LEAST || bench_now() - begin < SECONDS))
+        good = run_round(result, result->rounds++);
     for (int i = 0; i < result->n_runners; i++)
         good = finish(&result->runners[i]) && good;
     return good;
@@ -240,20 +264,26 @@ static bool run_all(const struct options *options, FILE *json)
     return good && !first;
 }
 
-/* An OpenBLAS that is older than the processor takes the kernels of the oldest it knows: a tenth of the speed. Peers
- * over the same OpenBLAS suffer alike. */
+/* An OpenBLAS that is older than the processor takes the kernels of the oldest it knows, a fifth as fast, and so do
+ * peers over it: then all are told what the processor can do, unless the user has, by starting again. */
 __attribute__((weak)) char *openblas_get_corename(void);
 
-static void say_blas(void)
+static void name_processor(char **argv)
 {
     if (openblas_get_corename == NULL)
         return;
-    const char *name = openblas_get_corename();
-    printf("OpenBLAS runs its kernels for %s%s\n", name,
-           strcmp(name, "Prescott") != 0
-               ? ""
-               : ": it does not know this processor. OPENBLAS_CORETYPE=SkylakeX (AVX-512) or "
-                 "Haswell (AVX2) before ./dev bench names better ones");
+    const char *name = openblas_get_corename(), *better = NULL;
+#ifdef __x86_64__
+    better = __builtin_cpu_supports("avx512vl") ? "SkylakeX"
+             : __builtin_cpu_supports("avx2")   ? "Haswell"
+                                                : NULL;
+#endif
+    if (strcmp(name, "Prescott") == 0 && better != NULL && getenv("OPENBLAS_CORETYPE") == NULL) {
+        setenv("OPENBLAS_CORETYPE", better, 1);
+        execv("/proc/self/exe", argv);
+    }
+    printf("OpenBLAS runs its kernels for %s\n", name);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -268,10 +298,10 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     signal(SIGPIPE, SIG_IGN);
+    name_processor(argv);
     FILE *json = options.json == NULL ? NULL : fopen(options.json, "w");
     if (options.json != NULL && json == NULL)
         stop(options.json);
-    say_blas();
     bool good = run_all(&options, json);
     if (json != NULL && fclose(json) != 0)
         stop(options.json);

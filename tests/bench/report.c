@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "bench.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,20 +111,21 @@ void report_row(FILE *out, const struct result *result)
 
 void report_mix(FILE *out, const struct result *result, const struct result *before)
 {
-    const char *blas = strstr(result->line, "blas=2");
+    const char *blas = strstr(result->line, " blas=");
     size_t same = blas == NULL ? 0 : (size_t)(blas - result->line);
-    bool pair = same > 0 && strstr(result->line, "workers=2") != NULL &&
-                strncmp(result->line, before->line, same) == 0 &&
-                strncmp(before->line + same, "blas=1", 6) == 0;
-    if (!pair)
+    int workers = (int)bench_number(result->line, "workers", 1), threads = result->runners[0].blas;
+    if (workers < 2 || threads < 2)
         return;
-    double longer = report_median(result->runners[0].seconds, result->rounds) /
-                    report_median(before->runners[0].seconds, before->rounds);
-    if (longer > 1.05)
-        fprintf(out,
-                "warning: two workers and two BLAS threads take %.2f times as long as two "
-                "workers and one: see docs/threads.md\n",
-                longer);
+    fprintf(out, "warning: %d workers and %d threads of the BLAS are in each other's way", workers,
+            threads);
+    bool pair = same > 0 && strncmp(result->line, before->line, same) == 0 &&
+                bench_number(before->line, "blas", 1) == 1;
+    double longer = !pair ? 1
+                          : report_median(result->runners[0].seconds, result->rounds) /
+                                report_median(before->runners[0].seconds, before->rounds);
+    if (longer > 1)
+        fprintf(out, " (%.2f times as long as with one thread)", longer);
+    fprintf(out, ": see docs/threads.md\n");
     fflush(out);
 }
 
@@ -147,6 +150,7 @@ void report_json(FILE *out, const struct result *result, bool first)
     const struct runner *own = &result->runners[0];
     fprintf(out, "%s  {\"case\": \"%s\", \"seconds\": %.6g, \"spread\": %.4g, ", first ? "" : ",\n",
             result->line, report_median(own->seconds, result->rounds), spread(result, own));
+    fprintf(out, "\"rounds\": %d, \"blas_threads\": %d, ", result->rounds, own->blas);
     fprintf(out, "\"speed\": %.6g, \"unit\": \"%s\", ", rate(result), result->unit);
     if (find_limit(result) != NULL)
         fprintf(out, "\"limit\": \"%s\", \"limit_share\": %.4g, ", result->limit,

@@ -16,6 +16,7 @@ struct runner {
     bool alive;
     double work;
     size_t scratch, peak, extra;
+    int blas; /* threads of its BLAS, where that is known */
     double seconds[ROUNDS_MOST];
 };
 
@@ -31,8 +32,8 @@ double report_median(const double *x, int n);
 void report_heading(FILE *out);
 void report_row(FILE *out, const struct result *result);
 
-/* A warning when the result is that of the case before it with more threads of the BLAS beside workers, and
- * they are in each other's way. */
+/* A warning when workers and threads of the BLAS are several: they are in each other's way. How much, where the
+ * case before is the same with one thread of the BLAS. */
 void report_mix(FILE *out, const struct result *result, const struct result *before);
 
 /* One JSON object. */

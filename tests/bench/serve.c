@@ -14,6 +14,9 @@
 /* A repetition is as many runs as take this long together. */
 #define REPETITION_SECONDS 0.01
 
+/* What takes longer is run once before it is ready, else twice. */
+#define LONG_SECONDS 0.2
+
 double bench_now(void)
 {
     struct timespec t;
@@ -154,6 +157,14 @@ static double repeat(struct bench *bench, int64_t runs)
     return (bench_now() - begin - bench->untimed) / (double)runs;
 }
 
+__attribute__((weak)) int openblas_get_num_threads(void);
+
+/* 1 where it cannot be asked. */
+static int blas_threads(void)
+{
+    return openblas_get_num_threads == NULL ? 1 : openblas_get_num_threads();
+}
+
 int bench_serve(const char *line)
 {
     const struct bench_kind *kind = bench_find_kind(line);
@@ -180,9 +191,10 @@ int bench_serve(const char *line)
     size_t before = resident_bytes() - bench.scratch;
 
     double once = repeat(&bench, 1);
-    once = repeat(&bench, once < 1e-4 ? 10 : 1);
+    if (once < LONG_SECONDS)
+        once = repeat(&bench, once < 1e-4 ? 10 : 1);
     int64_t runs = once >= REPETITION_SECONDS ? 1 : (int64_t)(REPETITION_SECONDS / once) + 1;
-    printf("ready %zu %.17g\n", bench.scratch, bench.work);
+    printf("ready %zu %.17g %d\n", bench.scratch, bench.work, blas_threads());
     fflush(stdout);
     char command[16];
     while (fgets(command, sizeof command, stdin) != NULL) {
