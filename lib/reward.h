@@ -25,7 +25,8 @@ struct align__reward_data {
     int64_t thresholds;   /* learned: the last of the parameters */
     int32_t position;     /* 1: a bias of the first place, parameter D */
     double *scores;       /* [M, group]: what the last evaluation gave to each row of features */
-    double *areas;        /* of tasks, area_size numbers each */
+    double *curves; /* [M]: and the weighted curvature in z, of pairs without thresholds; or NULL */
+    double *areas;  /* of tasks, area_size numbers each */
     size_t area_size;
     int64_t chunks; /* tasks of a pass */
 };

@@ -47,9 +47,15 @@ struct align__reward_area align__reward_area_of(const struct align__reward_data 
     return area;
 }
 
+static bool keeps_curves(const struct align__reward_data *data)
+{
+    return data->model->bend != NULL && data->thresholds == 0;
+}
+
 size_t align__reward_data_bytes(const struct align__reward_data *data)
 {
-    return align__block(sizeof(double) * (size_t)(data->count * data->group)) +
+    size_t curves = keeps_curves(data) ? align__block(sizeof(double) * (size_t)data->count) : 0;
+    return curves + align__block(sizeof(double) * (size_t)(data->count * data->group)) +
            align__block(sizeof(double) * (size_t)data->chunks * data->area_size);
 }
 
@@ -57,6 +63,9 @@ void align__reward_data_take(struct align__reward_data *data, struct align__aren
 {
     data->scores = align__arena_take(arena, sizeof(double) * (size_t)(data->count * data->group));
     data->areas = align__arena_take(arena, sizeof(double) * (size_t)data->chunks * data->area_size);
+    data->curves = keeps_curves(data)
+                       ? align__arena_take(arena, sizeof(double) * (size_t)data->count)
+                       : NULL;
 }
 
 /* ---- a pass -------------------------------------------------------------------------------- */
@@ -142,6 +151,8 @@ static void evaluate_pair(const struct job *job, const struct align__reward_area
     data->model->bend(data, unit, z, thresholds, &bend);
     data->model->grow(data, unit, rate, thresholds, &pass->growth);
     data->scores[unit] = z;
+    if (data->curves != NULL)
+        data->curves[unit] = weight * bend.h[0][0];
     pass->value += weight * bend.value;
     double side = align__reward_side(data, unit);
     if (side != 0)
@@ -218,6 +229,19 @@ static void multiply_pair(const struct job *job, const struct align__reward_area
     (void)pass;
     const struct align__reward_data *data = job->data;
     struct align__reward_row row = align__reward_fetch(data, area, unit, rows - 1);
+    double rate = align__reward_dot(data, &row, job->x);
+    rate = data->curves[unit] * (rate + (data->position != 0 ? job->x[data->width] : 0));
+    align__reward_add(data, &row, rate, area->sum);
+    if (data->position != 0)
+        area->sum[data->width] += rate;
+}
+
+static void multiply_graded(const struct job *job, const struct align__reward_area *area,
+                            int64_t unit, int64_t rows, struct align__reward_pass *pass)
+{
+    (void)pass;
+    const struct align__reward_data *data = job->data;
+    struct align__reward_row row = align__reward_fetch(data, area, unit, rows - 1);
     struct align__reward_bend bend = {.slot = {-1, -1, -1}};
     double weight = align__reward_weight(data, unit);
     data->model->bend(data, unit, data->scores[unit], job->at + data->order - data->thresholds,
@@ -261,6 +285,8 @@ align_status align__reward_multiply(const align_exec *exec, struct align__reward
                                     const double *at, const double *x, double *out)
 {
     struct job job = {.data = data, .x = x, .at = at};
-    job.each = data->model->bend != NULL ? multiply_pair : multiply_list;
+    job.each = data->curves != NULL        ? multiply_pair
+               : data->model->bend != NULL ? multiply_graded
+                                           : multiply_list;
     return run(exec, &job, out, NULL);
 }

@@ -143,7 +143,8 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_reward_scratch(const align_exec *e
 
 /* Fits: by Cholesky up to 128 parameters and whenever errors are asked for, with empty directions found
  * from eigenvalues at the start; else by conjugate gradients with Hessian-vector products, one pass
- * over the features each, guided up to 2048 dense features by the Hessian of some of the pairs. Passes
+ * over the features each, guided up to 2048 dense features by the Hessian of some of the pairs, on which the first
+ * steps of long fits without `start` are made too. Passes
  * use exec->parallel, with the same bits for any number of workers; polls exec->cancel once a step.
  *
  *   NONE            a finite minimum, found to the tolerance

@@ -499,6 +499,60 @@ START_TEST(workers_and_processors_change_no_bit)
 }
 END_TEST
 
+/* So many pairs that the first steps are made on some of them, which know nothing of the last feature. */
+START_TEST(long_fits_begin_on_some_of_the_pairs)
+{
+    enum { MANY = 17000, WIDE = 260 };
+    static float first[MANY][WIDE], zero[WIDE], prob[MANY];
+    static double coef[WIDE], expected[WIDE], se[WIDE], weight[MANY];
+    for (int r = 0; r < MANY; r++) {
+        double z = 0;
+        for (int k = 0; k < WIDE - 1; k++) {
+            first[r][k] = (float)(uniform() - 0.5);
+            z += (double)first[r][k] * (k % 5 - 2) / 4;
+        }
+        first[r][WIDE - 1] = r % 4001 == 1; /* the part begins at 0 and goes on by fours */
+        prob[r] = uniform() < 1 / (1 + exp(-z));
+        weight[r] = r % 9 / 4.0;
+    }
+    align_reward_args args;
+    align_reward_args_init(&args, sizeof args);
+    args.first = align_2d(first, ALIGN_F32, MANY, WIDE);
+    args.second = align_2d(zero, ALIGN_F32, MANY, WIDE);
+    args.second.stride[0] = 0;
+    args.prob = align_1d(prob, ALIGN_F32, MANY);
+    args.weight = align_1d(weight, ALIGN_F64, MANY);
+    args.coef = align_1d(expected, ALIGN_F64, WIDE);
+    args.l2 = 0.5;
+    must_fit(&args);
+    ck_assert_double_lt(args.score_norm, 1e-5);
+    args.coef = align_1d(coef, ALIGN_F64, WIDE);
+    run_by = run_odd_first;
+    forbidden = ALIGN_CPU_AVX512;
+    must_fit(&args);
+    run_by = NULL;
+    forbidden = 0;
+    ck_assert_mem_eq(coef, expected, sizeof coef);
+    args.start = args.coef;
+    must_fit(&args);
+    args.start.ndim = 0;
+    args.se = align_1d(se, ALIGN_F64, WIDE);
+    for (int k = 0; k < WIDE; k++)
+        near(coef[k], expected[k], 1e-10, "from a start", k);
+    must_fit(&args);
+    args.se.ndim = 0;
+    for (int k = 0; k < WIDE; k++)
+        near(coef[k], expected[k], 1e-10, "by Cholesky", k);
+    for (int row = 4000; row < 4002; row++) {
+        first[row][7] = row % 2 == 0 ? (float)NAN : INFINITY;
+        ck_assert_int_eq(fit(&args), ALIGN_E_RANGE);
+        ck_assert_int_eq((int)error.index[0], row);
+        ck_assert_int_eq((int)error.index[1], 7);
+        first[row][7] = 0;
+    }
+}
+END_TEST
+
 /* ---- separation ---------------------------------------------------------------------------- */
 
 /* Rows of one feature, whole numbers of both signs. Can w = s, with thresholds, grow for ever? */
@@ -635,5 +689,5 @@ END_TEST
 SUITE_MAIN("reward ways", scikit_learn_agrees, wine_on_a_cumulative_logit, pudding_with_ties,
            rankings_and_choices_as_choix, every_dtype_and_sparse_rows_are_the_same,
            sides_of_a_pair_have_any_two_dtypes, models_meet, paths_start_where_the_last_fit_ended,
-           workers_and_processors_change_no_bit, separation_by_grades, separation_with_ties,
-           separation_in_lists)
+           workers_and_processors_change_no_bit, long_fits_begin_on_some_of_the_pairs,
+           separation_by_grades, separation_with_ties, separation_in_lists)
