@@ -73,7 +73,8 @@ static bool load(run *r, problem *why)
     if (!preference_open(&r->loss, o->loss, r->model.config.vocab, r->threads, why))
         return false;
     for (int i = 0; i < o->sets; i++)
-        if (!preference_set(&r->loss, o->set[i].name, o->set[i].value, why))
+        if (!(o->set[i].word ? preference_choose(&r->loss, o->set[i].name, o->set[i].word, why)
+                             : preference_set(&r->loss, o->set[i].name, o->set[i].value, why)))
             return false;
     return !o->reward_norm || normalise(r, why);
 }

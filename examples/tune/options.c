@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <float.h>
 #include <getopt.h>
@@ -69,7 +70,7 @@ static const char help_text[] =
     "  --loss NAME        row of libalign's table (default: dpo for pairs,\n"
     "                     lipo_lambda for lists)\n"
     "  --list-losses      print the table with all parameters, and stop\n"
-    "  --set NAME=X       a parameter of the loss (default: its paper's)\n"
+    "  --set NAME=X       a parameter of the loss, a number or a name (default: its paper's)\n"
     "  --beta X           the same as --set beta=X\n"
     "  --steps N          optimiser steps (default: once through the data)\n"
     "  --batch N          pairs or lists a step (default: 8)\n"
@@ -138,6 +139,10 @@ static bool read_setting(options *o, const char *name, const char *text, problem
     if (o->sets == SET_LIMIT)
         return refuse(why, "--set %s=%s: more than %d settings", name, text, SET_LIMIT);
     o->set[o->sets].name = name;
+    if (isalpha((unsigned char)*text)) {
+        o->set[o->sets++].word = text;
+        return true;
+    }
     return read_number(name, text, -DBL_MAX, DBL_MAX, &o->set[o->sets++].value, why);
 }
 
@@ -146,7 +151,7 @@ static bool read_set(options *o, char *text, problem *why)
     char *equals = strchr(text, '=');
 
     if (!equals || equals == text)
-        return refuse(why, "--set %s: expected NAME=NUMBER", text);
+        return refuse(why, "--set %s: expected NAME=X", text);
     *equals = '\0';
     return read_setting(o, text, equals + 1, why);
 }

@@ -14,7 +14,8 @@ typedef struct options {
     struct {
         const char *name;
         double value;
-    } set[SET_LIMIT]; /* parameters of the loss */
+        const char *word; /* in place of the value, or NULL */
+    } set[SET_LIMIT];     /* parameters of the loss */
     int sets;
     int steps, held_out; /* -1: once through the data, a tenth of it */
     int interval;        /* steps from one measurement to the next; 0: an eighth of the run */

@@ -111,6 +111,21 @@ bool preference_set(preference *f, const char *parameter, double value, problem 
     return refuse(why, "loss \"%s\" has no parameter %s", f->info.name, parameter);
 }
 
+bool preference_choose(preference *f, const char *parameter, const char *word, problem *why)
+{
+    for (uint32_t i = 0; i < f->info.n_params; i++) {
+        align_param_info info = {.size = sizeof info};
+
+        if (!check(f, align_loss_get_param(f->info.id, i, &info), why))
+            return false;
+        for (uint32_t k = 0; strcmp(info.name, parameter) == 0 && k < info.n_choices; k++)
+            if (strcmp(info.choices[k], word) == 0)
+                return preference_set(f, parameter, k, why);
+    }
+    return refuse(why, "%s of loss \"%s\" has no value %s: see --list-losses", parameter,
+                  f->info.name, word);
+}
+
 bool preference_needs_reference(const preference *f)
 {
     return (f->info.needs | f->info.reads) & ALIGN_LOSS_READS_REF;
@@ -418,8 +433,18 @@ void preference_list(FILE *to)
         for (uint32_t i = 0; i < info.n_params; i++) {
             align_param_info param = {.size = sizeof param};
 
-            if (align_loss_get_param(id, i, &param) == ALIGN_E_NONE)
+            if (align_loss_get_param(id, i, &param) != ALIGN_E_NONE)
+                continue;
+            if (param.n_choices == 0) {
                 fprintf(to, "    %s = %g: %s\n", param.name, param.standard, param.brief);
+                continue;
+            }
+            fprintf(to, "    %s = %s: %s; or", param.name, param.choices[(int)param.standard],
+                    param.brief);
+            for (uint32_t k = 0; k < param.n_choices; k++)
+                if (k != (uint32_t)param.standard)
+                    fprintf(to, " %s", param.choices[k]);
+            fprintf(to, "\n");
         }
     }
 }

@@ -57,6 +57,8 @@ bool preference_open(preference *f, const char *loss, int vocab, pool *threads, 
 void preference_close(preference *f);
 /* Sets a parameter of the row by the name that libalign gives it. */
 bool preference_set(preference *f, const char *parameter, double value, problem *why);
+/* The same by the name of a value, where values have names. */
+bool preference_choose(preference *f, const char *parameter, const char *word, problem *why);
 bool preference_needs_reference(const preference *f);
 /* Whether each batch needs the logits of the reference too. Where it does not, ref_logits below is NULL. */
 bool preference_needs_reference_logits(const preference *f);

@@ -160,6 +160,15 @@ class Program(unittest.TestCase):
                          "--ref-cache", self.at("rows.ref"))
             self.assertTrue(math.isfinite(held_out(log)[-1]["held_out_loss"]), loss)
 
+    def test_divergences(self):
+        losses = set()
+        for divergence in ("reverse_kl", "js", "chi"):
+            log = self.at("divergences.jsonl")
+            self.trained("--lists", self.few_lists, "--loss", "softmax", "--set", f"divergence={divergence}", "--steps", 2,
+                         "--held-out", 8, "--log", log, "--ref-cache", self.at("labels.ref"))
+            losses.add(held_out(log)[-1]["held_out_loss"])
+        self.assertEqual(len(losses), 3)
+
     def test_scores_become_labels(self):
         losses = set()
         for norm in ((), ("--reward-norm", "minmax"), ("--reward-norm", "zscore"), ("--reward-norm", "trl/grpo")):
@@ -193,7 +202,8 @@ class Program(unittest.TestCase):
                        "--sample", "--list-losses"):
             self.assertIn(option, said.stdout)
         said = subprocess.run([PROGRAM, "--list-losses"], capture_output=True, text=True, check=True).stdout
-        for loss in ("dpo (pair)", "slic (pair)", "lipo_lambda (list)", "sft (single)", "beta = 0.1"):
+        for loss in ("dpo (pair)", "slic (pair)", "lipo_lambda (list)", "sft (single)", "beta = 0.1",
+                     "divergence = reverse_kl: how a score is made from a log-ratio; or forward_kl js"):
             self.assertIn(loss, said)
 
     def test_refusals(self):
@@ -216,6 +226,7 @@ class Program(unittest.TestCase):
         self.refused("loss \"dop\" is not known", *base, *pairs, "--loss", "dop")
         self.refused("beta of loss \"dpo\" = -0.1", *base, *pairs, "--beta", -0.1)
         self.refused("loss \"slic\" has no parameter beta", *base, *pairs, "--loss", "slic", "--beta", 1)
+        self.refused("divergence of loss \"dpo\" has no value kl", *base, *pairs, "--set", "divergence=kl")
         self.refused("--held-out 300: expected fewer than", *base, *pairs, "--held-out", 300)
         self.refused("pairs have no scores", *base, *pairs, "--reward-norm", "zscore")
         self.refused("dpo is no loss over lists", *base, "--lists", LISTS, "--loss", "dpo", "--reward-norm", "zscore")
