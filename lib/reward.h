@@ -118,6 +118,7 @@ void align__reward_put(const align_tensor *t, int64_t i, int64_t j, double x);
 
 /* Row offsets from 0 to the number of values, and columns below width. */
 align_status align__reward_check_sparse(const align_exec *exec, const char *owner,
+                                        const char *column_field, const char *offset_field,
                                         const align_tensor *values, const align_tensor *columns,
                                         const align_tensor *offsets, int64_t width);
 

@@ -93,19 +93,24 @@ static align_status check_source(struct align__reward_call *call)
                                 : align__present(&args->index) ? &args->index
                                                                : &args->first;
     bool rows = units == &args->first, sparse = align__present(&args->columns);
+    enum rule both = rows && sparse ? NEEDED : UNREAD;
     const char *word = rows ? "a fit without index" : "a fit with index";
+    const char *second = both == NEEDED ? "sparse first" : "a fit without sparse first";
     const struct ruled fields[] = {
         {"features", align__present(&args->features), rows ? UNREAD : NEEDED, rows ? word : READER},
         {"first", align__present(&args->first), rows ? NEEDED : UNREAD, rows ? READER : word},
         {"second", align__present(&args->second), rows ? NEEDED : UNREAD, rows ? READER : word},
-        {"columns", sparse, if_read(!rows), word},
+        {"second_columns", align__present(&args->second_columns), both, second},
+        {"second_row_offsets", align__present(&args->second_row_offsets), both, second},
         {"row_offsets", align__present(&args->row_offsets), sparse ? NEEDED : UNREAD,
          sparse ? "columns" : "a fit without columns"},
         {"coef", align__present(&args->coef), NEEDED, READER},
     };
     align_status status = check_rules(&call->exec, fields, sizeof fields / sizeof fields[0]);
-    const align_tensor *wide = rows ? &args->first : sparse ? &args->coef : &args->features;
-    call->data.count = units->shape[0];
+    const align_tensor *wide = sparse ? &args->coef : rows ? &args->first : &args->features;
+    call->data.count = both == NEEDED ? args->row_offsets.shape[0] - 1 : units->shape[0];
+    if (status == ALIGN_E_NONE && both == NEEDED && call->data.count < 0)
+        return ALIGN__FAIL(&call->exec, REWARD_OFFSETS, .owner = ARGS, .field = "row_offsets");
     call->data.group = units == &args->list && units->ndim == 2 ? units->shape[1] : 1;
     call->data.width = wide == &args->coef ? wide->shape[0] : wide->ndim == 2 ? wide->shape[1] : 0;
     return status;
@@ -127,15 +132,17 @@ static bool is_same(const align_tensor *a, const align_tensor *b)
     return a->data == b->data && a->dtype == b->dtype && a->stride[0] == b->stride[0];
 }
 
-enum { OUTPUTS = 5, START = 18, TENSORS = 20 };
+enum { OUTPUTS = 5, START = 20, TENSORS = 22 };
 
 static align_status check_tensors(const struct align__reward_call *call)
 {
     const align_exec *exec = &call->exec;
     const align_reward_args *a = &call->args;
-    bool sparse = align__present(&a->columns);
+    bool sparse = align__present(&a->columns), sides = align__present(&a->first);
     int64_t m = call->data.count, d = call->data.width, k = call->data.group;
-    int64_t nnz = a->features.shape[0], r = sparse ? a->row_offsets.shape[0] - 1 : nnz;
+    int64_t nnz = sides ? a->first.shape[0] : a->features.shape[0], other = a->second.shape[0];
+    int64_t r = sparse ? a->row_offsets.shape[0] - 1 : nnz;
+    int32_t wide = sparse ? 1 : 2;
     int64_t t = call->data.model->levels > 0 ? 1 : a->levels - 1;
     const struct {
         struct align__named named;
@@ -149,11 +156,13 @@ static align_status check_tensors(const struct align__reward_call *call)
         {{ARGS, "covariance", &a->covariance}, ALIGN__SET_WIDE, 2, {d, d}, false},
         {{ARGS, "threshold", &a->threshold}, ALIGN__SET_WIDE, 1, {t}, false},
         {{ARGS, "threshold_se", &a->threshold_se}, ALIGN__SET_WIDE, 1, {t}, false},
-        {{ARGS, "first", &a->first}, ALIGN__SET_REAL, 2, {m, d}, true},
-        {{ARGS, "second", &a->second}, ALIGN__SET_REAL, 2, {m, d}, true},
-        {{ARGS, "features", &a->features}, ALIGN__SET_REAL, sparse ? 1 : 2, {nnz, d}, true},
+        {{ARGS, "first", &a->first}, ALIGN__SET_REAL, wide, {sparse ? nnz : m, d}, true},
+        {{ARGS, "second", &a->second}, ALIGN__SET_REAL, wide, {sparse ? other : m, d}, true},
+        {{ARGS, "features", &a->features}, ALIGN__SET_REAL, wide, {nnz, d}, true},
         {{ARGS, "columns", &a->columns}, ALIGN__SET_INDEX, 1, {nnz}, false},
         {{ARGS, "row_offsets", &a->row_offsets}, ALIGN__SET_INDEX, 1, {r + 1}, false},
+        {{ARGS, "second_columns", &a->second_columns}, ALIGN__SET_INDEX, 1, {other}, false},
+        {{ARGS, "second_row_offsets", &a->second_row_offsets}, ALIGN__SET_INDEX, 1, {m + 1}, false},
         {{ARGS, "index", &a->index}, ALIGN__SET_INDEX, 2, {m, 2}, false},
         {{ARGS, "list", &a->list}, ALIGN__SET_INDEX, 2, {m, k}, false},
         {{ARGS, "prob", &a->prob}, ALIGN__SET_REAL, 1, {m}, false},
@@ -329,9 +338,16 @@ static align_status check_grades(const align_exec *exec, const struct align__rew
 align_status align__reward_check(const align_exec *exec, const struct align__reward_data *data)
 {
     align_status status = ALIGN_E_NONE;
-    if (align__present(&data->args->columns))
-        status = align__reward_check_sparse(exec, ARGS, &data->args->features, &data->args->columns,
-                                            &data->args->row_offsets, data->width);
+    const align_reward_args *args = data->args;
+    bool sides = align__present(&args->first);
+    if (align__present(&args->columns))
+        status = align__reward_check_sparse(exec, ARGS, "columns", "row_offsets",
+                                            sides ? &args->first : &args->features, &args->columns,
+                                            &args->row_offsets, data->width);
+    if (status == ALIGN_E_NONE && align__present(&args->second_columns))
+        status = align__reward_check_sparse(exec, ARGS, "second_columns", "second_row_offsets",
+                                            &args->second, &args->second_columns,
+                                            &args->second_row_offsets, data->width);
     for (int64_t unit = 0; status == ALIGN_E_NONE && unit < data->count; unit++)
         status = check_unit(exec, data, unit);
     return status == ALIGN_E_NONE && data->levels > 0 ? check_grades(exec, data) : status;

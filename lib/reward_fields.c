@@ -38,6 +38,7 @@ void align__reward_put(const align_tensor *t, int64_t i, int64_t j, double x)
 }
 
 align_status align__reward_check_sparse(const align_exec *exec, const char *owner,
+                                        const char *column_field, const char *offset_field,
                                         const align_tensor *values, const align_tensor *columns,
                                         const align_tensor *offsets, int64_t width)
 {
@@ -47,7 +48,7 @@ align_status align__reward_check_sparse(const align_exec *exec, const char *owne
         double at = align__load(offsets->dtype, align__at(offsets, i, 0));
         bool ends = (i > 0 || at == 0) && (i < rows || at == (double)nnz);
         if (!(at >= before && at <= (double)nnz) || !ends)
-            return ALIGN__FAIL(exec, REWARD_OFFSETS, .owner = owner, .field = "row_offsets",
+            return ALIGN__FAIL(exec, REWARD_OFFSETS, .owner = owner, .field = offset_field,
                                .axes = 1, .index = {i}, .value = at, .low = before,
                                .high = (double)nnz);
         before = at;
@@ -55,7 +56,7 @@ align_status align__reward_check_sparse(const align_exec *exec, const char *owne
     for (int64_t i = 0; i < nnz; i++) {
         double column = align__load(columns->dtype, align__at(columns, i, 0));
         if (!(column >= 0 && column < (double)width))
-            return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = owner, .field = "columns", .axes = 1,
+            return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = owner, .field = column_field, .axes = 1,
                                .index = {i}, .value = column, .high = (double)(width - 1));
     }
     return ALIGN_E_NONE;

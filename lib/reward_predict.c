@@ -39,8 +39,8 @@ static align_status check_query(const align_exec *exec, const align_reward_query
     if (align__present(&q->row_offsets) && !sparse)
         return ALIGN__FAIL(exec, FIELD_UNREAD, .owner = QUERY, .field = "row_offsets",
                            .word = "a prediction without columns");
-    return sparse ? align__reward_check_sparse(exec, QUERY, &q->features, &q->columns,
-                                               &q->row_offsets, width)
+    return sparse ? align__reward_check_sparse(exec, QUERY, "columns", "row_offsets", &q->features,
+                                               &q->columns, &q->row_offsets, width)
                   : ALIGN_E_NONE;
 }
 

@@ -72,6 +72,16 @@ struct align__reward_slice align__reward_slice_of(const align_tensor *values,
     };
 }
 
+static struct align__reward_slice slice_at(const struct align__reward_data *data,
+                                           struct place place)
+{
+    const align_reward_args *args = data->args;
+    bool second = place.tensor == &args->second;
+    return align__reward_slice_of(place.tensor, second ? &args->second_columns : &args->columns,
+                                  second ? &args->second_row_offsets : &args->row_offsets,
+                                  place.row);
+}
+
 static const float *narrow_row(const struct align__reward_data *data, struct place place,
                                float *buffer)
 {
@@ -114,9 +124,7 @@ struct align__reward_row align__reward_fetch(const struct align__reward_data *da
     int sides = find_places(data, unit, k, places);
     if (align__present(&data->args->columns)) {
         for (row.sparse = 0; row.sparse < sides; row.sparse++)
-            row.slices[row.sparse] = align__reward_slice_of(
-                &data->args->features, &data->args->columns, &data->args->row_offsets,
-                places[row.sparse].row);
+            row.slices[row.sparse] = slice_at(data, places[row.sparse]);
         return row;
     }
     fill_wide(data, places, sides, area);
@@ -199,14 +207,17 @@ static align_status find_bad_dense(const align_exec *exec, const char *field, st
 }
 
 static align_status find_bad_sparse(const align_exec *exec, const struct align__reward_data *data,
-                                    int64_t row)
+                                    const char *field, struct place place)
 {
-    const align_tensor *t = &data->args->features, *offsets = &data->args->row_offsets;
-    for (int64_t i = whole(offsets, row, 0); i < whole(offsets, row + 1, 0); i++) {
+    const align_reward_args *args = data->args;
+    const align_tensor *t = place.tensor;
+    const align_tensor *offsets = t == &args->second ? &args->second_row_offsets
+                                                     : &args->row_offsets;
+    for (int64_t i = whole(offsets, place.row, 0); i < whole(offsets, place.row + 1, 0); i++) {
         double x = align__load(t->dtype, align__at(t, i, 0));
         if (!(fabs(x) < INFINITY))
-            return ALIGN__FAIL(exec, FIELD_VALUE, .owner = REWARD_ARGS, .field = "features",
-                               .axes = 1, .index = {i}, .value = x, .word = "finite");
+            return ALIGN__FAIL(exec, FIELD_VALUE, .owner = REWARD_ARGS, .field = field, .axes = 1,
+                               .index = {i}, .value = x, .word = "finite");
     }
     return ALIGN_E_NONE;
 }
@@ -224,7 +235,7 @@ align_status align__reward_find_bad(const align_exec *exec, const struct align__
                                 : side == 0                                  ? "first"
                                                                              : "second";
             status = align__present(&data->args->columns)
-                         ? find_bad_sparse(exec, data, places[side].row)
+                         ? find_bad_sparse(exec, data, field, places[side])
                          : find_bad_dense(exec, field, places[side]);
         }
     }

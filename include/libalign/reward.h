@@ -65,18 +65,19 @@ enum {
  *             ORDINAL only */
 enum { ALIGN_REWARD_POSITION = 1, ALIGN_REWARD_TWO_SIDED = 2, ALIGN_REWARD_SYMMETRIC = 4 };
 
-/* One fit. Differences of features are never materialised. They come in one of two ways:
+/* One fit. Differences of features are never materialised. They come in one of two ways, dense or sparse:
  *  - `first` and `second` hold those of each pair; or
- *  - `features` holds those of R answers, dense or sparse, and `index` says which two make a pair, or
- *    `list` which make a list.
+ *  - `features` holds those of R answers, and `index` says which two make a pair, or `list` which make a
+ *    list.
  * Rows of features need stride 1 along D; other strides are free (stride 0 along rows repeats one:
  * a `second` of one row of zeros makes `first` the differences themselves). Results that are numbers
  * are fields of the struct, which the call therefore writes. */
 typedef struct align_reward_args {
     size_t size;
-    align_tensor first, second; /* [M,D] F32, F64, BF16 or F16; the same dtype is not required */
-    align_tensor features;      /* [R,D] F32, F64, BF16 or F16; sparse: [nnz], see columns */
-    align_tensor index;         /* [M,2] I32 or I64, 0..R-1: first and second of each pair */
+    /* [M,D] F32, F64, BF16 or F16; the same dtype is not required; sparse: [nnz] each, see columns */
+    align_tensor first, second;
+    align_tensor features; /* [R,D] F32, F64, BF16 or F16; sparse: [nnz], see columns */
+    align_tensor index;    /* [M,2] I32 or I64, 0..R-1: first and second of each pair */
     align_tensor prob; /* [M] F32, F64, BF16 or F16 in [0,1]: that first is preferred; absent: 1 */
     align_tensor margin;  /* [M] F32, F64, BF16 or F16, finite; absent: 0 */
     align_tensor weight;  /* [M] F32, F64, BF16 or F16, finite, 0 or more; absent: 1 */
@@ -119,7 +120,8 @@ typedef struct align_reward_args {
 
     /* Sparse features (CSR): answer i has the values row_offsets[i] .. row_offsets[i+1] - 1 of
      * `features`, each for the feature of the same place in `columns`, 0..D-1, in any order; equal
-     * ones add up. D is that of coef. Both or neither. */
+     * ones add up. D is that of coef. Both or neither. With first and second they are those of first, of M
+     * rows, and second has its own, below. */
     align_tensor columns;     /* [nnz] I32 or I64 */
     align_tensor row_offsets; /* [R+1] I32 or I64, from 0 to nnz */
 
@@ -132,6 +134,10 @@ typedef struct align_reward_args {
     align_tensor threshold, threshold_se;
     double position, position_se; /* out: the bias (0 without POSITION) and its error (NaN unless se
                                    * or covariance is asked for) */
+
+    /* Sparse second, as above: nnz and M of its own; with sparse first alone */
+    align_tensor second_columns;     /* [nnz] I32 or I64 */
+    align_tensor second_row_offsets; /* [M+1] I32 or I64 */
 } align_reward_args;
 
 ALIGN_API void align_reward_args_init(align_reward_args *args, size_t size);

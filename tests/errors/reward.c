@@ -548,7 +548,7 @@ static const struct {
     {offsets_end_early, SITE_OF(REWARD_OFFSETS), ARGS "row_offsets", {5, -1}, R *D - 1},
     {columns_alone, SITE_OF(FIELD_MISSING), ARGS "row_offsets", {-1, -1}, 0},
     {offsets_alone, SITE_OF(FIELD_UNREAD), ARGS "row_offsets", {-1, -1}, 0},
-    {columns_with_first, SITE_OF(FIELD_UNREAD), ARGS "columns", {-1, -1}, 0},
+    {columns_with_first, SITE_OF(FIELD_MISSING), ARGS "second_columns", {-1, -1}, 0},
     {grade_beyond, SITE_OF(FIELD_BOUNDS), ARGS "grade", {4, -1}, 3},
     {grade_negative, SITE_OF(FIELD_BOUNDS), ARGS "grade", {2, -1}, -1},
     {grade_unseen, SITE_OF(REWARD_UNSEEN), ARGS "grade", {-1, -1}, 2},

@@ -230,6 +230,14 @@ END_TEST
 
 /* ---- every way in -------------------------------------------------------------------------- */
 
+static int32_t run_backwards(void *user, int64_t tasks, align_task_fn fn, void *ctx)
+{
+    (void)user;
+    for (int64_t i = tasks; i-- > 0;)
+        fn(ctx, i);
+    return 0;
+}
+
 enum { M = 400, D = 9, R = 150 };
 
 static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_F64, ALIGN_BF16, ALIGN_F16};
@@ -313,6 +321,71 @@ START_TEST(every_dtype_and_sparse_rows_are_the_same)
         must_fit(&args);
         for (int k = 0; k < D; k++)
             near(coef[k], expected[k], 1e-12, "sparse", k);
+    }
+}
+END_TEST
+
+/* Rows of one side of all pairs, sparse: returns how many values. */
+static int64_t draw_sparse(int side, float *value, int64_t *column, int32_t *offset)
+{
+    int64_t n = 0;
+    for (int r = 0; r < M; r++) {
+        const double *row = sides[side][1][r];
+        for (int k = D - 1; k >= 0; k--)
+            if (row[k] != 0) {
+                value[n] = (float)row[k];
+                column[n++] = k;
+            }
+        offset[r + 1] = (int32_t)n;
+    }
+    return n;
+}
+
+/* Chosen and rejected answers with columns of their own: the minimum, errors and sparse extras of dense ones. */
+START_TEST(sparse_sides_are_the_same)
+{
+    static float value[2][M * D];
+    static int64_t column[2][M * D];
+    static int32_t offset[2][M + 1];
+    double coef[D], expected[D], se[2][D];
+    int64_t n[2];
+    draw_ways();
+    for (int side = 0; side < 2; side++)
+        n[side] = draw_sparse(side, value[side], column[side], offset[side]);
+    for (int model = 0; model < 2; model++) {
+        align_reward_args args;
+        align_reward_args_init(&args, sizeof args);
+        for (int r = 0; r < M && model == 1; r++)
+            share[r] = below(3) / 2.0;
+        args.model = model == 0 ? ALIGN_REWARD_LOGISTIC : ALIGN_REWARD_DAVIDSON;
+        args.flags = ALIGN_REWARD_POSITION;
+        args.l2 = 0.1;
+        args.prob = align_1d(share, ALIGN_F64, M);
+        args.coef = align_1d(expected, ALIGN_F64, D);
+        args.se = align_1d(se[0], ALIGN_F64, D);
+        args.first = align_2d(sides[0][1], ALIGN_F64, M, D);
+        args.second = align_2d(sides[1][1], ALIGN_F64, M, D);
+        must_fit(&args);
+        args.coef = align_1d(coef, ALIGN_F64, D);
+        args.se = align_1d(se[1], ALIGN_F64, D);
+        args.first = align_1d(value[0], ALIGN_F32, n[0]);
+        args.columns = align_1d(column[0], ALIGN_I64, n[0]);
+        args.row_offsets = align_1d(offset[0], ALIGN_I32, M + 1);
+        args.second = align_1d(value[1], ALIGN_F32, n[1]);
+        args.second_columns = align_1d(column[1], ALIGN_I64, n[1]);
+        args.second_row_offsets = align_1d(offset[1], ALIGN_I32, M + 1);
+        must_fit(&args);
+        for (int k = 0; k < D; k++) {
+            near(coef[k], expected[k], 1e-12, "sparse sides", k);
+            near(se[1][k], se[0][k], 1e-12, "se", k);
+        }
+        args.max_iterations = 100;
+        args.se.ndim = 0;
+        run_by = run_backwards;
+        must_fit(&args);
+        run_by = NULL;
+        for (int k = 0; k < D; k++)
+            near(coef[k], expected[k], 1e-11, "without errors", k);
     }
 }
 END_TEST
@@ -430,14 +503,6 @@ START_TEST(paths_start_where_the_last_fit_ended)
 END_TEST
 
 /* ---- workers and instruction sets ---------------------------------------------------------- */
-
-static int32_t run_backwards(void *user, int64_t tasks, align_task_fn fn, void *ctx)
-{
-    (void)user;
-    for (int64_t i = tasks; i-- > 0;)
-        fn(ctx, i);
-    return 0;
-}
 
 static int32_t run_odd_first(void *user, int64_t tasks, align_task_fn fn, void *ctx)
 {
@@ -688,6 +753,7 @@ END_TEST
 
 SUITE_MAIN("reward ways", scikit_learn_agrees, wine_on_a_cumulative_logit, pudding_with_ties,
            rankings_and_choices_as_choix, every_dtype_and_sparse_rows_are_the_same,
-           sides_of_a_pair_have_any_two_dtypes, models_meet, paths_start_where_the_last_fit_ended,
-           workers_and_processors_change_no_bit, long_fits_begin_on_some_of_the_pairs,
-           separation_by_grades, separation_with_ties, separation_in_lists)
+           sparse_sides_are_the_same, sides_of_a_pair_have_any_two_dtypes, models_meet,
+           paths_start_where_the_last_fit_ended, workers_and_processors_change_no_bit,
+           long_fits_begin_on_some_of_the_pairs, separation_by_grades, separation_with_ties,
+           separation_in_lists)

@@ -705,7 +705,8 @@ align_reward_args._fields_ = [("size", c_size_t), ("first", align_tensor), ("sec
     ("penalty", c_double), ("accuracy", c_double), ("model", c_int32), ("levels", c_int32), ("stages", c_int64),
     ("grade", align_tensor), ("list", align_tensor), ("offset", align_tensor), ("label_smoothing", c_double),
     ("columns", align_tensor), ("row_offsets", align_tensor), ("start", align_tensor), ("center", align_tensor),
-    ("threshold", align_tensor), ("threshold_se", align_tensor), ("position", c_double), ("position_se", c_double)]
+    ("threshold", align_tensor), ("threshold_se", align_tensor), ("position", c_double), ("position_se", c_double),
+    ("second_columns", align_tensor), ("second_row_offsets", align_tensor)]
 align_reward_query._fields_ = [("size", c_size_t), ("features", align_tensor), ("coef", align_tensor),
     ("covariance", align_tensor), ("reward", align_tensor), ("se", align_tensor), ("columns", align_tensor),
     ("row_offsets", align_tensor)]

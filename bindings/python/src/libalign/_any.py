@@ -43,7 +43,8 @@ WRITTEN: Dict[str, Tuple[str, ...]] = {kind: tuple(fields.split()) for kind, fie
     "align_wpo": "weight",
 }.items()}
 _INDICES = ("offsets", "index", "target", "first", "second", "item", "end", "chosen", "rejected", "annotator", "place",
-            "cluster", "rank", "key", "columns", "list", "row_offsets", "group_offsets", "sign", "select", "grade")
+            "cluster", "rank", "key", "columns", "list", "row_offsets", "second_columns", "second_row_offsets",
+            "group_offsets", "sign", "select", "grade")
 _KINDS = {"mask": MASK, "ended": MASK, "truncated": MASK, **dict.fromkeys(_INDICES, INDEX)}
 
 

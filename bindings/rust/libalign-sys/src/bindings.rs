@@ -8161,12 +8161,14 @@ pub struct align_reward_args {
     pub threshold_se: align_tensor,
     pub position: f64,
     pub position_se: f64,
+    pub second_columns: align_tensor,
+    pub second_row_offsets: align_tensor,
 }
 #[test]
 fn bindgen_test_layout_align_reward_args() {
     assert_eq!(
         ::std::mem::size_of::<align_reward_args>(),
-        1424usize,
+        1552usize,
         concat!("Size of: ", stringify!(align_reward_args))
     );
     assert_eq!(
@@ -8654,6 +8656,30 @@ fn bindgen_test_layout_align_reward_args() {
         );
     }
     test_field_position_se();
+    fn test_field_second_columns() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).second_columns) as usize - ptr as usize
+            },
+            1424usize,
+            concat!("Offset of field: ", stringify!(align_reward_args), "::", stringify!(second_columns))
+        );
+    }
+    test_field_second_columns();
+    fn test_field_second_row_offsets() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).second_row_offsets) as usize - ptr as usize
+            },
+            1488usize,
+            concat!("Offset of field: ", stringify!(align_reward_args), "::", stringify!(second_row_offsets))
+        );
+    }
+    test_field_second_row_offsets();
 }
 impl Default for align_reward_args {
     fn default() -> Self {
