@@ -1,6 +1,7 @@
 #!/bin/sh
-# `pip install ./bindings/python` as a user runs it, in a virtual environment: with the system's OpenBLAS and with that
-# of the scipy-openblas32 wheel. The tests of the package then run over the library that the wheel brought.
+# `pip install ./bindings/python` as a user runs it, in a virtual environment, with the system's OpenBLAS; and the source
+# distribution, built and installed where there is no checkout, with the OpenBLAS of the scipy-openblas32 wheel. The tests
+# of the package then run over the library that the wheel brought.
 # usage: wheel.sh SOURCE_ROOT PYTHON
 set -eu
 source=$(cd "$1" && pwd)
@@ -11,10 +12,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }; }
 
+source_distribution() {
+    quietly "$venv/bin/pip" install build
+    cd "$work"
+    quietly "$venv/bin/python" -m build --sdist --outdir "$work/sdist" "$source/bindings/python"
+    from=$(echo "$work"/sdist/libalign-*.tar.gz)
+    ! tar -tzf "$from" | grep -E '/tests/|/build|\.\./' || { echo 'the source distribution holds too much' && exit 1; }
+}
+
 for openblas in system scipy; do
-    venv=$work/$openblas
+    venv=$work/$openblas from=$source/bindings/python
     quietly "$2" -m venv "$venv"
-    quietly "$venv/bin/pip" wheel --no-deps --wheel-dir "$venv/wheel" "$source/bindings/python" \
+    [ $openblas = system ] || ! git -C "$source" rev-parse 2>/dev/null || source_distribution
+    quietly "$venv/bin/pip" wheel --no-deps --wheel-dir "$venv/wheel" "$from" \
         --config-settings=setup-args=-Dopenblas=$openblas
     wheel=$(echo "$venv"/wheel/libalign-*-py3-none-linux_*.whl)
     bytes=$(wc -c <"$wheel")
@@ -29,5 +39,5 @@ for openblas in system scipy; do
         { echo "$library has another BLAS than $openblas" && exit 1; }
     "$venv/bin/python" -m pytest -q -p no:cacheprovider --ignore "$source/bindings/python/tests/test_library.py" \
         "$source/bindings/python/tests"
-    echo "ok: $openblas, a wheel of $bytes bytes"
+    echo "ok: $openblas, of $(basename "$from"), a wheel of $bytes bytes"
 done

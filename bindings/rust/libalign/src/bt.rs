@@ -21,6 +21,7 @@
 //! ```
 
 use std::marker::PhantomData;
+use std::mem::size_of;
 
 use libalign_sys as sys;
 
@@ -51,6 +52,37 @@ impl<'a> Rows<'a> {
         /// `[M]` reals in 0..1: the share of the point that first took; 0.5 is a tie.
         outcome
         /// `[M]` reals: how often each row counts.
+        weight
+    }
+
+    pub(crate) fn raw(&self) -> &sys::align_bt_rows {
+        &self.raw
+    }
+}
+
+/// Rankings or choices, one a row, under Plackett and Luce.
+#[derive(Clone, Copy)]
+pub struct Rankings<'a> {
+    raw: sys::align_bt_rankings,
+    life: PhantomData<&'a [u8]>,
+}
+
+unsafe impl Send for Rankings<'_> {}
+unsafe impl Sync for Rankings<'_> {}
+
+impl<'a> Rankings<'a> {
+    /// `[M+1]` `i64`: ranking r holds entries `offsets[r]..offsets[r+1]` of `item` `[T]`, the best first.
+    pub fn new(offsets: impl Into<View<'a>>, item: impl Into<View<'a>>) -> Self {
+        let mut raw = initialised!(align_bt_rankings, align_bt_rankings_init);
+        raw.offsets = offsets.into().raw;
+        raw.item = item.into().raw;
+        Rankings { raw, life: PhantomData }
+    }
+
+    inputs! {
+        /// `[T]` integers: the place of each entry, where their order does not say it.
+        place
+        /// `[M]` reals: how often each ranking counts.
         weight
     }
 }
@@ -113,6 +145,46 @@ impl Counts {
                 done => return done,
             }
         }
+    }
+
+    /// What is held as bytes that mean the same on every machine.
+    pub fn to_bytes(&self, exec: &mut Exec) -> Result<Vec<u8>> {
+        let mut saved = 0;
+        let sized = exec.call(NO_SCRATCH, |exec| unsafe {
+            sys::align_bt_counts_save(exec, &self.raw, std::ptr::null_mut(), 0, &mut saved)
+        });
+        match sized {
+            Err(error) if error.status != Status::Scratch => return Err(error),
+            _ => {}
+        }
+        let mut bytes = vec![0_u8; saved];
+        exec.call(NO_SCRATCH, |exec| unsafe {
+            sys::align_bt_counts_save(exec, &self.raw, bytes.as_mut_ptr().cast(), bytes.len(), &mut saved)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Adds what such bytes hold, of as many items or fewer.
+    pub fn load(&mut self, exec: &mut Exec, bytes: &[u8]) -> Result<()> {
+        loop {
+            let counts = &mut self.raw;
+            let (data, n) = (bytes.as_ptr().cast(), bytes.len());
+            let done = exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_counts_load(exec, counts, data, n) });
+            match done {
+                Err(Error { status: Status::Scratch, .. }) => self.grow(exec)?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Counts of such bytes, of as many items as they say.
+    pub fn from_bytes(exec: &mut Exec, bytes: &[u8]) -> Result<Self> {
+        let mut said = sys::align_bt_counts { size: size_of::<sys::align_bt_counts>(), ..Default::default() };
+        let (data, n) = (bytes.as_ptr().cast(), bytes.len());
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_counts_get_saved(exec, data, n, &mut said) })?;
+        let mut counts = Counts::new(said.n_items);
+        counts.load(exec, bytes)?;
+        Ok(counts)
     }
 
     /// Adds what `other` holds.
@@ -212,6 +284,7 @@ pub struct Fit<'a> {
     raw: sys::align_bt_args,
     rows: Option<Rows<'a>>,
     counts: Option<&'a Counts>,
+    rankings: Option<Rankings<'a>>,
     se: bool,
     covariance: bool,
     draws: usize,
@@ -261,7 +334,7 @@ impl<'a> Fit<'a> {
     fn with(n_items: i64, rows: Option<Rows<'a>>, counts: Option<&'a Counts>) -> Self {
         let mut raw = initialised!(align_bt_args, align_bt_args_init);
         raw.n_items = n_items;
-        Fit { raw, rows, counts, se: false, covariance: false, draws: 0 }
+        Fit { raw, rows, counts, rankings: None, se: false, covariance: false, draws: 0 }
     }
 
     /// Of counts.
@@ -272,6 +345,13 @@ impl<'a> Fit<'a> {
     /// Of rows among items `0..n_items`.
     pub fn of_rows(n_items: i64, rows: Rows<'a>) -> Self {
         Self::with(n_items, Some(rows), None)
+    }
+
+    /// Of rankings among items `0..n_items`.
+    pub fn of_rankings(n_items: i64, rankings: Rankings<'a>) -> Self {
+        let mut fit = Self::with(n_items, None, None);
+        fit.rankings = Some(rankings);
+        fit
     }
 
     /// What ties say; half a win each way.
@@ -365,6 +445,7 @@ impl<'a> Fit<'a> {
         let mut raw = self.raw;
         raw.rows = self.rows.as_ref().map_or(std::ptr::null(), |rows| &rows.raw);
         raw.counts = self.counts.map_or(std::ptr::null(), |counts| &counts.raw);
+        raw.rankings = self.rankings.as_ref().map_or(std::ptr::null(), |rankings| &rankings.raw);
         raw.strength = ViewMut::from(&mut strength).raw;
         raw.component = ViewMut::from(&mut component).raw;
         raw.part = ViewMut::from(&mut part).raw;

@@ -3,6 +3,7 @@ use std::ffi::c_void;
 use std::mem::{size_of, MaybeUninit};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::ptr;
+use std::slice::from_raw_parts_mut;
 use std::sync::Mutex;
 
 use libalign_sys as sys;
@@ -24,6 +25,20 @@ pub unsafe trait Parallel: Sync {
     fn run(&self, tasks: i64, task: &(dyn Fn(i64) + Sync));
 }
 
+/// Numbers to be replaced by their reduction over all processes.
+#[non_exhaustive]
+pub enum Reduction<'b> {
+    /// Sums.
+    Sum(&'b mut [f64]),
+    /// Sums of integers.
+    SumInteger(&'b mut [i64]),
+    /// The largest.
+    Max(&'b mut [f64]),
+}
+
+/// A reduction over processes: whether it was done.
+pub type AllReduce<'a> = &'a (dyn Fn(Reduction) -> bool + Sync);
+
 /// How to run calls: memory for them, which grows as they need it and is used again, threads, a way to stop. Results
 /// do not depend on it by a single bit. `Send` but shared by nobody: a call borrows it mutably, and each thread has one.
 #[derive(Default)]
@@ -33,12 +48,14 @@ pub struct Exec<'a> {
     cpu_forbidden: u64,
     parallel: Option<&'a dyn Parallel>,
     cancel: Option<&'a (dyn Fn() -> bool + Sync)>,
+    all_reduce: Option<AllReduce<'a>>,
 }
 
 /// What the hooks of one call need, and the first panic in one of them.
 struct Hooks<'a> {
     parallel: Option<&'a dyn Parallel>,
     cancel: Option<&'a (dyn Fn() -> bool + Sync)>,
+    all_reduce: Option<AllReduce<'a>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -85,6 +102,28 @@ unsafe extern "C" fn is_cancelled(user: *mut c_void) -> i32 {
     hooks.guarded(1, || hooks.cancel.map_or(0, |cancel| cancel() as i32))
 }
 
+unsafe extern "C" fn reduce(user: *mut c_void, data: *mut c_void, count: i64, dtype: sys::align_dtype, op: i32) -> i32 {
+    let hooks = &*(user as *const Hooks);
+    hooks.guarded(1, || {
+        let n = count as usize;
+        if n == 0 {
+            return 0;
+        }
+        let reduction = match (dtype as u32, op as u32) {
+            (sys::ALIGN_F64, sys::ALIGN_REDUCE_SUM) => Reduction::Sum(from_raw_parts_mut(data.cast(), n)),
+            (sys::ALIGN_I64, sys::ALIGN_REDUCE_SUM) => Reduction::SumInteger(from_raw_parts_mut(data.cast(), n)),
+            (sys::ALIGN_F64, sys::ALIGN_REDUCE_MAX) => Reduction::Max(from_raw_parts_mut(data.cast(), n)),
+            _ => return 1,
+        };
+        hooks.all_reduce.map_or(1, |all_reduce| i32::from(!all_reduce(reduction)))
+    })
+}
+
+/// Instruction sets that this processor has and the library uses: `ALIGN_CPU_` bits of libalign-sys.
+pub fn cpu() -> u64 {
+    unsafe { sys::align_cpu() }
+}
+
 /// A function that reports `least` and `best` bytes of scratch, or none where a call needs none.
 pub(crate) type Sizes<'s> = &'s dyn Fn(*const sys::align_exec, *mut usize, *mut usize) -> sys::align_status;
 
@@ -127,6 +166,13 @@ impl<'a> Exec<'a> {
         self
     }
 
+    /// How heads whose vocabulary is shared reduce over processes: called on this thread, in the same order in all of
+    /// them. `false`, or a panic, ends the call with [`Status::Comm`](crate::Status::Comm).
+    pub fn all_reduce(mut self, all_reduce: AllReduce<'a>) -> Self {
+        self.all_reduce = Some(all_reduce);
+        self
+    }
+
     /// Bytes of memory held for calls.
     pub fn scratch_bytes(&self) -> usize {
         self.scratch.len()
@@ -138,7 +184,8 @@ impl<'a> Exec<'a> {
         sizes: Sizes,
         call: impl FnOnce(*const sys::align_exec) -> sys::align_status,
     ) -> Result<()> {
-        let hooks = Hooks { parallel: self.parallel, cancel: self.cancel, panic: Mutex::new(None) };
+        let (parallel, cancel, all_reduce) = (self.parallel, self.cancel, self.all_reduce);
+        let hooks = Hooks { parallel, cancel, all_reduce, panic: Mutex::new(None) };
         let mut error = sys::align_error { size: size_of::<sys::align_error>(), ..Default::default() };
         let mut exec = self.raw(&hooks, &mut error);
         let (mut least, mut best) = (0, 0);
@@ -170,6 +217,8 @@ impl<'a> Exec<'a> {
             workers: self.parallel.map_or(0, |pool| pool.workers() as u32),
             cancel: self.cancel.map(|_| is_cancelled as _),
             cancel_user: user,
+            allreduce: self.all_reduce.map(|_| reduce as _),
+            allreduce_user: user,
             error,
             cpu_forbidden: self.cpu_forbidden,
             flags: self.flags,

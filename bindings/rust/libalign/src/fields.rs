@@ -48,4 +48,66 @@ macro_rules! initialised {
     }};
 }
 
-pub(crate) use {initialised, inputs, numbers, outputs};
+/// Calls that are a struct of views and numbers: a builder each, with methods under the names of its fields and with
+/// the defaults of the header.
+macro_rules! calls {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $args:ident, $init:ident, $run:ident $(, $scratch:ident)?;
+        reads $($input:ident)*;
+        writes $($output:ident)*;
+        numbers $($number:ident: $type:ty)*;
+    )*) => {
+        $(
+            $(#[$doc])*
+            pub struct $name<'a> {
+                raw: libalign_sys::$args,
+                life: std::marker::PhantomData<&'a mut [u8]>,
+            }
+
+            unsafe impl Send for $name<'_> {}
+            unsafe impl Sync for $name<'_> {}
+
+            impl Default for $name<'_> {
+                fn default() -> Self {
+                    Self::new()
+                }
+            }
+
+            impl<'a> $name<'a> {
+                /// The defaults, with nothing to read or write yet.
+                pub fn new() -> Self {
+                    let raw = crate::fields::initialised!($args, $init);
+                    $name { raw, life: std::marker::PhantomData }
+                }
+
+                crate::fields::inputs! { $(#[doc = concat!("Reads `", stringify!($args), ".", stringify!($input), "`.")] $input)* }
+                crate::fields::outputs! { $(#[doc = concat!("Writes `", stringify!($args), ".", stringify!($output), "`.")] $output)* }
+                crate::fields::numbers! { $(#[doc = concat!("`", stringify!($args), ".", stringify!($number), "`.")] $number: $type)* }
+
+                /// Makes the call.
+                pub fn run(mut self, exec: &mut crate::Exec) -> crate::Result<()> {
+                    self.run_raw(exec)
+                }
+
+                fn run_raw(&mut self, exec: &mut crate::Exec) -> crate::Result<()> {
+                    let _asked = self.raw;
+                    let sizes: crate::exec::Sizes = crate::fields::sizes!(_asked $($scratch)?);
+                    exec.call(sizes, |exec| unsafe { libalign_sys::$run(exec, &mut self.raw) })
+                }
+            }
+        )*
+    };
+}
+
+/// How much scratch a call wants, where it wants any.
+macro_rules! sizes {
+    ($asked:ident $scratch:ident) => {
+        &|exec, least, best| unsafe { libalign_sys::$scratch(exec, &$asked, least, best) }
+    };
+    ($asked:ident) => {
+        crate::exec::NO_SCRATCH
+    };
+}
+
+pub(crate) use {calls, initialised, inputs, numbers, outputs, sizes};

@@ -69,6 +69,10 @@ impl<'a> Tokens<'a> {
         ignore: i64
     }
 
+    pub(crate) fn raw(&self) -> &sys::align_tokens {
+        &self.raw
+    }
+
     /// Row n predicts target n+1 of the same sequence.
     pub fn shift(mut self) -> Self {
         self.raw.shift = 1;
@@ -103,13 +107,13 @@ unsafe impl<A> Sync for Head<'_, A> {}
 
 /// What a forward is to write: at least one.
 pub struct Forward<'a> {
-    raw: sys::align_head,
+    pub(crate) raw: sys::align_head,
     life: PhantomData<&'a mut [u8]>,
 }
 
 /// What a backward reads of the forward and of losses, and what it is to write.
 pub struct Backward<'a> {
-    raw: sys::align_head,
+    pub(crate) raw: sys::align_head,
     life: PhantomData<&'a mut [u8]>,
 }
 
@@ -281,6 +285,10 @@ impl<'a, A> Head<'a, A> {
         softcap: f64
         /// Of the two distributions that kl compares.
         temperature: f64
+        /// Of a vocabulary that processes share by [`Exec::all_reduce`]: where the part of this one begins.
+        vocab_begin: i64
+        /// And how large the whole is.
+        vocab_total: i64
     }
 
     /// The head that kl and dkl compare with.
@@ -298,10 +306,7 @@ impl<'a, A> Head<'a, A> {
     /// Writes what `out` asks for.
     pub fn forward(&self, exec: &mut Exec, out: Forward) -> Result<()> {
         let mut raw = self.raw;
-        let from = &out.raw;
-        (raw.logp, raw.count, raw.wsum) = (from.logp, from.count, from.wsum);
-        (raw.token_logp, raw.lse, raw.entropy) = (from.token_logp, from.lse, from.entropy);
-        (raw.kl, raw.collision, raw.hit, raw.jhidden) = (from.kl, from.collision, from.hit, from.jhidden);
+        take_forward(&mut raw, &out.raw);
         self.call(exec, raw, sys::align_head_forward)
     }
 
@@ -314,10 +319,7 @@ impl<'a, A> Head<'a, A> {
         let mut raw = self.raw;
         (raw.token_logp, raw.lse, raw.entropy) = (from.token_logp, from.lse, from.entropy);
         (raw.kl, raw.jhidden) = (from.kl, from.jhidden);
-        (raw.dlogp, raw.dtoken_logp, raw.dentropy) = (from.dlogp, from.dtoken_logp, from.dentropy);
-        (raw.dkl, raw.dlse, raw.dlogits) = (from.dkl, from.dlse, from.dlogits);
-        (raw.dhidden, raw.dweight, raw.dbias) = (from.dhidden, from.dweight, from.dbias);
-        raw.flags |= from.flags;
+        take_backward(&mut raw, from);
         self.call(exec, raw, sys::align_head_backward)
     }
 
@@ -327,11 +329,42 @@ impl<'a, A> Head<'a, A> {
         mut raw: sys::align_head,
         run: unsafe extern "C" fn(*const sys::align_exec, *const sys::align_head) -> sys::align_status,
     ) -> Result<()> {
-        let other = self.other.map(|head| sys::align_head { tokens: &head.tokens.raw, ..*head.raw });
+        let other = self.other_raw();
         raw.other = other.as_ref().map_or(std::ptr::null(), |head| head);
-        raw.tokens = &self.tokens.raw;
+        raw.tokens = self.tokens_raw();
         exec.call(&|exec, least, best| unsafe { sys::align_head_scratch(exec, &raw, least, best) }, |exec| unsafe {
             run(exec, &raw)
         })
     }
+
+    /// Both passes in one struct, for a step; tokens and other are still to be set.
+    pub(crate) fn complete_with(&self, forward: &sys::align_head, backward: &sys::align_head) -> sys::align_head {
+        let mut raw = self.raw;
+        take_forward(&mut raw, forward);
+        take_backward(&mut raw, backward);
+        raw
+    }
+
+    pub(crate) fn tokens_raw(&self) -> *const sys::align_tokens {
+        &self.tokens.raw
+    }
+
+    pub(crate) fn other_raw(&self) -> Option<sys::align_head> {
+        self.other.map(|head| sys::align_head { tokens: &head.tokens.raw, ..*head.raw })
+    }
+}
+
+/// What a forward writes.
+fn take_forward(raw: &mut sys::align_head, from: &sys::align_head) {
+    (raw.logp, raw.count, raw.wsum) = (from.logp, from.count, from.wsum);
+    (raw.token_logp, raw.lse, raw.entropy) = (from.token_logp, from.lse, from.entropy);
+    (raw.kl, raw.collision, raw.hit, raw.jhidden) = (from.kl, from.collision, from.hit, from.jhidden);
+}
+
+/// Gradients that a backward reads and writes, and its flags.
+fn take_backward(raw: &mut sys::align_head, from: &sys::align_head) {
+    (raw.dlogp, raw.dtoken_logp, raw.dentropy) = (from.dlogp, from.dtoken_logp, from.dentropy);
+    (raw.dkl, raw.dlse, raw.dlogits) = (from.dkl, from.dlse, from.dlogits);
+    (raw.dhidden, raw.dweight, raw.dbias) = (from.dhidden, from.dweight, from.dbias);
+    raw.flags |= from.flags;
 }

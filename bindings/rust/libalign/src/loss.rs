@@ -73,6 +73,8 @@ impl<'a> Loss<'a> {
     }
 
     outputs! {
+        /// `[1]`: the value, where [`Step`](crate::Step) makes the call; [`Loss::eval`] returns it.
+        value
         /// `[G]`: the loss of each group.
         group_value
         /// Like score: the gradient.

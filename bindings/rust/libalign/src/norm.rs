@@ -18,6 +18,7 @@
 //! # Ok::<(), libalign::Error>(())
 //! ```
 
+use std::ffi::CString;
 use std::marker::PhantomData;
 use std::mem::size_of;
 
@@ -146,6 +147,29 @@ pub struct Norm {
     raw: sys::align_norm,
 }
 
+/// The window of rewards that a [`Norm`] counts, in memory of the caller.
+pub struct Ring<'a> {
+    raw: sys::align_norm_ring,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+unsafe impl Send for Ring<'_> {}
+unsafe impl Sync for Ring<'_> {}
+
+impl<'a> Ring<'a> {
+    /// An empty window of as many rewards as this holds: `[R]`, `f64` or of the rewards' type.
+    pub fn new(value: impl Into<ViewMut<'a>>) -> Self {
+        let mut raw = initialised!(align_norm_ring, align_norm_ring_init);
+        raw.value = value.into().raw;
+        Ring { raw, life: PhantomData }
+    }
+
+    /// How many it holds.
+    pub fn filled(&self) -> i64 {
+        self.raw.filled
+    }
+}
+
 /// What a normaliser has seen.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,6 +209,12 @@ impl Norm {
     pub fn update(&mut self, exec: &mut Exec, batch: Batch) -> Result<()> {
         let state = &mut self.raw;
         exec.call(NO_SCRATCH, |exec| unsafe { sys::align_norm_update(exec, state, &batch.raw) })
+    }
+
+    /// Adds rewards to a window, which forgets its oldest.
+    pub fn update_ring(&mut self, exec: &mut Exec, ring: &mut Ring, batch: Batch) -> Result<()> {
+        let state = &mut self.raw;
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_norm_ring_update(exec, state, &mut ring.raw, &batch.raw) })
     }
 
     /// Adds what `other` has seen: the same bits in any order.
@@ -320,5 +350,42 @@ impl<'a> Groups<'a> {
             &|exec, least, best| unsafe { sys::align_norm_groups_scratch(exec, &raw, least, best) },
             |exec| unsafe { sys::align_norm_groups(exec, &raw) },
         )
+    }
+}
+
+/// What a trainer does under a name, for [`Groups`]: ("trl", "grpo"), ("verl", "rloo") and others of `libalign/norm.h`.
+#[derive(Clone, Copy)]
+pub struct Preset {
+    group: Params,
+    then: Option<Params>,
+    flags: u32,
+}
+
+impl Preset {
+    /// [`Status::Arg`] when there is none.
+    pub fn new(trainer: &str, estimator: &str) -> Result<Self> {
+        let unknown = || Error::new(Status::Arg, "name", format!("{trainer:?} has no estimator {estimator:?}"));
+        let (name, kind) = (CString::new(trainer), CString::new(estimator));
+        let (name, kind) = (name.map_err(|_| unknown())?, kind.map_err(|_| unknown())?);
+        let empty = sys::align_norm_params { size: size_of::<sys::align_norm_params>(), ..Default::default() };
+        let (mut group, mut then, mut flags) = (empty, empty, 0);
+        match unsafe { sys::align_norm_preset_get(name.as_ptr(), kind.as_ptr(), &mut group, &mut then, &mut flags) } {
+            sys::ALIGN_E_NONE => {
+                let then = if then.kind == 0 { None } else { Some(Params { raw: then }) };
+                Ok(Preset { group: Params { raw: group }, then, flags })
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl Groups<'_> {
+    /// Runs it as a trainer does.
+    pub fn run_preset(mut self, exec: &mut Exec, preset: &Preset) -> Result<()> {
+        self.raw.flags |= preset.flags;
+        if let Some(then) = &preset.then {
+            self.raw.then = &then.raw;
+        }
+        self.run(exec, &preset.group)
     }
 }

@@ -110,6 +110,10 @@ impl<'a> Fit<'a> {
         max_iterations: i64
     }
 
+    pub(crate) fn raw(&self) -> &sys::align_reward_args {
+        &self.raw
+    }
+
     /// Standard errors too.
     pub fn se(mut self) -> Self {
         self.se = true;
