@@ -262,8 +262,8 @@ const struct align__loss_row align__loss_rrhf = {
     .name = "rrhf",
     .brief =
         "rank responses by mean log-probability, and likelihood of the best; the authors' code "
-        "weights the ranking 100: lambda 0.01 at scale 100",
-    .source = "Yuan et al. 2023 (RRHF), arXiv 2304.05302, Eq. 2 to 4",
+        "weighs the ranking by 1 in its script and by 100 unless told: lambda 0.01 at scale 100",
+    .source = "Yuan et al. 2023 (RRHF), arXiv 2304.05302, Eq. 2 to 5",
     .formula = "max(0, b / n_l - a / n_w) - lambda a (or a / n_w)",
     .gradient = "da = -[b / n_l > a / n_w] / n_w - lambda (/ n_w), db = [...] / n_l",
     .arity = ALIGN_LOSS_PAIR,
