@@ -307,6 +307,10 @@ static align_status check_fit(const struct bt_call *call)
          "a fit without ALIGN_BT_BIAS"},
         {align__present(&args->reliability) && (args->flags & ALIGN_BT_RELIABILITY) == 0,
          "reliability", "a fit without ALIGN_BT_RELIABILITY"},
+        {align__present(&args->bias_se) && (args->flags & ALIGN_BT_BIAS) == 0, "bias_se",
+         "a fit without ALIGN_BT_BIAS"},
+        {align__present(&args->reliability_se) && (args->flags & ALIGN_BT_RELIABILITY) == 0,
+         "reliability_se", "a fit without ALIGN_BT_RELIABILITY"},
         {align__present(&args->coefficient) && call->coefs == 0, "coefficient",
          "a fit without features and covariates"},
         {align__present(&args->coefficient_se) && call->coefs == 0, "coefficient_se",
@@ -320,7 +324,7 @@ static align_status check_fit(const struct bt_call *call)
 
 /* ---- outputs ------------------------------------------------------------------------------ */
 
-enum { OUTPUTS = 11, TENSORS = OUTPUTS + 14 };
+enum { OUTPUTS = 13, TENSORS = OUTPUTS + 14 };
 
 /* Outputs first, with what each accepts and measures. */
 static int name_tensors(const struct bt_call *call, struct align__named *all)
@@ -340,6 +344,8 @@ static int name_tensors(const struct bt_call *call, struct align__named *all)
         {ARGS, "bias", &args->bias},
         {ARGS, "reliability", &args->reliability},
         {ARGS, "orders", &args->orders},
+        {ARGS, "bias_se", &args->bias_se},
+        {ARGS, "reliability_se", &args->reliability_se},
         {ARGS, "fixed", &args->fixed},
         {ARGS, "item_feature", &args->item_feature},
         {BT_ROWS, "first", &rows->first},
@@ -371,11 +377,11 @@ static align_status check_tensors(const struct bt_call *call)
         int set, ndim;
         const int64_t *shape;
     } forms[OUTPUTS + 2] = {
-        {ALIGN__SET_WIDE, 1, items},   {ALIGN__SET_WIDE, 1, items},  {ALIGN__SET_WIDE, 2, items},
-        {ALIGN__SET_INDEX, 1, items},  {ALIGN__SET_INDEX, 1, items}, {ALIGN__SET_WIDE, 2, draws},
-        {ALIGN__SET_WIDE, 1, coefs},   {ALIGN__SET_WIDE, 1, coefs},  {ALIGN__SET_WIDE, 1, judges},
-        {ALIGN__SET_WIDE, 1, judges},  {ALIGN__SET_WIDE, 1, orders}, {ALIGN__SET_WIDE, 1, items},
-        {ALIGN__SET_REAL, 2, features}};
+        {ALIGN__SET_WIDE, 1, items},  {ALIGN__SET_WIDE, 1, items},  {ALIGN__SET_WIDE, 2, items},
+        {ALIGN__SET_INDEX, 1, items}, {ALIGN__SET_INDEX, 1, items}, {ALIGN__SET_WIDE, 2, draws},
+        {ALIGN__SET_WIDE, 1, coefs},  {ALIGN__SET_WIDE, 1, coefs},  {ALIGN__SET_WIDE, 1, judges},
+        {ALIGN__SET_WIDE, 1, judges}, {ALIGN__SET_WIDE, 1, orders}, {ALIGN__SET_WIDE, 1, judges},
+        {ALIGN__SET_WIDE, 1, judges}, {ALIGN__SET_WIDE, 1, items},  {ALIGN__SET_REAL, 2, features}};
     struct align__named all[TENSORS];
     int count = name_tensors(call, all);
     if (!align__present(&args->strength))
@@ -395,8 +401,13 @@ static align_status check_errors_asked(struct bt_call *call)
 {
     const align_bt_args *args = &call->args;
     const align_exec *exec = &call->exec;
-    call->errors = align__present(&args->se) || align__present(&args->covariance) ||
-                   align__present(&args->coefficient_se);
+    const char *asked = align__present(&args->se)               ? "se"
+                        : align__present(&args->covariance)     ? "covariance"
+                        : align__present(&args->coefficient_se) ? "coefficient_se"
+                        : align__present(&args->bias_se)        ? "bias_se"
+                        : align__present(&args->reliability_se) ? "reliability_se"
+                                                                : NULL;
+    call->errors = asked != NULL;
     call->squares = args->variance == ALIGN_BT_SANDWICH || align__present(&args->draws);
     call->meat = args->variance != ALIGN_BT_FISHER;
     bool refused = args->rankings != NULL || args->prior == ALIGN_BT_PRIOR_JEFFREYS ||
@@ -412,8 +423,7 @@ static align_status check_errors_asked(struct bt_call *call)
     if (call->meat && !call->errors)
         return fail_unread(exec, "variance", "a fit without se and covariance");
     if (call->errors && !call->dense)
-        return fail_unread(exec, align__present(&args->se) ? "se" : "covariance",
-                           "ALIGN_BT_SOLVER_CG");
+        return fail_unread(exec, asked, "ALIGN_BT_SOLVER_CG");
     return ALIGN_E_NONE;
 }
 

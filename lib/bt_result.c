@@ -93,6 +93,9 @@ static void write_extras(const struct bt_call *call, const struct align__bt_resu
         store(&args->bias, k, 0, known && fit->bias >= 0 ? fit->x[fit->bias + k] : (double)NAN);
         store(&args->reliability, k, 0,
               known && fit->reliability >= 0 ? exp(fit->x[fit->reliability + k]) : (double)NAN);
+        store(&args->bias_se, k, 0, error_of(result, fit->bias < 0 ? -1 : fit->bias + k));
+        store(&args->reliability_se, k, 0,
+              error_of(result, fit->reliability < 0 ? -1 : fit->reliability + k));
     }
     for (int64_t k = 0; align__present(&args->orders) && k < args->orders.shape[0]; k++)
         store(&args->orders, k, 0, 0);

@@ -360,6 +360,10 @@ typedef struct align_bt_args {
     /* Out [K] F32 or F64, K at least the largest number of items that share a place: delta_2,
      * delta_3, ... and 0 for those that do not occur (rankings with DAVIDSON); `tie` is delta_2. */
     align_tensor orders;
+
+    /* Out [n_annotators] F32 or F64: standard errors of bias, and of the logarithms of reliability, by
+     * `variance`; that of an annotator without rows is 1 / sqrt(precision) */
+    align_tensor bias_se, reliability_se;
 } align_bt_args;
 
 ALIGN_API void align_bt_args_init(align_bt_args *args, size_t size);

@@ -403,6 +403,14 @@ static void bias_of_nothing(struct bed *bed)
 {
     bed->args.bias = align_1d(bed->strength, ALIGN_F64, N);
 }
+static void bias_se_of_nothing(struct bed *bed)
+{
+    bed->args.bias_se = align_1d(bed->strength, ALIGN_F64, N);
+}
+static void reliability_se_of_nothing(struct bed *bed)
+{
+    bed->args.reliability_se = align_1d(bed->strength, ALIGN_F64, N);
+}
 static void coefficient_of_nothing(struct bed *bed)
 {
     bed->args.coefficient = align_1d(bed->strength, ALIGN_F64, N);
@@ -502,6 +510,8 @@ static const struct {
     {newman_gamma, {SITE_OF(FIELD_UNREAD), ARGS "prior", -1, 0, false}},
     {sweeps_cancelled, {SITE_OF(BT_CANCELLED), "align_exec.cancel", -1, 0, false}},
     {bias_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "bias", -1, 0, false}},
+    {bias_se_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "bias_se", -1, 0, false}},
+    {reliability_se_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "reliability_se", -1, 0, false}},
     {coefficient_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "coefficient", -1, 0, false}},
     {clusters_of_counts, {SITE_OF(FIELD_UNREAD), ARGS "variance", -1, 0, false}},
     {annotators_of_counts, {SITE_OF(FIELD_UNREAD), ARGS "flags", -1, 0, false}},

@@ -465,6 +465,53 @@ START_TEST(fixed_items_are_anchors)
 }
 END_TEST
 
+/* Errors of annotators are those of the whole information, by differences of the objective in the gauge of item
+ * 0, and of one without rows those of the prior. */
+START_TEST(annotators_have_errors)
+{
+    enum { ALL = N - 1 + 1 + 2 * A };
+    static long double m[ALL * ALL], v[ALL * ALL];
+    const long double h = 1e-4L;
+    double bias_se[A], reliability_se[A];
+    long double x[SIZE], y[SIZE];
+    int place[ALL];
+    make_data(ROWS, false);
+    for (int64_t r = 0; r < ROWS; r++)
+        data.annotator[r] %= A - 1;
+    games_begin(&answer);
+    answer.args.flags = ALIGN_BT_HOME | ALIGN_BT_BIAS | ALIGN_BT_RELIABILITY;
+    answer.args.n_annotators = A;
+    answer.args.bias_precision = 2;
+    answer.args.reliability_precision = 3;
+    answer.args.bias_se = align_1d(bias_se, ALIGN_F64, A);
+    answer.args.reliability_se = align_1d(reliability_se, ALIGN_F64, A);
+    finish(&answer, false, false);
+    parameters(&answer, false, false, x);
+    for (int k = 0; k < ALL; k++)
+        place[k] = k < N - 1 ? k + 1 : HOME + k - (N - 1);
+    for (int i = 0; i < ALL; i++)
+        for (int j = 0; j < ALL; j++) {
+            long double sum = 0;
+            for (int s = 0; s < 4; s++) {
+                memcpy(y, x, sizeof y);
+                y[place[i]] += s % 2 == 0 ? h : -h;
+                y[place[j]] += s / 2 == 0 ? h : -h;
+                sum += (s == 0 || s == 3 ? 1 : -1) * objective(&answer, y, false, false);
+            }
+            m[i * ALL + j] = -sum / (4 * h * h);
+            v[i * ALL + j] = i == j;
+        }
+    solve(m, v, ALL);
+    for (int k = 0; k < A; k++) {
+        int b = N + k, r = N + A + k;
+        games_near(bias_se[k], sqrt((double)v[b * ALL + b]), 1e-6, "bias_se", k);
+        games_near(reliability_se[k], sqrt((double)v[r * ALL + r]), 1e-6, "reliability_se", k);
+    }
+    games_near(bias_se[A - 1], sqrt(1 / 2.0), 1e-12, "bias_se", A - 1);
+    games_near(reliability_se[A - 1], sqrt(1 / 3.0), 1e-12, "reliability_se", A - 1);
+}
+END_TEST
+
 /* ---- Jeffreys ------------------------------------------------------------------------------- */
 
 /* log |I| / 2 of the reduced information without item 0; for home, with it. */
@@ -700,6 +747,7 @@ int main(void)
     tcase_add_test(tcase, clusters_of_one_are_rows);
     tcase_add_test(tcase, fixed_strengths_stay);
     tcase_add_test(tcase, fixed_items_are_anchors);
+    tcase_add_test(tcase, annotators_have_errors);
     tcase_add_test(tcase, jeffreys_balances_the_determinant);
     tcase_add_test(tcase, jeffreys_is_finite_on_connected_graphs);
     tcase_add_test(tcase, existence_of_coefficients);

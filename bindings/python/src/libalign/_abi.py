@@ -642,7 +642,8 @@ align_bt_args._fields_ = [("size", c_size_t), ("n_items", c_int64), ("rows", POI
     ("rankings", POINTER(align_bt_rankings)), ("fixed", align_tensor), ("item_feature", align_tensor),
     ("coefficient_precision", c_double), ("bias_precision", c_double), ("reliability_precision", c_double),
     ("n_annotators", c_int64), ("n_clusters", c_int64), ("coefficient", align_tensor), ("coefficient_se", align_tensor),
-    ("bias", align_tensor), ("reliability", align_tensor), ("orders", align_tensor)]
+    ("bias", align_tensor), ("reliability", align_tensor), ("orders", align_tensor), ("bias_se", align_tensor),
+    ("reliability_se", align_tensor)]
 align_bt_elo_args._fields_ = [("size", c_size_t), ("rows", POINTER(align_bt_rows)), ("rating", align_tensor),
     ("k", c_double), ("scale", c_double)]
 align_bt_ranks_args._fields_ = [("size", c_size_t), ("strength", align_tensor), ("covariance", align_tensor),

@@ -16,7 +16,7 @@ from .errors import ArgumentError
 WRITTEN: Dict[str, Tuple[str, ...]] = {kind: tuple(fields.split()) for kind, fields in {
     "align_advantage_args": "advantage target",
     "align_aspects_args": "score margin",
-    "align_bt_args": "strength se covariance draws component part coefficient coefficient_se bias reliability orders",
+    "align_bt_args": "strength se covariance draws component part coefficient coefficient_se bias reliability orders bias_se reliability_se",
     "align_bt_elo_args": "rating",
     "align_bt_ranks_args": "rank rank_low rank_high first difference_se",
     "align_claims_args": "reward",

@@ -4309,10 +4309,12 @@ pub struct align_bt_args {
     pub bias: align_tensor,
     pub reliability: align_tensor,
     pub orders: align_tensor,
+    pub bias_se: align_tensor,
+    pub reliability_se: align_tensor,
 }
 #[test]
 fn bindgen_test_layout_align_bt_args() {
-    assert_eq!(::std::mem::size_of::<align_bt_args>(), 1136usize, concat!("Size of: ", stringify!(align_bt_args)));
+    assert_eq!(::std::mem::size_of::<align_bt_args>(), 1264usize, concat!("Size of: ", stringify!(align_bt_args)));
     assert_eq!(::std::mem::align_of::<align_bt_args>(), 8usize, concat!("Alignment of ", stringify!(align_bt_args)));
     fn test_field_size() {
         assert_eq!(
@@ -4962,6 +4964,30 @@ fn bindgen_test_layout_align_bt_args() {
         );
     }
     test_field_orders();
+    fn test_field_bias_se() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).bias_se) as usize - ptr as usize
+            },
+            1136usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(bias_se))
+        );
+    }
+    test_field_bias_se();
+    fn test_field_reliability_se() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).reliability_se) as usize - ptr as usize
+            },
+            1200usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(reliability_se))
+        );
+    }
+    test_field_reliability_se();
 }
 impl Default for align_bt_args {
     fn default() -> Self {
