@@ -118,12 +118,15 @@ bool preference_choose(preference *f, const char *parameter, const char *word, p
 
         if (!check(f, align_loss_get_param(f->info.id, i, &info), why))
             return false;
-        for (uint32_t k = 0; strcmp(info.name, parameter) == 0 && k < info.n_choices; k++)
+        if (strcmp(info.name, parameter) != 0)
+            continue;
+        for (uint32_t k = 0; k < info.n_choices; k++)
             if (strcmp(info.choices[k], word) == 0)
                 return preference_set(f, parameter, k, why);
+        return refuse(why, "%s of loss \"%s\" has no value %s: see --list-losses", parameter,
+                      f->info.name, word);
     }
-    return refuse(why, "%s of loss \"%s\" has no value %s: see --list-losses", parameter,
-                  f->info.name, word);
+    return preference_set(f, parameter, 0, why);
 }
 
 bool preference_needs_reference(const preference *f)

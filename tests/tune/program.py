@@ -226,6 +226,7 @@ class Program(unittest.TestCase):
         self.refused("loss \"dop\" is not known", *base, *pairs, "--loss", "dop")
         self.refused("beta of loss \"dpo\" = -0.1", *base, *pairs, "--beta", -0.1)
         self.refused("loss \"slic\" has no parameter beta", *base, *pairs, "--loss", "slic", "--beta", 1)
+        self.refused("loss \"aot\" has no parameter divergence", *base, *pairs, "--loss", "aot", "--set", "divergence=js")
         self.refused("divergence of loss \"dpo\" has no value kl", *base, *pairs, "--set", "divergence=kl")
         self.refused("--held-out 300: expected fewer than", *base, *pairs, "--held-out", 300)
         self.refused("pairs have no scores", *base, *pairs, "--reward-norm", "zscore")
