@@ -163,39 +163,52 @@ static align_status run_loss_lists(const align_exec *exec, struct memory *memory
 
 /* ---- heads ---- */
 
-enum { TOKENS = 90, VOCABULARY = 1003, SEQUENCES = 7 };
+enum { VOCABULARY = 1003, SEQUENCES = 7, WIDTH = 48 };
 
-static align_tensor sequence_offsets(struct memory *memory)
+/* `n` tokens in sequences of rising lengths, and a head of them without a source of logits, or with hidden and
+ * weight. */
+static align_head take_head(struct memory *memory, align_tokens *tokens, int64_t n)
 {
-    align_tensor offsets = take_1d(memory, ALIGN_I64, SEQUENCES + 1);
+    align_tokens_init(tokens, sizeof *tokens);
+    tokens->target = filled(take_1d(memory, ALIGN_I32, n), 0, VOCABULARY);
+    tokens->offsets = take_1d(memory, ALIGN_I64, SEQUENCES + 1);
     for (int64_t s = 0; s <= SEQUENCES; s++)
-        put(offsets, s, (double)(s * s * TOKENS / (SEQUENCES * SEQUENCES)));
-    return offsets;
+        put(tokens->offsets, s, (double)(s * s * n / (SEQUENCES * SEQUENCES)));
+    align_head head;
+    align_head_init(&head, sizeof head);
+    head.tokens = tokens;
+    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
+    head.token_logp = take_1d(memory, ALIGN_F64, n);
+    head.lse = take_1d(memory, ALIGN_F64, n);
+    head.dlogp = filled(take_1d(memory, ALIGN_F32, SEQUENCES), -1, 1);
+    return head;
+}
+
+static align_head take_linear_head(struct memory *memory, align_tokens *tokens, int64_t n,
+                                   align_dtype dtype)
+{
+    align_head head = take_head(memory, tokens, n);
+    head.hidden = filled(take_2d(memory, dtype, n, WIDTH), -1, 1);
+    head.weight = filled(take_2d(memory, dtype, VOCABULARY, WIDTH), -1, 1);
+    head.dhidden = take_2d(memory, ALIGN_F32, n, WIDTH);
+    return head;
 }
 
 /* Variants: dtype of the logits. Backward adds into what is there. */
 static align_status run_head(const align_exec *exec, struct memory *memory, int variant)
 {
     static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_F64, ALIGN_BF16};
+    enum { TOKENS = 90 };
     align_tokens tokens;
-    align_tokens_init(&tokens, sizeof tokens);
-    tokens.target = filled(take_1d(memory, ALIGN_I32, TOKENS), 0, VOCABULARY);
+    align_head head = take_head(memory, &tokens, TOKENS);
     tokens.mask = filled(take_1d(memory, ALIGN_F32, TOKENS), 0, 2);
-    tokens.offsets = sequence_offsets(memory);
-    align_head head;
-    align_head_init(&head, sizeof head);
-    head.tokens = &tokens;
     head.softcap = variant == 1 ? 30 : 0;
     head.logits = filled(take_2d(memory, dtypes[variant], TOKENS, VOCABULARY), -20, 5);
-    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
     head.count = take_1d(memory, ALIGN_I64, SEQUENCES);
     head.wsum = take_1d(memory, ALIGN_F64, SEQUENCES);
-    head.token_logp = take_1d(memory, ALIGN_F64, TOKENS);
-    head.lse = take_1d(memory, ALIGN_F64, TOKENS);
     head.entropy = take_1d(memory, ALIGN_F64, TOKENS);
     head.collision = take_1d(memory, ALIGN_F64, TOKENS);
     head.hit = take_1d(memory, ALIGN_F32, TOKENS);
-    head.dlogp = filled(take_1d(memory, ALIGN_F32, SEQUENCES), -1, 1);
     head.dentropy = filled(take_1d(memory, ALIGN_F32, TOKENS), -1, 1);
     head.dlogits = filled(take_2d(memory, dtypes[variant], TOKENS, VOCABULARY), -1, 1);
     head.flags = ALIGN_HEAD_ADD_DLOGITS;
@@ -203,36 +216,23 @@ static align_status run_head(const align_exec *exec, struct memory *memory, int 
     return status == ALIGN_E_NONE ? align_head_backward(exec, &head) : status;
 }
 
-enum { WIDTH = 48 };
-
-/* Variants: two passes, one pass, two passes of BF16 with F64 sums, and with kl against itself turned. */
+/* Variants: two passes, one pass, two passes of BF16 with F64 sums, with kl against itself turned, and two passes
+ * of more tokens than a tile has. */
 static align_status run_linear_head(const align_exec *exec, struct memory *memory, int variant)
 {
-    const align_dtype dtype = variant == 2 ? ALIGN_BF16 : ALIGN_F32;
+    const int64_t n = variant == 4 ? 2100 : 90;
     align_tokens tokens;
-    align_tokens_init(&tokens, sizeof tokens);
-    tokens.target = filled(take_1d(memory, ALIGN_I32, TOKENS), 0, VOCABULARY);
-    tokens.offsets = sequence_offsets(memory);
-    align_head head;
-    align_head_init(&head, sizeof head);
-    head.tokens = &tokens;
-    head.hidden = filled(take_2d(memory, dtype, TOKENS, WIDTH), -1, 1);
-    head.weight = filled(take_2d(memory, dtype, VOCABULARY, WIDTH), -1, 1);
-    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
-    head.token_logp = take_1d(memory, ALIGN_F64, TOKENS);
-    head.lse = take_1d(memory, ALIGN_F64, TOKENS);
-    head.dlogp = filled(take_1d(memory, ALIGN_F32, SEQUENCES), -1, 1);
-    head.dhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
+    align_head head = take_linear_head(memory, &tokens, n, variant == 2 ? ALIGN_BF16 : ALIGN_F32);
     if (variant == 1)
-        head.jhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
+        head.jhidden = take_2d(memory, ALIGN_F32, n, WIDTH);
     else
         head.dweight = take_2d(memory, variant == 2 ? ALIGN_F64 : ALIGN_F32, VOCABULARY, WIDTH);
     align_head other = head;
     if (variant == 3) {
         other.scale = -1;
         head.other = &other;
-        head.kl = take_1d(memory, ALIGN_F64, TOKENS);
-        head.dkl = filled(take_1d(memory, ALIGN_F32, TOKENS), -1, 1);
+        head.kl = take_1d(memory, ALIGN_F64, n);
+        head.dkl = filled(take_1d(memory, ALIGN_F32, n), -1, 1);
     }
     size_t least, best;
     align_status status = align_head_scratch(exec, &head, &least, &best);
@@ -247,19 +247,7 @@ static align_status run_linear_head(const align_exec *exec, struct memory *memor
 static align_status run_linear_step(const align_exec *exec, struct memory *memory, int variant)
 {
     align_tokens tokens;
-    align_tokens_init(&tokens, sizeof tokens);
-    tokens.target = filled(take_1d(memory, ALIGN_I32, TOKENS), 0, VOCABULARY);
-    tokens.offsets = sequence_offsets(memory);
-    align_head head;
-    align_head_init(&head, sizeof head);
-    head.tokens = &tokens;
-    head.hidden = filled(take_2d(memory, ALIGN_F32, TOKENS, WIDTH), -1, 1);
-    head.weight = filled(take_2d(memory, ALIGN_F32, VOCABULARY, WIDTH), -1, 1);
-    head.logp = take_1d(memory, ALIGN_F32, SEQUENCES);
-    head.token_logp = take_1d(memory, ALIGN_F64, TOKENS);
-    head.lse = take_1d(memory, ALIGN_F64, TOKENS);
-    head.dlogp = take_1d(memory, ALIGN_F32, SEQUENCES);
-    head.dhidden = take_2d(memory, ALIGN_F32, TOKENS, WIDTH);
+    align_head head = take_linear_head(memory, &tokens, 90, ALIGN_F32);
     head.dweight = take_2d(memory, ALIGN_F32, VOCABULARY, WIDTH);
     align_loss_args loss;
     align_loss_args_init(&loss, sizeof loss);
@@ -445,7 +433,7 @@ const struct call calls[] = {
     {"align_loss_eval, singles and pairs", run_loss_singles_and_pairs, 4},
     {"align_loss_eval, lists", run_loss_lists, 3},
     {"align_head_forward and _backward", run_head, 3},
-    {"align_head_forward and _backward, linear", run_linear_head, 4},
+    {"align_head_forward and _backward, linear", run_linear_head, 5},
     {"align_step_run", run_step, 2},
     {"align_step_run with a linear policy", run_linear_step, 2},
     {"align_norm_update and _apply", run_norm_state, 3},
