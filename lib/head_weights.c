@@ -53,24 +53,33 @@ static int64_t sequence_of(const struct grouping *g, int64_t group, int32_t item
     return g->stacked != 0 ? item * g->groups + group : group * g->items + item;
 }
 
+/* A call's struct as it is taken in, and what it says about tokens and groups. */
+struct call {
+    const char *owner;
+    void *args;
+    size_t size;
+    const align_tokens *const *tokens;
+    const int32_t *items, *stacked;
+};
+
 /* Targets need no vocabulary here. */
-static align_status enter(struct align__head *head, const align_exec *user)
+static align_status enter(struct align__head *head, struct grouping *grouping,
+                          const align_exec *exec, const struct call *call, const void *user)
 {
     memset(head, 0, sizeof *head);
     head->vocab = head->total = INT64_MAX;
-    return align__enter(&head->exec, user);
-}
-
-static align_status enter_tokens(struct align__head *head, const align_tokens *tokens,
-                                 struct grouping *grouping)
-{
-    align_status status = align__import(&head->exec, "align_tokens", &head->tokens,
-                                        sizeof head->tokens, sizeof head->tokens, tokens);
+    align_status status = align__enter(&head->exec, exec);
+    if (status == ALIGN_E_NONE)
+        status = align__import(&head->exec, call->owner, call->args, call->size, call->size, user);
+    if (status == ALIGN_E_NONE)
+        status = align__import(&head->exec, "align_tokens", &head->tokens, sizeof head->tokens,
+                               sizeof head->tokens, *call->tokens);
     if (status == ALIGN_E_NONE)
         status = align__head_check_tokens(head);
-    if (status == ALIGN_E_NONE)
-        status = check_groups(head, grouping);
-    return status;
+    if (status != ALIGN_E_NONE)
+        return status;
+    *grouping = (struct grouping){call->owner, *call->items, *call->stacked, 0};
+    return check_groups(head, grouping);
 }
 
 typedef void (*row_fn)(const struct align__head *head, const struct align__head_row *row,
@@ -176,16 +185,10 @@ static align_status check_token_weights(struct align__head *head, const align_to
 align_status align_token_weights_apply(const align_exec *exec, const align_token_weights *user)
 {
     struct align__head head;
+    struct grouping grouping;
     align_token_weights args;
-    struct grouping grouping = {TOKENS, 0, 0, 0};
-    align_status status = enter(&head, exec);
-    if (status == ALIGN_E_NONE)
-        status = align__import(&head.exec, TOKENS, &args, sizeof args, sizeof args, user);
-    if (status != ALIGN_E_NONE)
-        return status;
-    grouping.items = args.items;
-    grouping.stacked = args.stacked;
-    status = enter_tokens(&head, args.tokens, &grouping);
+    const struct call call = {TOKENS, &args, sizeof args, &args.tokens, &args.items, &args.stacked};
+    align_status status = enter(&head, &grouping, exec, &call, user);
     if (status == ALIGN_E_NONE)
         status = check_token_weights(&head, &args);
     if (status != ALIGN_E_NONE)
@@ -272,16 +275,10 @@ static align_status check_wpo(const struct align__head *head, const align_wpo *a
 align_status align_wpo_apply(const align_exec *exec, const align_wpo *user)
 {
     struct align__head head;
+    struct grouping grouping;
     align_wpo args;
-    struct grouping grouping = {WPO, 0, 0, 0};
-    align_status status = enter(&head, exec);
-    if (status == ALIGN_E_NONE)
-        status = align__import(&head.exec, WPO, &args, sizeof args, sizeof args, user);
-    if (status != ALIGN_E_NONE)
-        return status;
-    grouping.items = args.items;
-    grouping.stacked = args.stacked;
-    status = enter_tokens(&head, args.tokens, &grouping);
+    const struct call call = {WPO, &args, sizeof args, &args.tokens, &args.items, &args.stacked};
+    align_status status = enter(&head, &grouping, exec, &call, user);
     if (status == ALIGN_E_NONE)
         status = check_wpo(&head, &args, &grouping);
     for (int64_t g = 0; status == ALIGN_E_NONE && g < grouping.groups; g++) {
