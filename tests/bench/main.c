@@ -213,16 +213,18 @@ static bool run_round(struct result *result, int round)
     return good;
 }
 
-/* A warm-up, and then rounds: three at least, no more when a case takes long. */
+/* A warm-up, which counts where it takes long, as runners have run once by then; and rounds: three at least, no more
+ * when a case takes long. */
 static bool run_case(const struct options *options, struct result *result)
 {
-    enum { LEAST = 3, SECONDS = 8 };
-    bool good = start_all(options, result) && run_round(result, 0);
-    double begin = bench_now();
+    enum { LEAST = 3, LONG_WARM_UP = 1, LONG_CASE = 5 }; /* rounds; seconds */
     int most = result->rounds;
-    result->rounds = 0;
+    bool good = start_all(options, result);
+    double begin = bench_now();
+    good = good && run_round(result, 0);
+    result->rounds = bench_now() - begin > LONG_WARM_UP;
     while (good && result->rounds < most &&
-           (result->rounds < LEAST || bench_now() - begin < SECONDS))
+           (result->rounds < LEAST || bench_now() - begin < LONG_CASE))
         good = run_round(result, result->rounds++);
     for (int i = 0; i < result->n_runners; i++)
         good = finish(&result->runners[i]) && good;
