@@ -150,7 +150,8 @@ static align_status say_outcome(const align_exec *exec, const struct align__rewa
 
 /* ---- the call ------------------------------------------------------------------------------ */
 
-align_status align_reward_fit(const align_exec *user_exec, align_reward_args *user_args)
+align_status align__reward_fit_to(const align_exec *user_exec, align_reward_args *user_args,
+                                  double *parameters)
 {
     struct align__reward_call call;
     struct align__arena arena;
@@ -178,5 +179,12 @@ align_status align_reward_fit(const align_exec *user_exec, align_reward_args *us
         return status;
     write_results(args, &fit, has_errors);
     memcpy(user_args, args, args->size < sizeof *args ? args->size : sizeof *args);
+    if (parameters != NULL)
+        memcpy(parameters, fit.coef, sizeof *parameters * (size_t)fit.order);
     return say_outcome(&call.exec, &fit);
+}
+
+align_status align_reward_fit(const align_exec *exec, align_reward_args *args)
+{
+    return align__reward_fit_to(exec, args, NULL);
 }

@@ -130,10 +130,13 @@ struct align__reward_call {
     struct align__reward_data data;
 };
 
-/* Takes in the structs and checks shapes and options; and what the tensors hold, features apart. */
+/* Takes in the structs and checks shapes and options; and what the tensors hold, features apart; units
+ * one by one, without asking for every grade. */
 align_status align__reward_open(struct align__reward_call *call, const align_exec *exec,
                                 const align_reward_args *args);
 align_status align__reward_check(const align_exec *exec, const struct align__reward_data *data);
+align_status align__reward_check_units(const align_exec *exec,
+                                       const struct align__reward_data *data);
 
 /* ---- reward_model.c ------------------------------------------------------------------------ */
 
@@ -280,5 +283,11 @@ bool align__reward_covariance(const align_exec *exec, struct align__reward_fit *
 size_t align__reward_fit_bytes(const struct align__reward_fit *fit);
 void align__reward_fit_take(struct align__reward_fit *fit, struct align__arena *arena);
 align_status align__reward_fit_run(const align_exec *exec, struct align__reward_fit *fit);
+
+/* ---- reward.c ------------------------------------------------------------------------------ */
+
+/* align_reward_fit, which also writes all parameters [order], but for NULL. */
+align_status align__reward_fit_to(const align_exec *user_exec, align_reward_args *user_args,
+                                  double *parameters);
 
 #endif

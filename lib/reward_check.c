@@ -335,7 +335,8 @@ static align_status check_grades(const align_exec *exec, const struct align__rew
     return ALIGN_E_NONE;
 }
 
-align_status align__reward_check(const align_exec *exec, const struct align__reward_data *data)
+align_status align__reward_check_units(const align_exec *exec,
+                                       const struct align__reward_data *data)
 {
     align_status status = ALIGN_E_NONE;
     const align_reward_args *args = data->args;
@@ -350,5 +351,11 @@ align_status align__reward_check(const align_exec *exec, const struct align__rew
                                             &args->second_row_offsets, data->width);
     for (int64_t unit = 0; status == ALIGN_E_NONE && unit < data->count; unit++)
         status = check_unit(exec, data, unit);
+    return status;
+}
+
+align_status align__reward_check(const align_exec *exec, const struct align__reward_data *data)
+{
+    align_status status = align__reward_check_units(exec, data);
     return status == ALIGN_E_NONE && data->levels > 0 ? check_grades(exec, data) : status;
 }

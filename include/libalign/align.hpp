@@ -244,6 +244,7 @@ using reward_args = initialised<align_reward_args, align_reward_args_init>;
 using reward_query = initialised<align_reward_query, align_reward_query_init>;
 using reward_calibration_args =
     initialised<align_reward_calibration_args, align_reward_calibration_args_init>;
+using reward_path_args = initialised<align_reward_path_args, align_reward_path_args_init>;
 using reward_pool_args = initialised<align_reward_pool_args, align_reward_pool_args_init>;
 using reward_slopes_args = initialised<align_reward_slopes_args, align_reward_slopes_args_init>;
 using reward_strength_args =
@@ -354,6 +355,7 @@ LIBALIGN_SCRATCH(align_step_scratch, align_step_args)
 LIBALIGN_SCRATCH(align_bt_scratch, align_bt_args)
 LIBALIGN_SCRATCH(align_bt_ranks_scratch, align_bt_ranks_args)
 LIBALIGN_SCRATCH(align_reward_scratch, align_reward_args)
+LIBALIGN_SCRATCH(align_reward_path_scratch, align_reward_path_args)
 LIBALIGN_SCRATCH(align_reward_slopes_scratch, align_reward_slopes_args)
 LIBALIGN_SCRATCH(align_reward_strength_scratch, align_reward_strength_args)
 LIBALIGN_SCRATCH(align_norm_groups_scratch, align_norm_groups_args)
@@ -403,6 +405,10 @@ LIBALIGN_CALL(eval, align_aspects_eval, align_aspects_args)
 [[nodiscard]] inline align_status fit(align_reward_args &args, const align_exec &how = exec())
 {
     return call(how, align_reward_fit, &args);
+}
+[[nodiscard]] inline align_status fit(align_reward_path_args &args, const align_exec &how = exec())
+{
+    return call(how, align_reward_path_fit, &args);
 }
 [[nodiscard]] inline align_status fit(const align_reward_pool_args &args,
                                       const align_exec &how = exec())

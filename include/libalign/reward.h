@@ -162,6 +162,36 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_reward_scratch(const align_exec *e
 ALIGN_API ALIGN_MUST_CHECK align_status align_reward_fit(const align_exec *exec,
                                                          align_reward_args *args);
 
+/* ---- regularisation paths ------------------------------------------------------------------ */
+
+/* Fits the same pairs or lists under each number of `l2`, in their order, each from the answer before (from
+ * the largest down is the shortest way), and asks others that were held out how likely they are under each;
+ * then fits under the best, with all that `fit` asks for. */
+typedef struct align_reward_path_args {
+    size_t size;
+    /* As align_reward_fit takes and writes it: afterwards the fit under the best of l2, which is written to
+     * its l2. On entry that must be 0; l2_each is added to every one. */
+    align_reward_args *fit;
+    /* What was held out: of the same model, flags, levels, stages, label_smoothing and D. `coef`, and all
+     * that asks for results or says how to fit, must be absent or 0. */
+    const align_reward_args *held;
+    align_tensor l2;   /* [L] F32 or F64, finite, 0 or more; L at least 1 */
+    align_tensor coef; /* out [L,D] F32 or F64; NaN where there is no finite answer */
+    /* Out [L] F32 or F64: minus the log-likelihood of held, by the sum of its weights; NaN likewise */
+    align_tensor loss;
+    int64_t best; /* out: the first of l2 with the least loss; -1: none has a finite answer */
+} align_reward_path_args;
+
+ALIGN_API void align_reward_path_args_init(align_reward_path_args *args, size_t size);
+ALIGN_API ALIGN_MUST_CHECK align_status align_reward_path_scratch(
+    const align_exec *exec, const align_reward_path_args *args, size_t *least, size_t *best);
+
+/* NONE and NOT_CONVERGED as the last fit. NO_SOLUTION or NOT_CONVERGED with best -1: no l2 has an answer,
+ * and to `fit` nothing was written. Any other status: nothing was written at all. Uses exec->parallel as
+ * fits do; the same bits for any number of workers. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_reward_path_fit(const align_exec *exec,
+                                                              align_reward_path_args *args);
+
 /* ---- predictions --------------------------------------------------------------------------- */
 
 /* Rewards of R answers, and with the covariance of the coefficients their standard errors. */

@@ -1,4 +1,4 @@
-/* Checks of sparse sides of pairs: what they say, and that they leave the outputs alone. */
+/* Checks of sparse sides of pairs and of paths: what they say, and that they leave the outputs alone. */
 #include "../suite.h"
 
 #include <libalign/reward.h>
@@ -158,4 +158,152 @@ START_TEST(sparse_sides_are_checked)
 }
 END_TEST
 
-SUITE_MAIN("errors reward path", sparse_sides_are_checked)
+/* ---- paths --------------------------------------------------------------------------------- */
+
+/* A path that would succeed, over the bed's own pairs. */
+struct path {
+    struct bed bed;
+    align_reward_args held;
+    align_reward_path_args args;
+    double l2[2], coefs[2][D], loss[2];
+};
+
+static void make_path(struct path *path)
+{
+    memset(path, 0, sizeof *path);
+    make_bed(&path->bed);
+    path->bed.args.l2 = 0;
+    path->held = path->bed.args;
+    path->held.coef.ndim = 0;
+    path->l2[0] = 2;
+    path->l2[1] = 1;
+    align_reward_path_args_init(&path->args, sizeof path->args);
+    path->args.fit = &path->bed.args;
+    path->args.held = &path->held;
+    path->args.l2 = align_1d(path->l2, ALIGN_F64, 2);
+    path->args.coef = align_2d(path->coefs, ALIGN_F64, 2, D);
+    path->args.loss = align_1d(path->loss, ALIGN_F64, 2);
+}
+
+static align_status walk(struct path *path, align_error *error)
+{
+    align_exec exec;
+    size_t least = 0, best;
+    align_exec_init(&exec, sizeof exec);
+    align_error_init(error, sizeof *error);
+    exec.error = error;
+    align_status status = align_reward_path_scratch(&exec, &path->args, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    exec.scratch = malloc(least);
+    exec.scratch_size = least;
+    status = align_reward_path_fit(&exec, &path->args);
+    free(exec.scratch);
+    return status;
+}
+
+static void no_fit(struct path *path)
+{
+    path->args.fit = NULL;
+}
+static void no_held(struct path *path)
+{
+    path->args.held = NULL;
+}
+static void no_l2(struct path *path)
+{
+    path->args.l2.ndim = 0;
+}
+static void empty_l2(struct path *path)
+{
+    path->args.l2.shape[0] = path->args.coef.shape[0] = path->args.loss.shape[0] = 0;
+}
+static void l2_negative(struct path *path)
+{
+    path->l2[1] = -1;
+}
+static void l2_in_fit(struct path *path)
+{
+    path->bed.args.l2 = 1;
+}
+static void held_with_coef(struct path *path)
+{
+    path->held.coef = align_1d(path->l2, ALIGN_F64, D);
+}
+static void held_with_start(struct path *path)
+{
+    path->held.start = align_1d(path->l2, ALIGN_F64, D);
+}
+static void held_of_other_flags(struct path *path)
+{
+    path->held.flags = ALIGN_REWARD_POSITION;
+}
+static void held_of_other_smoothing(struct path *path)
+{
+    path->held.label_smoothing = 0.25;
+}
+static void held_nan(struct path *path)
+{
+    static const double value[NNZ] = {1, 2, 3, NAN, 5, 6};
+    path->held.second = align_1d(value, ALIGN_F64, NNZ);
+}
+static void fit_nan(struct path *path)
+{
+    static const double value[NNZ] = {1, 2, NAN, 4, 5, 6};
+    path->bed.args.second = align_1d(value, ALIGN_F64, NNZ);
+}
+static void loss_short(struct path *path)
+{
+    path->args.loss.shape[0]--;
+}
+static void loss_over_coef(struct path *path)
+{
+    path->args.loss.data = path->coefs;
+}
+
+#define PATH "align_reward_path_args."
+static const struct {
+    void (*change)(struct path *path);
+    enum align__site site;
+    const char *field;
+    int64_t index; /* -1: none */
+} paths[] = {
+    {no_fit, SITE_OF(FIELD_MISSING), PATH "fit", -1},
+    {no_held, SITE_OF(FIELD_MISSING), PATH "held", -1},
+    {no_l2, SITE_OF(FIELD_MISSING), PATH "l2", -1},
+    {empty_l2, SITE_OF(FIELD_VALUE), PATH "l2", -1},
+    {l2_negative, SITE_OF(FIELD_VALUE), PATH "l2", 1},
+    {l2_in_fit, SITE_OF(FIELD_UNREAD), PATH "fit.l2", -1},
+    {held_with_coef, SITE_OF(FIELD_UNREAD), PATH "held.coef", -1},
+    {held_with_start, SITE_OF(FIELD_UNREAD), PATH "held.start", -1},
+    {held_of_other_flags, SITE_OF(FIELD_VALUE), PATH "held.flags", -1},
+    {held_of_other_smoothing, SITE_OF(FIELD_VALUE), PATH "held.label_smoothing", -1},
+    {held_nan, SITE_OF(FIELD_VALUE), ARGS "second", 3},
+    {fit_nan, SITE_OF(FIELD_VALUE), ARGS "second", 2},
+    {loss_short, SITE_OF(TENSOR_SIZE), PATH "loss", -1},
+    {loss_over_coef, SITE_OF(TENSOR_SHARED), PATH "coef", -1},
+};
+
+START_TEST(paths_are_checked)
+{
+    struct path path, before;
+    align_error error;
+    make_path(&path);
+    ck_assert_int_eq(walk(&path, &error), ALIGN_E_NONE);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        make_path(&path);
+        paths[i].change(&path);
+        before = path;
+        ck_assert_int_ne(walk(&path, &error), ALIGN_E_NONE);
+        reach_note(&error);
+        ck_assert_msg(error.site == (uint32_t)paths[i].site, "path %d: %s", (int)i, error.text);
+        ck_assert_str_eq(error.field, paths[i].field);
+        ck_assert_uint_eq(error.axes, paths[i].index >= 0);
+        ck_assert(paths[i].index < 0 || error.index[0] == paths[i].index);
+        ck_assert_mem_eq(&path, &before, sizeof path);
+    }
+    ck_assert_int_eq(align_reward_path_fit(NULL, NULL), ALIGN_E_ARG);
+}
+END_TEST
+
+SUITE_MAIN("errors reward path", sparse_sides_are_checked, paths_are_checked)

@@ -516,6 +516,10 @@ class align_reward_args(Structure):
     pass
 
 
+class align_reward_path_args(Structure):
+    pass
+
+
 class align_reward_query(Structure):
     pass
 
@@ -708,6 +712,9 @@ align_reward_args._fields_ = [("size", c_size_t), ("first", align_tensor), ("sec
     ("columns", align_tensor), ("row_offsets", align_tensor), ("start", align_tensor), ("center", align_tensor),
     ("threshold", align_tensor), ("threshold_se", align_tensor), ("position", c_double), ("position_se", c_double),
     ("second_columns", align_tensor), ("second_row_offsets", align_tensor)]
+align_reward_path_args._fields_ = [("size", c_size_t), ("fit", POINTER(align_reward_args)),
+    ("held", POINTER(align_reward_args)), ("l2", align_tensor), ("coef", align_tensor), ("loss", align_tensor),
+    ("best", c_int64)]
 align_reward_query._fields_ = [("size", c_size_t), ("features", align_tensor), ("coef", align_tensor),
     ("covariance", align_tensor), ("reward", align_tensor), ("se", align_tensor), ("columns", align_tensor),
     ("row_offsets", align_tensor)]
@@ -838,6 +845,10 @@ FUNCTIONS = {
     "align_reward_scratch": (c_int32, POINTER(align_exec), POINTER(align_reward_args), POINTER(c_size_t),
         POINTER(c_size_t)),
     "align_reward_fit": (c_int32, POINTER(align_exec), POINTER(align_reward_args)),
+    "align_reward_path_args_init": (None, POINTER(align_reward_path_args), c_size_t),
+    "align_reward_path_scratch": (c_int32, POINTER(align_exec), POINTER(align_reward_path_args), POINTER(c_size_t),
+        POINTER(c_size_t)),
+    "align_reward_path_fit": (c_int32, POINTER(align_exec), POINTER(align_reward_path_args)),
     "align_reward_query_init": (None, POINTER(align_reward_query), c_size_t),
     "align_reward_predict": (c_int32, POINTER(align_exec), POINTER(align_reward_query)),
     "align_reward_calibration_args_init": (None, POINTER(align_reward_calibration_args), c_size_t),

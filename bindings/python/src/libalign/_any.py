@@ -35,6 +35,7 @@ WRITTEN: Dict[str, Tuple[str, ...]] = {kind: tuple(fields.split()) for kind, fie
     "align_reward_args": "coef se covariance center threshold threshold_se",
     "align_reward_calibration_args": "totals bins",
     "align_reward_ensemble_args": "value dreward",
+    "align_reward_path_args": "coef loss",
     "align_reward_pool_args": "mean se tau2 q slope",
     "align_reward_query": "reward se",
     "align_reward_slopes_args": "slope variance existence",

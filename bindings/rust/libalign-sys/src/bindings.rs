@@ -8732,6 +8732,137 @@ extern "C" {
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
+pub struct align_reward_path_args {
+    pub size: usize,
+    pub fit: *mut align_reward_args,
+    pub held: *const align_reward_args,
+    pub l2: align_tensor,
+    pub coef: align_tensor,
+    pub loss: align_tensor,
+    pub best: i64,
+}
+#[test]
+fn bindgen_test_layout_align_reward_path_args() {
+    assert_eq!(
+        ::std::mem::size_of::<align_reward_path_args>(),
+        224usize,
+        concat!("Size of: ", stringify!(align_reward_path_args))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<align_reward_path_args>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_reward_path_args))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_fit() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).fit) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(fit))
+        );
+    }
+    test_field_fit();
+    fn test_field_held() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).held) as usize - ptr as usize
+            },
+            16usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(held))
+        );
+    }
+    test_field_held();
+    fn test_field_l2() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).l2) as usize - ptr as usize
+            },
+            24usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(l2))
+        );
+    }
+    test_field_l2();
+    fn test_field_coef() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).coef) as usize - ptr as usize
+            },
+            88usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(coef))
+        );
+    }
+    test_field_coef();
+    fn test_field_loss() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).loss) as usize - ptr as usize
+            },
+            152usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(loss))
+        );
+    }
+    test_field_loss();
+    fn test_field_best() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_reward_path_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).best) as usize - ptr as usize
+            },
+            216usize,
+            concat!("Offset of field: ", stringify!(align_reward_path_args), "::", stringify!(best))
+        );
+    }
+    test_field_best();
+}
+impl Default for align_reward_path_args {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_reward_path_args_init(args: *mut align_reward_path_args, size: usize);
+}
+extern "C" {
+    pub fn align_reward_path_scratch(
+        exec: *const align_exec,
+        args: *const align_reward_path_args,
+        least: *mut usize,
+        best: *mut usize,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_reward_path_fit(exec: *const align_exec, args: *mut align_reward_path_args) -> align_status;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
 pub struct align_reward_query {
     pub size: usize,
     pub features: align_tensor,
