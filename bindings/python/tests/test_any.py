@@ -279,6 +279,21 @@ def test_reward_tools():
     np.testing.assert_allclose(r.mean, (estimate / (variance + tau2)).sum(0) / (1 / (variance + tau2)).sum(0), rtol=1e-12)
 
 
+def test_a_path_chooses_by_what_was_held_out():
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(2, 300, 3))
+    y = (rng.random(300) < sigmoid((a - b) @ [1.0, -0.5, 0.0])).astype(float)
+    coef, loss, coefs, l2 = np.zeros(3), np.zeros(3), np.zeros((3, 3)), [100.0, 5.0, 0.1]
+    fit = la.struct("reward_args", first=a[:200], second=b[:200], prob=y[:200], coef=coef)
+    held = la.struct("reward_args", first=a[200:], second=b[200:], prob=y[200:])
+    path = la.call("reward_path_fit", fit=fit, held=held, l2=l2, coef=coefs, loss=loss)
+    z = (a - b)[200:] @ coefs.T
+    y = y[200:, None]
+    assert np.allclose(loss, -np.log(sigmoid(np.where(y == 1, z, -z))).mean(0), atol=1e-12)
+    assert path.best == loss.argmin() and fit.l2 == l2[path.best]
+    assert np.allclose(coef, la.reward_fit(a[:200], b[:200], prob=fit.prob, l2=fit.l2).coef, atol=1e-9)
+
+
 def test_slopes_of_annotators():
     features = RNG.normal(size=(300, 2))
     better = RNG.random(300) < sigmoid(features @ [1.0, -0.5])
