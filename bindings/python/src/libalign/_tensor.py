@@ -153,6 +153,8 @@ def view(x: Tensor, field: str, kind: str = REAL, write: bool = False) -> View:
             raise LayoutError(f"{field} is read-only and would be written", field)
         return of_array(x, field)
     if hasattr(x, "__dlpack__"):
+        if write and type(x).__module__.partition(".")[0] in ("jax", "jaxlib"):  # lends without saying read-only
+            raise LayoutError(f"{field} is an array of JAX, which never changes, and would be written", field)
         return of_dlpack(x, field, write)
     if write:
         raise DtypeError(f"{field}: {type(x).__name__} is no tensor to write to", field)
