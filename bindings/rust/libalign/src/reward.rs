@@ -162,6 +162,40 @@ impl<'a> Fit<'a> {
     }
 }
 
+/// What a path of fits found.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Path {
+    /// Under the best l2.
+    pub coef: Vec<f64>,
+    /// Which l2 that is.
+    pub best: usize,
+    /// Minus the log-likelihood of what was held out, by its weight, under each; NaN without a finite answer.
+    pub loss: Vec<f64>,
+}
+
+impl Fit<'_> {
+    /// Fits under each of `l2`, from the largest down, and chooses by what was held out: data of the same model
+    /// and width, whose own `l2` is left out.
+    pub fn run_path(&self, exec: &mut Exec, held: &Fit, l2: &[f64]) -> Result<Path> {
+        let (mut coef, mut loss) = (vec![0.0; self.n_features], vec![0.0; l2.len()]);
+        let coef_view = ViewMut::from(&mut coef).raw;
+        let mut fit = sys::align_reward_args { coef: coef_view, l2: 0.0, ..self.raw };
+        let held = sys::align_reward_args { l2: 0.0, ..held.raw };
+        let mut path = initialised!(align_reward_path_args, align_reward_path_args_init);
+        path.fit = &mut fit;
+        path.held = &held;
+        path.l2 = View::from(l2).raw;
+        path.loss = ViewMut::from(&mut loss).raw;
+        let asked = path;
+        exec.call(
+            &|exec, least, best| unsafe { sys::align_reward_path_scratch(exec, &asked, least, best) },
+            |exec| unsafe { sys::align_reward_path_fit(exec, &mut path) },
+        )?;
+        Ok(Path { coef, best: path.best as usize, loss })
+    }
+}
+
 /// D of features; what is no matrix is refused by the fit.
 fn width(features: &View) -> i64 {
     features.shape().get(1).copied().unwrap_or(0)

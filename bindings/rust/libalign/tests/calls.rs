@@ -169,6 +169,32 @@ fn rankings() -> Result<()> {
 }
 
 #[test]
+fn a_path_chooses_by_what_was_held_out() -> Result<()> {
+    let mut exec = Exec::new();
+    let (first, second) = (numbers(60 * 2, 613), numbers(60 * 2, 211));
+    let prob: Vec<f64> =
+        (0..60).map(|i| f64::from(u8::from(first[2 * i] + 0.4 * first[2 * i + 1] > second[2 * i] * 0.9))).collect();
+    let (a, b) = (View::shaped(&first, [60, 2])?, View::shaped(&second, [60, 2])?);
+    let (c, d) = (View::shaped(&first[80..], [20, 2])?, View::shaped(&second[80..], [20, 2])?);
+    let fit = reward::Fit::new(a, b).prob(&prob);
+    let l2 = [50.0, 2.0, 0.5];
+    let path = fit.run_path(&mut exec, &reward::Fit::new(c, d).prob(&prob[40..]), &l2)?;
+    for (i, &l2) in l2.iter().enumerate() {
+        let coef = reward::Fit::new(a, b).prob(&prob).l2(l2).run(&mut exec)?.coef;
+        let loss: f64 = (40..60)
+            .map(|r| {
+                let z: f64 = (0..2).map(|k| (first[2 * r + k] - second[2 * r + k]) * coef[k]).sum();
+                (1.0 + (if prob[r] == 1.0 { -z } else { z }).exp()).ln() / 20.0
+            })
+            .sum();
+        assert!((loss - path.loss[i]).abs() < 1e-9);
+        assert!(path.loss[i] >= path.loss[path.best]);
+        assert!(i != path.best || (coef[0] - path.coef[0]).abs() < 1e-9);
+    }
+    Ok(())
+}
+
+#[test]
 fn elo_and_tools_of_judges() -> Result<()> {
     let mut exec = Exec::new();
     let mut rating = [1000.0; 2];
