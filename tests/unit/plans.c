@@ -320,5 +320,44 @@ START_TEST(rows_without_use_cost_nothing)
 }
 END_TEST
 
+/* Scratch of both plans with D = 1024, which looks at shapes alone. */
+static size_t scratch_of(int64_t n, int64_t v, align_dtype dtype, int plan)
+{
+    static double number;
+    align_tokens tokens;
+    align_head head;
+    align_tokens_init(&tokens, sizeof tokens);
+    align_head_init(&head, sizeof head);
+    tokens.target = align_1d(&number, ALIGN_I32, n);
+    head.tokens = &tokens;
+    head.hidden = head.dhidden = align_2d(&number, dtype, n, 1024);
+    head.weight = align_2d(&number, dtype, v, 1024);
+    head.token_logp = head.lse = head.dtoken_logp = align_1d(&number, ALIGN_F64, n);
+    if (plan == 1)
+        head.jhidden = head.hidden;
+    else
+        head.dweight = align_2d(&number, ALIGN_F32, v, 1024);
+    size_t least = 0, best = 0;
+    ck_assert_int_eq(align_head_scratch(NULL, &head, &least, &best), ALIGN_E_NONE);
+    ck_assert_uint_eq(least, best);
+    return least;
+}
+
+START_TEST(scratch_is_flat)
+{
+    static const int64_t tokens[] = {1, 512, 1024, 1025, 2048, 2049, 100000, 10000000};
+    static const int64_t words[] = {1, 1000, 32000, 128000, 1000000};
+    static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16, ALIGN_F16};
+    for (int plan = 1; plan <= 2; plan++)
+        for (int k = 0; k < 3; k++) {
+            for (int i = 0; i < 8; i++)
+                for (int j = 0; j < 5; j++)
+                    ck_assert_uint_lt(scratch_of(tokens[i], words[j], dtypes[k], plan), 32 << 20);
+            ck_assert_uint_eq(scratch_of(tokens[6], words[2], dtypes[k], plan),
+                              scratch_of(tokens[7], words[4], dtypes[k], plan));
+        }
+}
+END_TEST
+
 SUITE_MAIN("unit/plans", every_scratch_gives_equal_bits, a_byte_too_few_is_refused,
-           plans_have_their_flops, rows_without_use_cost_nothing)
+           plans_have_their_flops, rows_without_use_cost_nothing, scratch_is_flat)
