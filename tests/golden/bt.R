@@ -87,3 +87,29 @@ many <- league(40, 3000)
 binomial_fit("league", many)
 binomial_fit("league at home", many, "--home")
 davidson_fit("league by Davidson", league(12, 1500))
+
+# Data of Debian's BradleyTerry2, where that is installed: its own fits, and what it does not say.
+if (requireNamespace("BradleyTerry2", quietly = TRUE)) {
+    # Sound fields: half ties. Strengths beside field 000 are those that BradleyTerry2 1.1-2 gives.
+    heard <- BradleyTerry2::sound.fields$comparisons
+    field <- function(side) paste0("f", heard[[side]])
+    rows <- data.frame(left = field("field1"), right = field("field2"), winner = rep(c("left", "right", "tie"), each = nrow(heard)),
+                       weight = c(heard$win1, heard$win2, heard$tie))
+    rows <- rows[rows$weight > 0, ]
+    binomial_fit("sound fields", rows)
+    said <- board(rows)
+    stored <- c(0, -.164104538, 1.076031139, .913830869, 1.076031139, 1.198593465, 1.506895871, 1.378757178)
+    stopifnot(abs(said$score - said$score[1] - stored) < 1e-9)
+    fit <- suppressWarnings(BradleyTerry2::BTm(cbind(win1.adj, win2.adj), field1, field2, data = heard, refcat = "000", control = exact))
+    stopifnot(abs(BradleyTerry2::BTabilities(fit)[, "ability"] - stored) < 1e-8)
+
+    # Lizards, most of whom met few others: some never lost, and for those BTm gives numbers with errors of a
+    # thousand and more. The board names one of them and says why it has no number.
+    contests <- BradleyTerry2::flatlizards$contests
+    write.csv(data.frame(left = contests$winner, right = contests$loser, winner = "left"), votes, row.names = FALSE, quote = FALSE)
+    text <- suppressWarnings(system2(program, c(votes, "--left=left", "--right=right", "--winner=winner"), stdout = TRUE, stderr = TRUE))
+    fit <- suppressWarnings(BradleyTerry2::BTm(1, winner, loser, data = contests))
+    wide <- max(summary(fit)$coefficients[, "Std. Error"])
+    cat(sprintf("%-22s %d items: errors of BTm up to %.0f; %s\n", "lizards", nlevels(contests$winner), wide, text))
+    stopifnot(wide > 1000, attr(text, "status") == 1, grepl("never lost", text))
+}
