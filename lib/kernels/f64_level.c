@@ -26,18 +26,25 @@ static inline vd vd_exp_whole(vd x)
     return (x * 0x1.71547652b82fep+0 + 0x1.8p52) - 0x1.8p52;
 }
 
+/* Ten coefficients, the lowest first, in pairs of pairs, so that steps do not all wait for each other; but the last
+ * step by itself, so that only its rounding counts. */
+static inline vd vd_poly(const double c[10], vd x)
+{
+    vd x2 = x * x, x4 = x2 * x2;
+    vd low = (x * c[2] + c[1]) + (x * c[4] + c[3]) * x2;
+    vd high = (x * c[6] + c[5]) + (x * c[8] + c[7]) * x2;
+    return (low + (high + x4 * c[9]) * x4) * x + c[0];
+}
+
 /* q(r) of e^r = 1 + r + r^2 q(r) for |r| <= 0.347, relative error 2^-56 (Remez). */
 static inline vd vd_exp_rest(vd r)
 {
-    vd q = r * 0x1.ad7f6d7911672p-26 + 0x1.28ad72d147d89p-22;
-    q = q * r + 0x1.71df2552af8d3p-19;
-    q = q * r + 0x1.a0199a0c611a8p-16;
-    q = q * r + 0x1.a01a012a57cd8p-13;
-    q = q * r + 0x1.6c16c1842a147p-10;
-    q = q * r + 0x1.1111111127be4p-7;
-    q = q * r + 0x1.555555555087cp-5;
-    q = q * r + 0x1.55555555554fap-3;
-    return q * r + 0x1.000000000000ap-1;
+    static const double q[10] = {
+        0x1.000000000000ap-1,  0x1.55555555554fap-3,  0x1.555555555087cp-5,  0x1.1111111127be4p-7,
+        0x1.6c16c1842a147p-10, 0x1.a01a012a57cd8p-13, 0x1.a0199a0c611a8p-16, 0x1.71df2552af8d3p-19,
+        0x1.28ad72d147d89p-22, 0x1.ad7f6d7911672p-26,
+    };
+    return vd_poly(q, r);
 }
 
 /* x = k ln 2 + r. The power of two is applied in halves, so that the one rounding of a subnormal result is the
@@ -87,17 +94,13 @@ static inline vd vd_tanh_slope(vd x)
  * that is taken from f. */
 static inline vd vd_log_part(vd f)
 {
+    static const double p[10] = {
+        0x1.5555555555535p-1, 0x1.99999999a0840p-2, 0x1.2492492085754p-2, 0x1.c71c741f8d69ap-3,
+        0x1.745cb39b43f79p-3, 0x1.3b1de327402b3p-3, 0x1.10676873542e3p-3, 0x1.efdd856a02671p-4,
+        0x1.559c46b15fec7p-4, 0x1.5c8a5f56214a8p-3,
+    };
     vd s = f / (f + 2.0), w = s * s;
-    vd p = w * 0x1.5c8a5f56214a8p-3 + 0x1.559c46b15fec7p-4;
-    p = p * w + 0x1.efdd856a02671p-4;
-    p = p * w + 0x1.10676873542e3p-3;
-    p = p * w + 0x1.3b1de327402b3p-3;
-    p = p * w + 0x1.745cb39b43f79p-3;
-    p = p * w + 0x1.c71c741f8d69ap-3;
-    p = p * w + 0x1.2492492085754p-2;
-    p = p * w + 0x1.99999999a0840p-2;
-    p = p * w + 0x1.5555555555535p-1;
-    return s * (f - w * p);
+    return s * (f - w * vd_poly(p, w));
 }
 
 /* log(u) + correction, where u 2^-lifted is meant; u is a positive normal number, 2^k (1 + f). */
@@ -199,8 +202,22 @@ static inline struct logistic vd_logistic(vd z)
                              vd_pick(up, near, far), vd_pick(up, far, near)};
 }
 
+static void sigmoid_f64(struct align__logistics out, const double *z, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        struct logistic l = vd_logistic(vd_load_part(z + i, part));
+        vd_store_part(out.s + i, part, l.s);
+        vd_store_part(out.c + i, part, l.c);
+    }
+}
+
 static void logistic_f64(struct align__logistics out, const double *z, int64_t n)
 {
+    if (out.plus == NULL) {
+        sigmoid_f64(out, z, n);
+        return;
+    }
     for (int64_t i = 0; i < n; i += F64_LANES) {
         int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
         struct logistic l = vd_logistic(vd_load_part(z + i, part));

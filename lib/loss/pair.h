@@ -50,6 +50,18 @@ static inline void align__logistics_of(struct align__block *b, int set, const do
     b->f64->logistic((struct align__logistics){l[0], l[1], l[2], l[3]}, z, b->n);
 }
 
+/* The same with s and c alone. */
+static inline void align__sigmoids_of(struct align__block *b, int set, const double *z)
+{
+    double(*l)[ALIGN__BLOCK] = b->link[set];
+    b->f64->logistic((struct align__logistics){NULL, NULL, l[2], l[3]}, z, b->n);
+}
+
+static inline struct align__logistic align__sigmoid_at(const struct align__block *b, int set, int i)
+{
+    return (struct align__logistic){.s = b->link[set][2][i], .c = b->link[set][3][i]};
+}
+
 static inline struct align__logistic align__logistic_at(const struct align__block *b, int set,
                                                         int i)
 {
@@ -138,6 +150,20 @@ static inline void align__mix_smooth_by(struct align__block *b, const double *dx
 {
     const double eps = b->params->label_smoothing;
     align__mix_margins_by(b, b->params->beta, 1 - eps, eps, dx, dy);
+}
+
+/* Links max(0, m - z) of all margins, where items move them by dx and dy (NULL: 1). */
+static inline void align__hinge_links(struct align__block *b, const double *m, const double *dx,
+                                      const double *dy)
+{
+    for (int i = 0; i < b->n; i++) {
+        const double z = b->margin[i];
+        const bool inside = z < m[i];
+        b->value[i] = inside ? m[i] - z : 0;
+        b->side[0].d[i] = inside ? (dx != NULL ? -dx[i] : -1) : 0;
+        b->side[1].d[i] = inside ? (dy != NULL ? dy[i] : 1) : 0;
+        b->side[0].h[i] = b->side[1].h[i] = 0;
+    }
 }
 
 /* Margins of x and y a token: beta (x / n_w - y / n_l) - offset. */
@@ -237,6 +263,11 @@ static inline void align__put_worth(struct align__block *b, int k, int i, struct
                                     struct align__phi by)
 {
     const double beta = b->params->beta, slope = beta * by.slope, curve = beta * beta * by.curve;
+    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
+        b->side[k].d[i] = slope;
+        b->side[k].h[i] = curve;
+        return;
+    }
     b->side[k].d[i] = align__times(slope, worth.slope);
     b->side[k].h[i] = align__plus(align__times(curve, worth.slope * worth.slope),
                                   align__times(slope, worth.curve));

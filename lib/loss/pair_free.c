@@ -60,16 +60,15 @@ const struct align__loss_row align__loss_slic = {
 
 static void slic_margin(struct align__block *b)
 {
-    const double beta = b->params->beta;
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
-    for (int i = 0; i < b->n; i++) {
-        const double dx = mean ? align__share(&b->side[0], i) : 1;
-        const double dy = mean ? align__share(&b->side[1], i) : 1;
-        const double z = align__margin(b, i, 1, align__times(dx, b->side[0].score[i]),
-                                       align__times(dy, b->side[1].score[i]));
-        const double m = beta * (b->side[0].label[i] - b->side[1].label[i]), inside = z < m;
-        align__link(b, i, 1, (struct align__phi){align__times(inside, m - z), -inside, 0}, dx, dy);
-    }
+    double m[ALIGN__BLOCK];
+    if (mean)
+        align__mean_margins(b, 1, b->side[0].score, b->side[1].score);
+    else
+        align__margins(b, 1, b->side[0].score, b->side[1].score);
+    for (int i = 0; i < b->n; i++)
+        m[i] = b->params->beta * (b->side[0].label[i] - b->side[1].label[i]);
+    align__hinge_links(b, m, mean ? b->side[0].share : NULL, mean ? b->side[1].share : NULL);
 }
 
 const struct align__loss_row align__loss_slic_margin = {
@@ -120,21 +119,32 @@ const struct align__loss_row align__loss_simpo = {
                [ALIGN__PROP_SWAP] = "the margin favours the first item"},
 };
 
-/* r(x) = (1 - e^(-alpha x)) / alpha of a mean log-probability x. */
+/* r(x) = (1 - e^(-alpha x)) / alpha of mean log-probabilities, or x with alpha 0; the margins from r(x) - r(y), formed so
+ * that two large rewards cannot become inf - inf, and how both items move them. */
 static void alpha_po(struct align__block *b)
 {
-    const align_loss_params alpha = {.divergence = ALIGN_DIVERGENCE_ALPHA_PAPER,
-                                     .order = b->params->alpha};
-    const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        const double x = score_mean(b, i, 0), y = score_mean(b, i, 1);
-        const double z = beta * align__divergence_minus(&alpha, x, y) - b->params->margin;
-        const struct align__phi phi = align__mix_logistic(align__soft(b, i), z - b->offset[i]);
-        b->margin[i] = z - b->offset[i];
-        align__link(b, i, beta, phi,
-                    align__share(&b->side[0], i) * align__divergence(&alpha, x).slope,
-                    align__share(&b->side[1], i) * align__divergence(&alpha, y).slope);
+    const double alpha = b->params->alpha, beta = b->params->beta;
+    double x[2][ALIGN__BLOCK], by[2][ALIGN__BLOCK], less[ALIGN__BLOCK];
+    for (int k = 0; k < 2; k++) {
+        b->f64->times(x[k], b->side[k].share, b->side[k].score, b->n);
+        for (int i = 0; i < b->n; i++)
+            by[k][i] = alpha == 0 ? 0 : -alpha * x[k][i];
+        b->f64->exp(by[k], by[k], b->n);
     }
+    for (int i = 0; i < b->n; i++)
+        less[i] = -fabs(alpha * align__minus(x[0][i], x[1][i]));
+    b->f64->expm1(less, less, b->n);
+    for (int i = 0; i < b->n; i++) {
+        const double gap = align__minus(x[0][i], x[1][i]), t = -less[i] / alpha;
+        const double apart = alpha == 0         ? gap
+                             : alpha * gap >= 0 ? align__times(t, by[1][i])
+                                                : -align__times(t, by[0][i]);
+        b->margin[i] = beta * apart - b->params->margin - b->offset[i];
+    }
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < b->n; i++)
+            by[k][i] *= b->side[k].share[i];
+    align__mix_smooth_by(b, by[0], by[1]);
 }
 
 const struct align__loss_row align__loss_alpha_po = {
@@ -248,13 +258,13 @@ const struct align__loss_row align__loss_arpo = {
 
 static void rrhf(struct align__block *b)
 {
-    for (int i = 0; i < b->n; i++) {
-        const double z = align__margin(b, i, 1, score_mean(b, i, 0), score_mean(b, i, 1));
-        const double wrong = z < 0;
-        align__link(b, i, 1, (struct align__phi){align__times(wrong, -z), -wrong, 0},
-                    align__share(&b->side[0], i), align__share(&b->side[1], i));
+    double m[ALIGN__BLOCK];
+    align__mean_margins(b, 1, b->side[0].score, b->side[1].score);
+    for (int i = 0; i < b->n; i++)
+        m[i] = 0;
+    align__hinge_links(b, m, b->side[0].share, b->side[1].share);
+    for (int i = 0; i < b->n; i++)
         add_likelihood(b, i);
-    }
 }
 
 const struct align__loss_row align__loss_rrhf = {

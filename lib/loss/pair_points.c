@@ -20,15 +20,17 @@ static void put(struct align__block *b, int i, int k, struct align__phi worth,
     align__put_worth(b, k, i, worth, part);
 }
 
+typedef void (*logistics_fn)(struct align__block *b, int set, const double *z);
+
 /* The margins beta (u - v), and logistics of beta u - offset and beta v - offset, of worths. */
-static void compare(struct align__block *b)
+static void compare(struct align__block *b, logistics_fn logistics)
 {
     const double beta = b->params->beta;
     double r[ALIGN__BLOCK];
     for (int k = 0; k < 2; k++) {
         for (int i = 0; i < b->n; i++)
             r[i] = beta * align__worth(b, k, i).value - b->offset[i];
-        align__logistics_of(b, k, r);
+        logistics(b, k, r);
     }
     for (int i = 0; i < b->n; i++)
         b->margin[i] = beta * align__worth_minus(b, i);
@@ -42,7 +44,7 @@ static struct align__phi cross(const struct align__block *b, int k, int i, doubl
 
 static void nca_pair(struct align__block *b)
 {
-    compare(b);
+    compare(b, align__logistics_of);
     for (int i = 0; i < b->n; i++) {
         put(b, i, 0, align__worth(b, 0, i), cross(b, 0, i, 1, 0.5));
         put(b, i, 1, align__worth(b, 1, i), cross(b, 1, i, 0, 0.5));
@@ -66,7 +68,7 @@ const struct align__loss_row align__loss_nca_pair = {
 
 static void bco_pair(struct align__block *b)
 {
-    compare(b);
+    compare(b, align__logistics_of);
     for (int i = 0; i < b->n; i++) {
         put(b, i, 0, align__worth(b, 0, i), cross(b, 0, i, 1, 0));
         put(b, i, 1, align__worth(b, 1, i), cross(b, 1, i, 0, 1));
@@ -142,10 +144,10 @@ static struct align__phi falling(struct align__logistic l)
 
 static void apo_zero(struct align__block *b)
 {
-    compare(b);
+    compare(b, align__sigmoids_of);
     for (int i = 0; i < b->n; i++) {
-        put(b, i, 0, align__worth(b, 0, i), falling(align__logistic_at(b, 0, i)));
-        put(b, i, 1, align__worth(b, 1, i), sigmoid(align__logistic_at(b, 1, i)));
+        put(b, i, 0, align__worth(b, 0, i), falling(align__sigmoid_at(b, 0, i)));
+        put(b, i, 1, align__worth(b, 1, i), sigmoid(align__sigmoid_at(b, 1, i)));
     }
 }
 
@@ -165,11 +167,11 @@ const struct align__loss_row align__loss_apo_zero = {
 
 static void apo_down(struct align__block *b)
 {
-    compare(b);
-    align__logistics_of(b, 1, b->margin);
+    compare(b, align__sigmoids_of);
+    align__sigmoids_of(b, 1, b->margin);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi own = sigmoid(align__logistic_at(b, 0, i));
-        const struct align__phi away = falling(align__logistic_at(b, 1, i));
+        const struct align__phi own = sigmoid(align__sigmoid_at(b, 0, i));
+        const struct align__phi away = falling(align__sigmoid_at(b, 1, i));
         const struct align__phi both = {own.value + away.value, own.slope + away.slope,
                                         own.curve + away.curve};
         put(b, i, 0, align__worth(b, 0, i), both);

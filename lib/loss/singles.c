@@ -15,21 +15,17 @@
         ALIGN__PARAM_UNDESIRABLE, 1, 0, ALIGN__ANY                                                 \
     }
 
-/* Logistics of all beta x - offset. */
-static void compare(struct align__block *b, double beta, const double *x)
+/* beta x - offset of all; and of what log-ratios are worth. */
+static void shift(const struct align__block *b, const double *x, double *r)
 {
-    double r[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++)
-        r[i] = beta * x[i] - b->offset[i];
-    align__logistics_of(b, 0, r);
+        r[i] = b->params->beta * x[i] - b->offset[i];
 }
 
-static void compare_worth(struct align__block *b)
+static void shift_worth(const struct align__block *b, double *r)
 {
-    double worth[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++)
-        worth[i] = align__worth(b, 0, i).value;
-    compare(b, b->params->beta, worth);
+        r[i] = b->params->beta * align__worth(b, 0, i).value - b->offset[i];
 }
 
 /* Value, slope and curve by x = beta score. */
@@ -82,12 +78,13 @@ static struct align__phi prospect(double t, double f, struct align__logistic l)
 static void kto(struct align__block *b)
 {
     const align_loss_params *p = b->params;
-    compare_worth(b);
+    double r[ALIGN__BLOCK];
+    shift_worth(b, r);
+    align__sigmoids_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const double y = b->side[0].label[i];
-        put_worth(
-            b, i, align__worth(b, 0, i),
-            prospect(y * p->desirable, (1 - y) * p->undesirable, align__logistic_at(b, 0, i)));
+        put_worth(b, i, align__worth(b, 0, i),
+                  prospect(y * p->desirable, (1 - y) * p->undesirable, align__sigmoid_at(b, 0, i)));
     }
 }
 
@@ -112,11 +109,13 @@ const struct align__loss_row align__loss_kto = {
 
 static void apo_zero_single(struct align__block *b)
 {
-    compare_worth(b);
+    double r[ALIGN__BLOCK];
+    shift_worth(b, r);
+    align__sigmoids_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
-        put_worth(b, i, u, prospect(y, 1 - y, align__logistic_at(b, 0, i)));
+        put_worth(b, i, u, prospect(y, 1 - y, align__sigmoid_at(b, 0, i)));
     }
 }
 
@@ -136,7 +135,9 @@ const struct align__loss_row align__loss_apo_zero_single = {
 
 static void bco(struct align__block *b)
 {
-    compare_worth(b);
+    double r[ALIGN__BLOCK];
+    shift_worth(b, r);
+    align__logistics_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
@@ -163,7 +164,9 @@ const struct align__loss_row align__loss_bco = {
 static void npo(struct align__block *b)
 {
     const double beta = b->params->beta;
-    compare_worth(b);
+    double r[ALIGN__BLOCK];
+    shift_worth(b, r);
+    align__logistics_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const struct align__phi u = align__worth(b, 0, i);
         const struct align__logistic l = align__logistic_at(b, 0, i);
@@ -188,7 +191,9 @@ const struct align__loss_row align__loss_npo = {
 static void bce(struct align__block *b)
 {
     const align_loss_params *p = b->params;
-    compare(b, p->beta, b->side[0].score);
+    double r[ALIGN__BLOCK];
+    shift(b, b->side[0].score, r);
+    align__logistics_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const double y = b->side[0].label[i];
         const struct align__soft soft = {y * p->desirable, (1 - y) * p->undesirable};

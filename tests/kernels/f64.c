@@ -114,7 +114,7 @@ static double x[N], results[LEVELS][FUNCTIONS][N];
 
 START_TEST(errors_are_within_the_stated_bounds)
 {
-    static const double bounds[FUNCTIONS] = {1.0, 0.9, 0.9, 1.3, 2.6, 4.2, 2.2, 2.2, 2.7, 2.7};
+    static const double bounds[FUNCTIONS] = {1.0, 0.9, 0.9, 1.3, 2.6, 4.2, 2.2, 2.2, 2.9, 2.9};
     double worst[FUNCTIONS] = {0};
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++)
@@ -133,6 +133,12 @@ START_TEST(errors_are_within_the_stated_bounds)
 }
 END_TEST
 
+static void expect_equal_bits(const double *a, const double *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        ck_assert(memcmp(&a[i], &b[i], sizeof *a) == 0 || (isnan(a[i]) && isnan(b[i])));
+}
+
 START_TEST(corners_are_those_of_the_c_library)
 {
     static const double corners[] = {0,         -0.0,    INFINITY, -INFINITY, NAN,       1,
@@ -145,6 +151,11 @@ START_TEST(corners_are_those_of_the_c_library)
         for (int f = 0; f < FUNCTIONS; f++)
             ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) < 4.2, "function %d at %g",
                           f, corners[i]);
+    align__f64(align_cpu())
+        ->logistic((struct align__logistics){NULL, NULL, results[1][0], results[1][1]}, corners,
+                   COUNT);
+    expect_equal_bits(results[0][S], results[1][0], COUNT);
+    expect_equal_bits(results[0][C], results[1][1], COUNT);
     ck_assert(results[0][EXP][0] == 1 && results[0][EXP][1] == 1);
     ck_assert(results[0][EXPM1][3] == -1 && signbit(results[0][EXPM1][1]));
     ck_assert(results[0][TANH][2] == 1 && results[0][TANH][3] == -1 &&
@@ -153,12 +164,6 @@ START_TEST(corners_are_those_of_the_c_library)
     ck_assert(results[0][S][3] == 0 && results[0][C][3] == 1 && results[0][PLUS][3] == 0);
 }
 END_TEST
-
-static void expect_equal_bits(const double *a, const double *b, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        ck_assert(memcmp(&a[i], &b[i], sizeof *a) == 0 || (isnan(a[i]) && isnan(b[i])));
-}
 
 START_TEST(every_level_gives_equal_bits)
 {
