@@ -24,8 +24,9 @@ align_status align__import(const align_exec *exec, const char *owner, void *loca
         if (bytes[i] != 0)
             return ALIGN__FAIL(exec, STRUCT_TAIL, .owner = owner, .field = "size",
                                .value = (double)size, .high = (double)known);
-    memset(local, 0, known);
-    memcpy(local, user, size < known ? size : known);
+    const size_t given = size < known ? size : known;
+    memcpy(local, user, given);
+    memset((char *)local + given, 0, known - given);
     return ALIGN_E_NONE;
 }
 
