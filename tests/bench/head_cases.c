@@ -78,6 +78,14 @@ static void setup_forward(struct bench *bench)
     bench->run = run_forward;
 }
 
+/* The same beside plain exponentials, as many as there are logits: what binds where logits are short. */
+static void setup_exponentials(struct bench *bench)
+{
+    const align_tensor *logits = &make_state(bench)->head.logits;
+    bench->work = (double)logits->shape[0] * (double)logits->shape[1];
+    bench->run = run_forward;
+}
+
 /* Into a gradient of its own: in place, the second run would read gradients as logits. The time is
  * that of reading one array and writing another. */
 static void setup_backward(struct bench *bench)
@@ -175,6 +183,7 @@ static void setup_step(struct bench *bench)
 
 const struct bench_kind bench_head_kinds[] = {
     {"dense_forward", "GB/s", "limit.read", setup_forward},
+    {"dense_exponentials", "Gexp/s", "limit.exp", setup_exponentials},
     {"dense_backward", "GB/s", "limit.copy", setup_backward},
     {"dense_backward_in_place", "GB/s", "limit.update", setup_backward_in_place},
     {"dense_both", "GB/s", "limit.copy", setup_both},
