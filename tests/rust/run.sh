@@ -132,7 +132,7 @@ docs() {
 minor() { "$1" --version | sed 's/^[a-z]* 1\.\([0-9]*\).*/\1/'; }
 
 # That of PATH, or the one that Debian 12 has for its browsers. It cannot be installed beside Debian's older one, so it
-# is unpacked in the build folder, with the libraries of its own that it needs.
+# is unpacked in the build folder, with the libraries of its own that it needs. Cargo prefers subcommands of its home.
 use_newer() {
     install_library
     export CARGO_TARGET_DIR="$work/target"
@@ -140,7 +140,7 @@ use_newer() {
     [ -n "$(apt-cache show rustc-web 2>/dev/null)" ] || { echo 'skipped: no cargo 1.85 or later' && exit 77; }
     newer=$build/rust/newer
     [ -x "$newer/usr/bin/cargo" ] || unpack_newer
-    export RUSTC="$newer/usr/bin/rustc" RUSTDOC="$newer/usr/bin/rustdoc"
+    export CARGO_HOME="$build/rust/home" RUSTC="$newer/usr/bin/rustc" RUSTDOC="$newer/usr/bin/rustdoc"
     export LD_LIBRARY_PATH="$newer/usr/lib/$(uname -m)-linux-gnu:$LD_LIBRARY_PATH" PATH="$newer/usr/bin:$PATH"
     cargo=$newer/usr/bin/cargo
 }
