@@ -1,7 +1,8 @@
 #include "couple.h"
 
-#include "list.h"
 #include "math.h"
+
+#include <string.h>
 
 size_t align__couple_bytes(const struct align__plan *plan)
 {
@@ -30,29 +31,90 @@ static void keys_of(const struct align__plan *plan, int64_t g, double key[2])
     key[1] = margins ? align__minus(ref[0], ref[1]) : align__minus(score[1], ref[1]);
 }
 
+/* A group and what it is sorted by, as a word that is smaller where the key is greater. */
+struct item {
+    uint64_t word;
+    int64_t group;
+};
+
+static const uint64_t sign = UINT64_C(1) << 63;
+
+/* -0 is 0. */
+static uint64_t word_of(double key)
+{
+    uint64_t bits;
+    key += 0.0;
+    memcpy(&bits, &key, sizeof bits);
+    return bits & sign ? bits : ~(bits | sign);
+}
+
+static double key_of(uint64_t word)
+{
+    const uint64_t bits = word & sign ? word : ~word & ~sign;
+    double key;
+    memcpy(&key, &bits, sizeof key);
+    return key;
+}
+
+enum { DIGITS = sizeof(uint64_t), BYTES = 256 };
+
+static unsigned digit_of(const struct item *item, int d)
+{
+    return (unsigned)(item->word >> (8 * d)) % BYTES;
+}
+
+/* By bytes, the lowest first; a byte that all words share takes no pass. Equal words keep their order. */
+static void sort_items(struct item *items, struct item *spare, int64_t n)
+{
+    int64_t count[DIGITS][BYTES] = {{0}};
+    struct item *from = items, *to = spare;
+    for (int64_t i = 0; i < n; i++)
+        for (int d = 0; d < DIGITS; d++)
+            count[d][digit_of(&items[i], d)]++;
+    for (int d = 0; d < DIGITS && n > 0; d++) {
+        if (count[d][digit_of(&items[0], d)] == n)
+            continue;
+        for (int64_t b = 0, next = 0; b < BYTES; b++) {
+            const int64_t here = count[d][b];
+            count[d][b] = next;
+            next += here;
+        }
+        for (int64_t i = 0; i < n; i++)
+            to[count[d][digit_of(&from[i], d)]++] = from[i];
+        struct item *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != items)
+        memcpy(items, from, (size_t)n * sizeof *items);
+}
+
 void align__couple(struct align__plan *plan, void *memory)
 {
     const int64_t n = plan->groups;
-    double *twin = memory, *key[2] = {twin + 2 * n, twin + 3 * n};
-    int64_t *id = (int64_t *)(void *)(twin + 4 * n), *order[2] = {id + n, id + 2 * n};
-    int64_t *spare = id + 3 * n, m = 0;
+    double *twin = memory;
+    struct item *side[2] = {memory, memory}, *spare;
+    side[0] += n;
+    side[1] += 2 * n;
+    spare = side[1] + n;
+    int64_t m = 0;
     for (int64_t g = 0; g < n; g++) {
-        double at[2];
+        double key[2];
         twin[g] = twin[n + g] = NAN;
         if (!align__is_live(plan, g))
             continue;
-        keys_of(plan, g, at);
-        if (isnan(at[0]) || isnan(at[1]))
+        keys_of(plan, g, key);
+        if (isnan(key[0]) || isnan(key[1]))
             continue;
-        key[0][m] = at[0];
-        key[1][m] = at[1];
-        id[m++] = g;
+        for (int k = 0; k < 2; k++)
+            side[k][m] = (struct item){word_of(key[k]), g};
+        m++;
     }
     for (int k = 0; k < 2; k++)
-        align__sort_down(m, key[k], order[k], spare);
+        sort_items(side[k], spare, m);
     for (int64_t r = 0; r < m; r++) {
-        twin[id[order[0][r]]] = key[1][order[1][r]];
-        twin[n + id[order[1][r]]] = key[0][order[0][r]];
+        twin[side[0][r].group] = key_of(side[1][r].word);
+        twin[n + side[1][r].group] = key_of(side[0][r].word);
     }
     plan->twin[0] = twin;
     plan->twin[1] = twin + n;

@@ -109,7 +109,8 @@ static void store(align_dtype dtype, void *data, int64_t i, double x)
 
 void bench_fill(align_tensor t, double low, double high)
 {
-    uint32_t state = 12345;
+    static uint32_t tensors;
+    uint32_t state = 12345 + 0x9e3779b9U * tensors++;
     int64_t count = t.shape[0] * (t.ndim > 1 ? t.shape[1] : 1);
     for (int64_t i = 0; i < count; i++)
         store(t.dtype, t.data, i, low + (high - low) * bench_random(&state) / 4294967296.0);
