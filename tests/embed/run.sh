@@ -48,7 +48,7 @@ strict='-Wall -Wextra -Werror'
     "$work/pool" && echo 'ok: libalign-threads'
 
     cp "$here/cmake/CMakeLists.txt" "$work/host"
-    cmake -S "$work/host" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1 &&
+    cmake -G Ninja -S "$work/host" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1 &&
         cmake --build "$work/cmake" -j2 >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }
     for program in shared-c shared-cpp static-c; do
         prints_expected "$work/cmake/$program" "CMake, $program"
@@ -69,7 +69,7 @@ strict='-Wall -Wextra -Werror'
 # The prefix may be moved; CMake follows.
 mv "$work/prefix" "$work/moved"
 mv "$work"/apart/* "$(find "$work/moved" -name libalign.a -printf %h)"
-cmake -S "$work/host" -B "$work/again" -DCMAKE_PREFIX_PATH="$work/moved" >"$work/log" 2>&1 &&
+cmake -G Ninja -S "$work/host" -B "$work/again" -DCMAKE_PREFIX_PATH="$work/moved" >"$work/log" 2>&1 &&
     cmake --build "$work/again" --target shared-c >"$work/log" 2>&1 || { cat "$work/log" && exit 1; }
 prints_expected "$work/again/shared-c" 'CMake, a moved prefix'
 mv "$work/moved" "$work/prefix"
