@@ -113,9 +113,10 @@ align_status align_norm_ring_update(const align_exec *user_exec, align_norm *sta
     if (status == ALIGN_E_NONE)
         status = align__check_mask(&exec,
                                    (struct align__named){"align_norm_args", "mask", &args.mask});
+    if (status != ALIGN_E_NONE)
+        return status;
     align_norm_params params = align__norm_params_of(&local);
-    if (status == ALIGN_E_NONE)
-        status = align__norm_survey(&exec, &params, &args, false, &none, &finite);
+    status = align__norm_survey(&exec, &params, &args, false, &none, &finite);
     if (status != ALIGN_E_NONE)
         return status;
     struct align__run reward = align__run_of(&args.reward), mask = align__run_of(&args.mask);

@@ -70,12 +70,12 @@ static const struct function {
     wide (*wide)(wide x);
     quad (*quad)(quad x);
 } functions[] = {
-    {"exp", 1.0, exp_f64, expl, expq},
+    {"exp", 1.1, exp_f64, expl, expq},
     {"log", 0.9, log_f64, logl, logq},
     {"log1p", 0.9, log1p_f64, log1pl, log1pq},
     {"expm1", 1.3, expm1_f64, expm1l, expm1q},
     {"tanh", 2.6, tanh_f64, tanhl, tanhq},
-    {"slope of tanh", 4.2, tanh_slope_f64, tanh_slope_wide, tanh_slope_quad},
+    {"slope of tanh", 4.4, tanh_slope_f64, tanh_slope_wide, tanh_slope_quad},
     {"softplus", 2.2, softplus_f64, softplus_wide, softplus_quad},
     {"sigmoid", 2.9, sigmoid_f64, sigmoid_wide, sigmoid_quad},
 };

@@ -112,9 +112,10 @@ static long double truth(int function, double x)
 
 static double x[N], results[LEVELS][FUNCTIONS][N];
 
+static const double bounds[FUNCTIONS] = {1.1, 0.9, 0.9, 1.3, 2.6, 4.4, 2.2, 2.2, 2.9, 2.9};
+
 START_TEST(errors_are_within_the_stated_bounds)
 {
-    static const double bounds[FUNCTIONS] = {1.0, 0.9, 0.9, 1.3, 2.6, 4.2, 2.2, 2.2, 2.9, 2.9};
     double worst[FUNCTIONS] = {0};
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++)
@@ -149,8 +150,8 @@ START_TEST(corners_are_those_of_the_c_library)
     run_all(UINT64_MAX, results[0], corners, COUNT);
     for (int i = 0; i < COUNT; i++)
         for (int f = 0; f < FUNCTIONS; f++)
-            ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) < 4.2, "function %d at %g",
-                          f, corners[i]);
+            ck_assert_msg(ulps(results[0][f][i], truth(f, corners[i])) <= bounds[f],
+                          "function %d at %g", f, corners[i]);
     align__f64(align_cpu())
         ->logistic((struct align__logistics){NULL, NULL, results[1][0], results[1][1]}, corners,
                    COUNT);
