@@ -16,7 +16,7 @@ struct plain {
     const float *reward, *value;
     const uint8_t *mask;
     float *advantage, *target;
-    bool is;
+    bool usable;
 };
 
 struct work {
@@ -64,9 +64,9 @@ static struct plain plain_of(const struct work *work)
         .advantage = align__run_plain(&work->advantage, ALIGN_F32),
         .target = align__run_plain(&work->target, ALIGN_F32),
     };
-    p.is = work->args.kind == ALIGN_ADVANTAGE_GAE && p.reward != NULL && p.value != NULL &&
-           (work->mask.length == 0 || p.mask != NULL) && is_plain_or_absent(&work->advantage) &&
-           is_plain_or_absent(&work->target);
+    p.usable = work->args.kind == ALIGN_ADVANTAGE_GAE && p.reward != NULL && p.value != NULL &&
+               (work->mask.length == 0 || p.mask != NULL) && is_plain_or_absent(&work->advantage) &&
+               is_plain_or_absent(&work->target);
     return p;
 }
 
@@ -94,7 +94,7 @@ static void read_chunk(const struct work *work, struct chunk *c, struct lane *la
     c->n = lane->left < TOKENS ? lane->left : TOKENS;
     lane->left -= c->n;
     c->first = lane->first + lane->left;
-    c->bare = p->is && c->n > 0 &&
+    c->bare = p->usable && c->n > 0 &&
               (p->mask == NULL || memchr(p->mask + c->first, 0, (size_t)c->n) == NULL);
     if (c->bare) {
         work->f32->deltas(c->reward, p->reward + c->first, p->value + c->first, lane->next_value,

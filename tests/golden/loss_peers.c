@@ -590,9 +590,5 @@ int main(void)
     tcase_add_test(tcase, tdpo_agrees_with_its_authors);
     tcase_add_test(tcase, presets_pin_meanings);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -386,9 +386,5 @@ int main(void)
     tcase_add_loop_test(tcase, we_do_not_fall, 0, sizeof traps / sizeof traps[0]);
     tcase_add_test(tcase, drift_of_impossible_tokens);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

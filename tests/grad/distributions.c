@@ -332,9 +332,5 @@ int main(void)
     tcase_add_test(tcase, mean_logits);
     tcase_add_loop_test(tcase, gradients_through_the_logits, 0, sizeof recipes / sizeof recipes[0]);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

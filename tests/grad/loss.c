@@ -325,9 +325,5 @@ int main(void)
     tcase_add_loop_test(tcase, rows_agree_in_short_dtypes, 1, align_loss_count() + 1);
     tcase_add_loop_test(tcase, other_outputs_agree_with_the_references, 1, align_loss_count() + 1);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -466,9 +466,5 @@ int main(void)
     TCase *tcase = tcase_create("props loss");
     tcase_add_loop_test(tcase, every_cell_is_filled, 1, align_loss_count() + 1);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

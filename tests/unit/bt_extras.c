@@ -755,9 +755,5 @@ int main(void)
     tcase_add_test(tcase, sweeps_say_when_they_stop_early);
     tcase_add_test(tcase, elo_follows_rows);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -253,9 +253,5 @@ int main(void)
     tcase_add_loop_test(tcase, paths_are_fits_one_by_one, 0, sizeof kinds / sizeof kinds[0]);
     tcase_add_test(tcase, steps_without_an_answer);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -31,19 +31,19 @@ class _Pool:
     """A pool of C, as long as a thread uses it. Of a process that was forked from its own it is left alone."""
 
     def __init__(self, workers: int) -> None:
-        self.library = _load()
+        self.native = _load()
         self.pool = ctypes.POINTER(_abi.align_pool)()
-        args = init(_abi.align_pool_args, self.library)
+        args = init(_abi.align_pool_args, self.native)
         args.workers = workers
         self.process = os.getpid()
-        if self.library.align_pool_create(ctypes.byref(self.pool), ctypes.byref(args), ctypes.byref(local.error)):
+        if self.native.align_pool_create(ctypes.byref(self.pool), ctypes.byref(args), ctypes.byref(local.error)):
             raise from_library(local.error)
-        self.workers = self.library.align_pool_workers(self.pool)
-        self.run = ctypes.cast(self.library.align_pool_run, _abi.align_parallel_fn)
+        self.workers = self.native.align_pool_workers(self.pool)
+        self.run = ctypes.cast(self.native.align_pool_run, _abi.align_parallel_fn)
 
     def __del__(self) -> None:
         if self.pool and self.process == os.getpid():
-            self.library.align_pool_destroy(self.pool)
+            self.native.align_pool_destroy(self.pool)
 
 
 def _pool(workers: int) -> _Pool:
