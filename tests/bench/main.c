@@ -15,8 +15,8 @@
 #    define PEERS_SCRIPT "peers.py"
 #endif
 
-static const char *const peers[] = {"torch",   "torch_selective", "torch_loop", "numpy",
-                                    "sklearn", "scipy",           "choix",      "evalica"};
+static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "trl",   "liger",
+                                    "numpy", "sklearn",         "scipy",      "choix", "evalica"};
 
 struct options {
     const char *json, *only, *python, *serve;

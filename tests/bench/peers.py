@@ -103,6 +103,35 @@ def selective_dense_forward(torch, case):
     return run
 
 
+def trl_dense_forward(torch, case):
+    """TRL's own function of that form."""
+    from trl.trainer.utils import selective_log_softmax
+    logits, target = torch_logits(torch, case)
+
+    def run():
+        with torch.no_grad():
+            return selective_log_softmax(logits, target.squeeze(1)).sum()
+    return run
+
+
+def liger_linear_step(torch, case):
+    """The step of torch_linear_step by Liger's loss in chunks of a pair, without its Triton kernels: on a CPU there
+    are none. It has no reference at all, which is less work."""
+    from liger_kernel.chunked_loss import LigerFusedLinearDPOLoss
+    torch.manual_seed(1)
+    dtype = torch_dtype(torch, case)
+    shape = case["n"] // 64, 64, case["d"]
+    hidden = torch.empty(shape).uniform_(-1, 1).to(dtype).requires_grad_()
+    weight = torch.empty(case["v"], case["d"]).uniform_(-0.1, 0.1).to(dtype).requires_grad_()
+    target = torch.randint(0, case["v"], shape[:2])
+    loss = LigerFusedLinearDPOLoss(compiled=False, use_ref_model=False)
+
+    def run():
+        hidden.grad = weight.grad = None
+        loss(weight, hidden, target)[0].backward()
+    return run
+
+
 def torch_lipo_lambda(torch, case):
     groups, k = case["groups"], case["k"]
     score = torch.empty(groups, k).uniform_(-20, 0).requires_grad_()
@@ -326,6 +355,8 @@ CASES = {
     ("torch", "linear_both"): torch_linear_both,
     ("torch", "linear_step"): torch_linear_step,
     ("torch_selective", "dense_forward"): selective_dense_forward,
+    ("trl", "dense_forward"): trl_dense_forward,
+    ("liger", "linear_step"): liger_linear_step,
     ("torch", "lipo_lambda"): torch_lipo_lambda,
     ("torch", "norm_update"): torch_norm_update,
     ("torch", "norm_whiten"): torch_norm_whiten,
@@ -343,7 +374,7 @@ CASES = {
 
 
 def load(peer, case):
-    if not peer.startswith("torch"):
+    if not peer.startswith(("torch", "trl", "liger")):
         import numpy
         if peer == "sklearn":
             import threadpoolctl
@@ -376,11 +407,10 @@ def main():
         print("none no such case")
         return
     try:
-        library = load(peer, case)
+        run = make(load(peer, case), case)
     except ImportError as error:
         print(f"none {error}")
         return
-    run = make(library, case)
     if run is None:
         print("none not in this form")
         return
