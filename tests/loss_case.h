@@ -4,7 +4,7 @@
 
 #include "loss/params.h"
 #include "suite.h"
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <math.h>
 #include <string.h>

@@ -69,7 +69,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(libalign/[^>]+)>)', re.M
 
 
 def family(path):
-    """lib/loss/pair.c, lib/loss_pair.c and libalign/loss.h are all of the family loss."""
+    """lib/loss/pair.c and libalign/loss.h are both of the family loss."""
     parts = path.split("/")
     stem = re.split(r"[_.]", parts[-1])[0]
     return next((word for word in parts[:-1] + [stem] if word in FLOORS), "base")

@@ -37,10 +37,10 @@ WORDS = {"%f": "*field*", "%v": "*value*", "%l": "*low*", "%h": "*high*", "%w": 
 
 
 def error_sites():
-    """[(section, [(name, status, sentence)])] of lib/errors.def."""
+    """[(section, [(name, status, sentence)])] of lib/base/errors.def."""
     sections = []
     for comment, *site in re.findall(r'^/\* ([^*\n]+) \*/$|^SITE\((\w+), (\w+),\s*"([^"]*)"\)',
-                                     read("lib/errors.def"), re.MULTILINE):
+                                     read("lib/base/errors.def"), re.MULTILINE):
         if comment:
             sections.append((comment, []))
         else:

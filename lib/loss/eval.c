@@ -2,7 +2,7 @@
  *
  * Groups are cut into chunks by shapes alone, and every chunk keeps its own sums, which are added in the
  * order of the chunks: so the bits do not depend on who ran what. */
-#include "../cpu.h"
+#include "../base/cpu.h"
 #include "couple.h"
 #include "metrics.h"
 #include "pair.h"

@@ -1,6 +1,6 @@
 /* Labels of lists from who beats whom. */
-#include "../exec.h"
-#include "../tensor.h"
+#include "../base/exec.h"
+#include "../base/tensor.h"
 #include "row.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef ALIGN__LOSS_PARAMS_H
 #define ALIGN__LOSS_PARAMS_H
 
-#include "../exec.h"
+#include "../base/exec.h"
 #include "row.h"
 
 /* Takes the caller's parameters, or the row's defaults for NULL, to *params, checked. */

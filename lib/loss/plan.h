@@ -2,8 +2,8 @@
 #ifndef ALIGN__LOSS_PLAN_H
 #define ALIGN__LOSS_PLAN_H
 
-#include "../exec.h"
-#include "../tensor.h"
+#include "../base/exec.h"
+#include "../base/tensor.h"
 #include "row.h"
 
 enum align__form { ALIGN__FORM_VIEW, ALIGN__FORM_INDEX, ALIGN__FORM_OFFSETS };

@@ -1,7 +1,7 @@
 /* Places of items by score, and what they are worth. */
 #include "list.h"
 
-#include "../draw.h"
+#include "../base/draw.h"
 
 double align__gain(double label, int32_t kind)
 {

@@ -1,6 +1,6 @@
 #include "transfer.h"
 
-#include "../cpu.h"
+#include "../base/cpu.h"
 #include "math.h"
 
 #include <string.h>

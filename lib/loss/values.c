@@ -1,7 +1,7 @@
 /* Checks that read data: everything that is looked at before the first write. */
 #include "plan.h"
 
-#include "../cpu.h"
+#include "../base/cpu.h"
 #include "metrics.h"
 
 #include <math.h>

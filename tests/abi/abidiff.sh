@@ -15,7 +15,7 @@ if tag=$(git -C "$root" describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null
     git -C "$work/source" -c advice.detachedHead=false checkout -q "$tag"
 else
     tag='the last commit'
-    printf '\nALIGN_API int32_t align_lost(void);\nint32_t align_lost(void) { return 0; }\n' >>"$work/source/lib/error.c"
+    printf '\nALIGN_API int32_t align_lost(void);\nint32_t align_lost(void) { return 0; }\n' >>"$work/source/lib/base/error.c"
     sed -i 's/align_abi;/align_abi; align_lost;/' "$work/source/lib/libalign.map"
 fi
 if [ "$("$work/source/tools/header_version.sh" ABI)" != "$("$root/tools/header_version.sh" ABI)" ]; then

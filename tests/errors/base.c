@@ -1,9 +1,9 @@
 /* The checks that belong to no area: structs, tensors, fields in general, running. */
 #include "../suite.h"
 
-#include "exec.h"
+#include "base/exec.h"
 #include "reach.h"
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <libalign/align.h>
 #include <math.h>

@@ -11,7 +11,7 @@
 static const align_status statuses[ALIGN__SITE_COUNT] = {
     ALIGN_E_NONE,
 #define SITE(name, status, text) ALIGN_E_##status,
-#include "errors.def"
+#include "base/errors.def"
 #undef SITE
 };
 

@@ -3,7 +3,7 @@
 
 #include "bt_bed.h"
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #define ROWS "align_bt_rows."
 

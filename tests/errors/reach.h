@@ -1,4 +1,4 @@
-/* Which rows of lib/errors.def a test program has provoked.
+/* Which rows of lib/base/errors.def a test program has provoked.
  *
  * Each program of this folder demands its area: the rows whose name begins with the area ("HEAD_"), or,
  * for base, the rows that belong to no area of tests/errors/meson.build. So every row is demanded by
@@ -7,7 +7,7 @@
 #ifndef TESTS_ERRORS_REACH_H
 #define TESTS_ERRORS_REACH_H
 
-#include "error.h"
+#include "base/error.h"
 
 #include <check.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ static inline void reach_demand(const char *const *prefixes, bool others)
     static const char *const names[ALIGN__SITE_COUNT] = {
         "",
 #define SITE(name, status, text) #name,
-#include "errors.def"
+#include "base/errors.def"
 #undef SITE
     };
     for (int site = 1; site < ALIGN__SITE_COUNT; site++)

@@ -4,7 +4,7 @@
 #include <libalign/reward.h>
 
 #include "reach.h"
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <math.h>
 
@@ -148,7 +148,7 @@ static void expect_untouched(const struct bed *bed, const struct bed *before)
 static const align_status statuses[ALIGN__SITE_COUNT] = {
     ALIGN_E_NONE,
 #define SITE(name, status, text) ALIGN_E_##status,
-#include "errors.def"
+#include "base/errors.def"
 #undef SITE
 };
 

@@ -4,7 +4,7 @@
 #include <libalign/reward.h>
 
 #include "reach.h"
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* Sums, lines and advantages: equal bits of every level, any length and address, and what is left out. */
 #include "../suite.h"
 
-#include "cpu.h"
+#include "base/cpu.h"
 #include "kernels/f32.h"
 #include "kernels/f64.h"
 

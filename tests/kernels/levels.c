@@ -4,7 +4,7 @@
 #include "../suite.h"
 
 #include "kernels/kernels.h"
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -25,7 +25,7 @@ if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/
                 -o "$out/$level.$part.o"
         done
     done
-    aarch64-linux-gnu-gcc $flags -DALIGN__HAVE_NEON "$source/tests/kernels/digest.c" "$source/lib/cpu.c" \
+    aarch64-linux-gnu-gcc $flags -DALIGN__HAVE_NEON "$source/tests/kernels/digest.c" "$source/lib/base/cpu.c" \
         "$source/lib/kernels/kernels.c" "$source/lib/kernels/f64.c" "$out"/*.o -o "$out/digest" -lm
     compare aarch64 "$(qemu-aarch64 "$out/digest")"
 fi

@@ -24,17 +24,16 @@ class TextChecks(unittest.TestCase):
 
     def test_includes(self):
         check = check_text.check_includes
-        self.assertEqual(check({"lib/step.c": '#include "head.h"\n#include <libalign/loss.h>\n',
-                                "lib/kernels/a.c": '#include "v16.h"\n#include "../tensor.h"\n',
+        self.assertEqual(check({"lib/step/step.c": '#include "../head/head.h"\n#include <libalign/loss.h>\n',
+                                "lib/kernels/a.c": '#include "v16.h"\n#include "../base/tensor.h"\n',
                                 "lib/kernels/v16.h": "", "lib/loss/list.c": '#include "sort.h"\n', "lib/loss/sort.h": "",
-                                "lib/loss_pair.c": '#include "loss.h"\n#include "kernels/sum.h"\n'}), [])
-        self.complains(check, "lib/head_dense.c", '#include "loss.h"', "head may not include loss.h")
-        self.complains(check, "lib/loss.c", "#include <libalign/head.h>", "loss may not include")
-        self.complains(check, "lib/loss/pair.c", '#include "../head.h"', "loss may not include")
-        self.complains(check, "lib/exec.c", "#include <libalign/threads.h>", "base may not include")
-        self.complains(check, "lib/tensor.c", '#include "kernels/sum.h"', "base may not include")
-        self.complains(check, "lib/kernels/sum.c", '#include "../head.h"', "kernels may not include")
-        self.complains(check, "lib/bt_fit.c", '#include "step.h"', "bt may not include")
+                                "lib/loss/pair.c": '#include "loss.h"\n#include "../kernels/sum.h"\n'}), [])
+        self.complains(check, "lib/head/dense.c", '#include "../loss/loss.h"', "head may not include ../loss/loss.h")
+        self.complains(check, "lib/loss/loss.c", "#include <libalign/head.h>", "loss may not include")
+        self.complains(check, "lib/base/exec.c", "#include <libalign/threads.h>", "base may not include")
+        self.complains(check, "lib/base/tensor.c", '#include "../kernels/sum.h"', "base may not include")
+        self.complains(check, "lib/kernels/sum.c", '#include "../head/head.h"', "kernels may not include")
+        self.complains(check, "lib/bt/fit.c", '#include "../step/step.h"', "bt may not include")
 
     def test_names(self):
         check = check_text.check_names
@@ -153,7 +152,7 @@ class Generated(unittest.TestCase):
 
     def test_error_sites_match_the_sources(self):
         names = [name for _, sites in generate.error_sites() for name, _, _ in sites]
-        self.assertEqual(len(names), generate.read("lib/errors.def").count("\nSITE("))
+        self.assertEqual(len(names), generate.read("lib/base/errors.def").count("\nSITE("))
         self.assertEqual(len(names), len(set(names)))
 
 

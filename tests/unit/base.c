@@ -1,9 +1,9 @@
 /* Tensors, dtypes, error texts and entry to a call. */
 #include "../suite.h"
 
-#include "error.h"
-#include "exec.h"
-#include "tensor.h"
+#include "base/error.h"
+#include "base/exec.h"
+#include "base/tensor.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The fused linear head against products and a dense head in f64, both made here. */
 #include "../suite.h"
 
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <libalign/step.h>
 

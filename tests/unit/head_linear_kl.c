@@ -1,7 +1,7 @@
 /* KL of a linear head against another, against a dense head in f64 with the same logits. */
 #include "../suite.h"
 
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <libalign/head.h>
 

@@ -2,7 +2,7 @@
 #include "../suite.h"
 #include "../ref/head.h"
 
-#include "tensor.h"
+#include "base/tensor.h"
 
 #include <libalign/head.h>
 

@@ -1,0 +1,347 @@
+#include "line.h"
+
+#include <string.h>
+
+enum { HALVINGS = 40 };
+
+/* No step moves a parameter by more: where all is saturated, curvature says nothing of distance. */
+static const double FARTHEST = 8;
+
+/* Up to this part of the value, two values differ by rounding alone. */
+static const double NOISE = 1e-13;
+
+/* After a step as small as this the factor at hand is as good as a new one (but for Jeffreys, whose score
+ * spends it). */
+static const double STALE = 1e-5;
+
+size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges)
+{
+    size_t size = (size_t)fit->size, vector = align__block(sizeof(double) * size);
+    size_t matrix = fit->dense ? align__block(sizeof(double) * size * size) : 0;
+    size_t curvatures = fit->reliability < 0 ? 3 : 4;
+    return 11 * vector + curvatures * align__block(sizeof(double) * (size_t)edges) + matrix;
+}
+
+void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, int64_t edges)
+{
+    size_t vector = sizeof(double) * (size_t)fit->size;
+    fit->x = align__arena_take(arena, vector);
+    fit->trial = align__arena_take(arena, vector);
+    fit->score = align__arena_take(arena, vector);
+    fit->step = align__arena_take(arena, vector);
+    fit->curvature[3] = NULL;
+    for (int k = 0; k < (fit->reliability < 0 ? 3 : 4); k++)
+        fit->curvature[k] = align__arena_take(arena, sizeof(double) * (size_t)edges);
+    for (int k = 0; k < 3; k++)
+        fit->work[k] = align__arena_take(arena, vector);
+    fit->triple = align__arena_take(arena, 3 * vector);
+    fit->work[3] = align__arena_take(arena, vector);
+    fit->matrix = fit->dense ? align__arena_take(arena, vector * (size_t)fit->size) : NULL;
+}
+
+double align__bt_ridge(const struct align__bt_fit *fit, int64_t place)
+{
+    if (fit->coefs > 0 && place >= fit->coef)
+        return fit->prior.coefficient;
+    if (fit->reliability >= 0 && place >= fit->reliability)
+        return fit->prior.reliability;
+    return fit->bias >= 0 && place >= fit->bias ? fit->prior.bias : 0;
+}
+
+/* Adds the priors to score and value. */
+static double add_priors(struct align__bt_fit *fit, const double *x)
+{
+    align__bt_prior_fn prior = align__bt_priors[fit->prior.kind];
+    double value = 0;
+    for (int64_t i = 0; prior != NULL && i < fit->n; i++) {
+        struct align__bt_terms t = prior(&fit->prior, x[i]);
+        value += t.value;
+        fit->score[i] += t.d;
+    }
+    for (int64_t k = fit->n; k < fit->size; k++) {
+        double ridge = align__bt_ridge(fit, k);
+        value += ridge * x[k] * x[k] / 2;
+        fit->score[k] += ridge * x[k];
+    }
+    return value;
+}
+
+/* Edges a block at a time: predictors, then the model on all of them, then slopes to where they go. */
+enum { BLOCK = ALIGN__BT_BLOCK };
+
+struct block {
+    int64_t begin, count;
+    struct align__bt_line line[BLOCK];
+    double d[BLOCK], sum[ALIGN__BT_OUTCOMES][BLOCK];
+    double value[BLOCK], slope[BLOCK], by_tie[BLOCK];
+};
+
+static void load_block(const struct align__bt_fit *fit, const double *x, struct block *block)
+{
+    double virtual = fit->prior.kind == ALIGN_BT_PRIOR_EDGE ? fit->prior.games / 2 : 0;
+    double home = fit->home < 0 ? 0 : x[fit->home];
+    for (int64_t k = 0; k < block->count; k++) {
+        const struct align__bt_edge *edge = &fit->edges[block->begin + k];
+        block->sum[0][k] = edge->sum[0] + virtual;
+        block->sum[1][k] = edge->sum[1];
+        block->sum[2][k] = edge->sum[2] + virtual;
+        block->d[k] = x[edge->i] - x[edge->j] + home;
+    }
+    for (int64_t k = 0; !align__bt_is_plain(fit) && k < block->count; k++) {
+        align__bt_line_of_edge(fit, block->begin + k, x, &block->line[k]);
+        block->d[k] = block->line[k].d;
+    }
+}
+
+static void store_block(const struct align__bt_fit *fit, const struct block *block)
+{
+    double home = 0;
+    if (!align__bt_is_plain(fit)) {
+        for (int64_t k = 0; k < block->count; k++)
+            align__bt_spread(fit, &block->line[k], block->slope[k], fit->score);
+        return;
+    }
+    for (int64_t k = 0; k < block->count; k++) {
+        const struct align__bt_edge *edge = &fit->edges[block->begin + k];
+        fit->score[edge->i] += block->slope[k];
+        fit->score[edge->j] -= block->slope[k];
+        home += block->slope[k];
+    }
+    if (fit->home >= 0)
+        fit->score[fit->home] += home;
+}
+
+static double add_edges(struct align__bt_fit *fit, const double *x)
+{
+    struct block block;
+    double value = 0, du = 0;
+    for (int64_t e = 0; e < fit->edge_count; e += BLOCK) {
+        int64_t left = fit->edge_count - e;
+        block.begin = e;
+        block.count = left < BLOCK ? left : BLOCK;
+        load_block(fit, x, &block);
+        struct align__bt_batch batch = {
+            .n = block.count,
+            .u = fit->tie < 0 ? 0 : x[fit->tie],
+            .d = block.d,
+            .sum = {block.sum[0], block.sum[1], block.sum[2]},
+            .value = block.value,
+            .slope = block.slope,
+            .by_tie = block.by_tie,
+            .curvature = {fit->curvature[0] + e, fit->curvature[1] + e, fit->curvature[2] + e},
+        };
+        align__bt_models[fit->ties].batch(fit->f64, fit->ties, &batch);
+        store_block(fit, &block);
+        for (int64_t k = 0; k < block.count; k++) {
+            value += block.value[k];
+            du += fit->tie < 0 ? 0 : block.by_tie[k];
+        }
+        if (fit->curvature[3] != NULL)
+            memcpy(fit->curvature[3] + e, block.slope, sizeof(double) * (size_t)block.count);
+    }
+    if (fit->tie >= 0)
+        fit->score[fit->tie] += du;
+    return value;
+}
+
+double align__bt_evaluate(struct align__bt_fit *fit, const double *x)
+{
+    memset(fit->score, 0, sizeof *fit->score * (size_t)fit->size);
+    double value = add_edges(fit, x);
+    for (int64_t r = 0; fit->ranked != NULL && r < fit->ranked->count; r++)
+        value += align__bt_rank_value(fit, r, x, fit->score);
+    value += add_priors(fit, x);
+    if (fit->prior.kind == ALIGN_BT_PRIOR_JEFFREYS)
+        value += align__bt_firth(fit, x);
+    for (int64_t k = 0; fit->frozen != NULL && k < fit->size; k++)
+        fit->score[k] = fit->frozen[k] ? 0 : fit->score[k];
+    return value;
+}
+
+double align__bt_log_likelihood(const struct align__bt_fit *fit)
+{
+    align__bt_kernel kernel = align__bt_models[fit->ties].kernel;
+    double u = fit->tie < 0 ? 0 : fit->x[fit->tie], value = 0;
+    for (int64_t e = 0; e < fit->edge_count; e++) {
+        struct align__bt_line line;
+        align__bt_line_of_edge(fit, e, fit->x, &line);
+        value -= kernel(line.d, u, fit->edges[e].sum).value;
+    }
+    for (int64_t r = 0; fit->ranked != NULL && r < fit->ranked->count; r++)
+        value -= align__bt_rank_value(fit, r, fit->x, NULL);
+    return value;
+}
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* NaN counts as larger than all. */
+static double largest(const double *a, int64_t n)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(a[i]) <= most))
+            most = fabs(a[i]);
+    return most;
+}
+
+/* ---- Newton ------------------------------------------------------------------------------- */
+
+/* The Newton step at hand, and its decrement. */
+static bool solve(struct align__bt_fit *fit)
+{
+    if (fit->dense) {
+        bool known = fit->iterations > 0 && fit->last_step <= STALE &&
+                     fit->prior.kind != ALIGN_BT_PRIOR_JEFFREYS;
+        if (!known && !align__bt_factor(fit))
+            return false;
+        align__bt_solve_dense(fit);
+    } else {
+        /* Far from the maximum a step need not be exact: its error should fall as fast as the step. */
+        double square = fit->last_step * fit->last_step;
+        align__bt_solve_sparse(fit, square > 1e-2 ? 1e-2 : square < 1e-10 ? 1e-10 : square);
+    }
+    fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
+    return true;
+}
+
+/* Halves the step until the likelihood rises as it should; near the maximum, where differences of the
+ * value are rounding alone, a full step is safe. Score and curvature are then those of the new point. */
+static bool move(struct align__bt_fit *fit)
+{
+    double noise = NOISE * fabs(fit->value), fall = 2 * fit->decrement;
+    double whole = largest(fit->step, fit->size), length = whole > FARTHEST ? FARTHEST / whole : 1;
+    for (int k = 0; k < HALVINGS; k++, length /= 2) {
+        for (int64_t i = 0; i < fit->size; i++)
+            fit->trial[i] = fit->x[i] - length * fit->step[i];
+        double value = align__bt_evaluate(fit, fit->trial);
+        if (value <= fit->value - 1e-4 * length * fall + noise) {
+            double *swap = fit->x;
+            fit->x = fit->trial;
+            fit->trial = swap;
+            fit->value = value;
+            fit->last_step = length * whole;
+            return true;
+        }
+    }
+    fit->value = align__bt_evaluate(fit, fit->x);
+    return false;
+}
+
+/* Strengths by shares of points, as if all had met the same others: a step or two less than from 0. */
+static void start_by_points(struct align__bt_fit *fit)
+{
+    double *points = fit->work[0], *games = fit->work[1];
+    for (int64_t i = 0; i < fit->n; i++)
+        points[i] = games[i] = 0;
+    for (int64_t e = 0; e < fit->edge_count; e++) {
+        const struct align__bt_edge *edge = &fit->edges[e];
+        double half = edge->sum[ALIGN__BT_TIE] / 2, won = edge->sum[ALIGN__BT_WIN] + half;
+        double lost = edge->sum[ALIGN__BT_LOSS] + half;
+        points[edge->i] += won;
+        points[edge->j] += lost;
+        games[edge->i] += won + lost;
+        games[edge->j] += won + lost;
+    }
+    for (int64_t i = 0; i < fit->n; i++)
+        fit->x[i] = log((points[i] + 0.5) / (games[i] - points[i] + 0.5));
+    align__bt_centre(fit, fit->x, fit->trial);
+}
+
+/* The start: strengths by points, at 0, or at the mean of their prior, and the tie parameter where ties
+ * between equals are as frequent as among all games. Frozen parameters are where they are. */
+void align__bt_start(struct align__bt_fit *fit)
+{
+    double ties = 0, all = 0;
+    int32_t prior = fit->prior.kind;
+    for (int64_t i = 0; i < fit->size; i++)
+        if (fit->frozen == NULL || !fit->frozen[i])
+            fit->x[i] = i < fit->n && prior == ALIGN_BT_PRIOR_GAUSSIAN ? fit->prior.mean : 0;
+    if (fit->frozen == NULL && fit->ranked == NULL && align__bt_is_plain(fit) &&
+        (prior == ALIGN_BT_PRIOR_NONE || prior == ALIGN_BT_PRIOR_EDGE))
+        start_by_points(fit);
+    for (int64_t e = 0; e < fit->edge_count; e++) {
+        const double *sum = fit->edges[e].sum;
+        ties += sum[ALIGN__BT_TIE];
+        all += sum[ALIGN__BT_WIN] + sum[ALIGN__BT_TIE] + sum[ALIGN__BT_LOSS];
+    }
+    if (fit->tie >= 0 && fit->ranked == NULL)
+        fit->x[fit->tie] = align__bt_models[fit->ties].start(ties < 0.99 * all ? ties / all : 0.99);
+}
+
+align_status align__bt_poll(const align_exec *exec, int64_t iterations)
+{
+    if (exec->cancel == NULL || exec->cancel(exec->cancel_user) == 0)
+        return ALIGN_E_NONE;
+    return ALIGN__FAIL(exec, BT_CANCELLED, .owner = "align_exec", .field = "cancel",
+                       .low = (double)iterations);
+}
+
+/* On the way out a Newton step turns into the direction that has no end; so may the point itself. */
+static bool recedes(const struct align__bt_fit *fit)
+{
+    return align__bt_recedes(fit, fit->x, 1) || align__bt_recedes(fit, fit->step, -1);
+}
+
+void align__bt_certify(struct align__bt_fit *fit)
+{
+    fit->value = align__bt_evaluate(fit, fit->x);
+    fit->score_norm = largest(fit->score, fit->size);
+    fit->condition = 0;
+    if (!fit->dense)
+        align__bt_solve_sparse(fit, 1e-3);
+    else if (align__bt_factor(fit)) {
+        align__bt_solve_dense(fit);
+        fit->condition = align__bt_condition(fit);
+    }
+    fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
+    align__bt_centre(fit, fit->x, fit->trial);
+}
+
+/* The certificate, from the factor at hand: that of the last step's beginning, which is as good. */
+static void look_back(struct align__bt_fit *fit)
+{
+    fit->score_norm = largest(fit->score, fit->size);
+    if (!fit->dense)
+        align__bt_solve_sparse(fit, 1e-3);
+    else if (fit->iterations > 0)
+        align__bt_solve_dense(fit);
+    if (fit->dense && fit->iterations > 0)
+        fit->condition = align__bt_condition(fit);
+    fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
+}
+
+align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit)
+{
+    fit->value = align__bt_evaluate(fit, fit->x);
+    fit->converged = fit->receding = false;
+    fit->last_step = 1;
+    bool stuck = false;
+    for (fit->iterations = 0; fit->iterations < fit->max_iterations && !fit->converged && !stuck;) {
+        double before = fit->last_step;
+        align_status status = align__bt_poll(exec, fit->iterations);
+        if (status != ALIGN_E_NONE)
+            return status;
+        bool moved = solve(fit) && move(fit);
+        fit->iterations += moved;
+        fit->converged = moved && fit->last_step <= fit->tolerance;
+        fit->receding = fit->watched && !fit->converged && recedes(fit);
+        if (!moved || fit->receding)
+            break;
+        /* Far out on the way to a distant maximum steps are near 1 and the value hardly changes: only small
+         * steps that no longer shrink are rounding. */
+        stuck = fit->decrement <= NOISE * fabs(fit->value) && fit->last_step < 1e-3 &&
+                fit->last_step >= before / 2;
+    }
+    if (fit->iterations == 0)
+        fit->last_step = 0;
+    if (!fit->bare)
+        look_back(fit);
+    align__bt_centre(fit, fit->x, fit->trial);
+    return ALIGN_E_NONE;
+}

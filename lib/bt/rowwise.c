@@ -1,0 +1,199 @@
+#include "call.h"
+#include "line.h"
+
+#include <string.h>
+
+/* Rows one by one: where covariates or annotators keep them apart, and where clusters join them. */
+
+static int64_t whole(const align_tensor *t, int64_t at)
+{
+    const void *p = align__at(t, at, 0);
+    return t->dtype == ALIGN_I32 ? *(const int32_t *)p : *(const int64_t *)p;
+}
+
+static double real(const align_tensor *t, int64_t i, int64_t j)
+{
+    return align__load(t->dtype, align__at(t, i, j));
+}
+
+void align__bt_features(const struct bt_call *call, int64_t i, int64_t j, double *z)
+{
+    const align_tensor *feature = &call->args.item_feature;
+    for (int64_t p = 0; p < call->item_coefs; p++)
+        z[p] = real(feature, i, p) - real(feature, j, p);
+}
+
+struct align__bt_game align__bt_game_of(const align_bt_rows *rows, int64_t row)
+{
+    return (struct align__bt_game){
+        .first = whole(&rows->first, row),
+        .second = whole(&rows->second, row),
+        .outcome = align__present(&rows->outcome) ? real(&rows->outcome, row, 0) : 1,
+        .weight = align__present(&rows->weight) ? real(&rows->weight, row, 0) : 1,
+    };
+}
+
+/* One row as an edge; false when it weighs nothing. */
+static bool read_row(const struct bt_call *call, int64_t row, struct align__bt_edge *edge,
+                     int32_t *judge, double *z)
+{
+    const align_bt_rows *rows = &call->rows;
+    struct align__bt_game game = align__bt_game_of(rows, row);
+    bool tie = game.outcome == 0.5;
+    *edge = (struct align__bt_edge){.i = (int32_t)game.first, .j = (int32_t)game.second};
+    edge->sum[ALIGN__BT_TIE] = tie ? game.weight : 0;
+    edge->sum[ALIGN__BT_WIN] = tie ? 0 : game.weight * game.outcome;
+    edge->sum[ALIGN__BT_LOSS] = tie ? 0 : game.weight * (1 - game.outcome);
+    *judge = align__present(&rows->annotator) ? (int32_t)whole(&rows->annotator, row) : 0;
+    align__bt_features(call, game.first, game.second, z);
+    for (int64_t p = call->item_coefs; p < call->coefs; p++)
+        z[p] = real(&rows->covariate, row, p - call->item_coefs);
+    return game.weight > 0;
+}
+
+static align_status check_ids(const align_exec *exec, const align_tensor *t, const char *field,
+                              int64_t count)
+{
+    for (int64_t row = 0; align__present(t) && row < t->shape[0]; row++) {
+        int64_t id = whole(t, row);
+        if (id < 0 || id >= count)
+            return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = BT_ROWS, .field = field, .axes = 1,
+                               .index = {row}, .value = (double)id, .high = (double)(count - 1));
+    }
+    return ALIGN_E_NONE;
+}
+
+align_status align__bt_check_values(const align_exec *exec, const align_tensor *t,
+                                    const char *owner, const char *field)
+{
+    for (int64_t i = 0; align__present(t) && i < t->shape[0]; i++)
+        for (int64_t j = 0; j < (t->ndim > 1 ? t->shape[1] : 1); j++) {
+            double x = real(t, i, j);
+            if (!(fabs(x) < INFINITY))
+                return ALIGN__FAIL(exec, FIELD_VALUE, .owner = owner, .field = field,
+                                   .axes = (uint32_t)t->ndim, .index = {i, j}, .value = x,
+                                   .word = "a finite number");
+        }
+    return ALIGN_E_NONE;
+}
+
+align_status align__bt_refuse_extras(const align_exec *exec, const align_bt_rows *rows,
+                                     const char *reader)
+{
+    const struct {
+        const char *field;
+        const align_tensor *tensor;
+    } extras[] = {{"covariate", &rows->covariate},
+                  {"annotator", &rows->annotator},
+                  {"cluster", &rows->cluster}};
+    for (int k = 0; k < 3; k++)
+        if (align__present(extras[k].tensor))
+            return ALIGN__FAIL(exec, FIELD_UNREAD, .owner = BT_ROWS, .field = extras[k].field,
+                               .word = reader);
+    return ALIGN_E_NONE;
+}
+
+align_status align__bt_check_extras(const struct bt_call *call)
+{
+    const align_bt_args *args = &call->args;
+    const align_exec *exec = &call->exec;
+    align_status status = align__bt_check_values(exec, &args->item_feature, BT_ARGS,
+                                                 "item_feature");
+    if (status == ALIGN_E_NONE && args->rows != NULL)
+        status = align__bt_check_values(exec, &call->rows.covariate, BT_ROWS, "covariate");
+    if (status == ALIGN_E_NONE && args->rows != NULL)
+        status = check_ids(exec, &call->rows.annotator, "annotator", args->n_annotators);
+    if (status == ALIGN_E_NONE && args->rows != NULL)
+        status = check_ids(exec, &call->rows.cluster, "cluster", args->n_clusters);
+    return status;
+}
+
+void align__bt_list_rows(const struct bt_call *call, struct align__bt_edge_list *list,
+                         int32_t *judge, double *z)
+{
+    list->count = 0;
+    for (int64_t row = 0; row < call->rows.first.shape[0]; row++) {
+        int64_t e = list->count;
+        struct align__bt_edge *edge = &list->edges[e];
+        if (!read_row(call, row, edge, &judge[e], z + e * call->coefs))
+            continue;
+        for (int k = 0; list->squares != NULL && k < ALIGN__BT_OUTCOMES; k++)
+            list->squares[e][k] = edge->sum[k] * edge->sum[k];
+        if (list->squares != NULL)
+            list->squares[e][ALIGN__BT_CROSS] = edge->sum[ALIGN__BT_WIN] *
+                                                edge->sum[ALIGN__BT_LOSS];
+        list->count++;
+    }
+}
+
+/* ---- clusters ----------------------------------------------------------------------------- */
+
+size_t align__bt_clusters_bytes(const struct bt_call *call)
+{
+    size_t clusters = (size_t)call->args.n_clusters + 1, units = (size_t)call->units;
+    return align__block(sizeof(int64_t) * clusters) + align__block(sizeof(int64_t) * units) +
+           align__block(sizeof(double) * (size_t)(call->coefs + 1));
+}
+
+static void add_row_score(const struct bt_call *call, const struct align__bt_fit *fit, int64_t row,
+                          double *z, double *score)
+{
+    struct align__bt_edge edge;
+    struct align__bt_line line;
+    int32_t judge;
+    if (!read_row(call, row, &edge, &judge, z))
+        return;
+    bool pinned = align__bt_priors[fit->prior.kind] != NULL;
+    if (!pinned && fit->graph->part[edge.i] != fit->graph->part[edge.j])
+        return;
+    align__bt_line_of(fit, edge.i, edge.j, judge, z, fit->x, &line);
+    struct align__bt_terms t = align__bt_models[fit->ties].kernel(
+        line.d, fit->tie < 0 ? 0 : fit->x[fit->tie], edge.sum);
+    align__bt_spread(fit, &line, t.d, score);
+    if (fit->tie >= 0)
+        score[fit->tie] += t.u;
+}
+
+/* Score sums of clusters, squared (Liang and Zeger 1986), with the usual factor K / (K - 1) for K
+ * clusters that hold anything. */
+void align__bt_fill_clusters(const struct bt_call *call, struct align__bt_variance *variance,
+                             struct align__bt_fit *fit, struct align__arena *arena)
+{
+    int64_t clusters = call->args.n_clusters, size = fit->size, held = 0, ranking = 0;
+    const align_tensor *id = fit->ranked != NULL ? &call->rankings.cluster : &call->rows.cluster;
+    int64_t *begin = align__arena_take(arena, sizeof(int64_t) * (size_t)(clusters + 1));
+    int64_t *order = align__arena_take(arena, sizeof(int64_t) * (size_t)call->units);
+    double *z = align__arena_take(arena, sizeof(double) * (size_t)(call->coefs + 1));
+    double *score = fit->work[0], *total = fit->work[2];
+    int64_t units = fit->ranked != NULL ? fit->ranked->count : call->units;
+    memset(begin, 0, sizeof *begin * (size_t)(clusters + 1));
+    for (int64_t k = 0; k < units; k++)
+        begin[whole(id, fit->ranked != NULL ? fit->ranked->source[k] : k) + 1]++;
+    for (int64_t c = 0; c < clusters; c++)
+        begin[c + 1] += begin[c];
+    for (int64_t k = units; k-- > 0;) {
+        int64_t c = whole(id, fit->ranked != NULL ? fit->ranked->source[k] : k);
+        order[--begin[c + 1]] = k;
+    }
+    memset(total, 0, sizeof *total * (size_t)size);
+    memset(variance->meat, 0, sizeof *variance->meat * (size_t)(size * size));
+    for (int64_t c = 0; c < clusters; c++) {
+        int64_t end = c + 1 < clusters ? begin[c + 2] : units;
+        memset(score, 0, sizeof *score * (size_t)size);
+        for (ranking = begin[c + 1]; ranking < end; ranking++)
+            if (fit->ranked != NULL)
+                align__bt_rank_value(fit, order[ranking], fit->x, score);
+            else
+                add_row_score(call, fit, order[ranking], z, score);
+        held += end > begin[c + 1];
+        for (int64_t i = 0; i < size; i++)
+            total[i] += score[i];
+        align__bt_add_outer(score, size, variance->meat, fit->work[1]);
+    }
+    double factor = held > 1 ? (double)held / (double)(held - 1) : 1;
+    for (int64_t i = 0; held > 0 && i < size; i++)
+        for (int64_t j = i; j < size; j++) {
+            double *meat = &variance->meat[i * size + j];
+            *meat = factor * (*meat - total[i] * total[j] / (double)held);
+        }
+}

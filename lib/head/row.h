@@ -1,0 +1,47 @@
+/* One row of logits, reduced a block at a time: the maximum with its place, and sums over all others. */
+#ifndef ALIGN__HEAD_ROW_H
+#define ALIGN__HEAD_ROW_H
+
+#include "../kernels/kernels.h"
+
+#include <stdbool.h>
+
+/* Sums are over every element but the maximum (of equal ones, all but the first), with
+ * e = exp(z - top). */
+struct align__row {
+    double top;
+    int64_t at;              /* -1: nothing above -inf yet */
+    double sum, dot, square; /* e, e * (top - z), e * e */
+    /* Where terms are measured from, and what makes e of them: for sum, and for sum_terms. */
+    int32_t power;
+    struct align__origin origin;
+    double unit;
+};
+
+/* What to add up: e; e in f32, for ALIGN_FLAG_FAST; dot and square too. */
+enum align__row_how { ALIGN__ROW_SUM, ALIGN__ROW_FAST, ALIGN__ROW_WIDE };
+
+void align__row_start(struct align__row *row);
+
+/* The next n <= ALIGN__STRIP elements, F32, BF16 or F16, of which the first has index `first`. */
+void align__row_add(struct align__row *row, const struct align__kernels *kernels, align_dtype dtype,
+                    const void *z, int64_t n, int64_t first, enum align__row_how how);
+
+/* F64, which is overwritten. */
+void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,
+                        int64_t n, int64_t first, enum align__row_how how);
+
+struct align__row_result {
+    double lse;
+    double
+        rest; /* log(1 + sum of the others relative to the maximum): lse - top, never rounded to 0 */
+    double entropy, collision;
+};
+
+struct align__row_result align__row_finish(const struct align__row *row);
+
+/* log p of the element `target` with logit z. */
+double align__row_logp(const struct align__row *row, const struct align__row_result *result,
+                       int64_t target, double z);
+
+#endif
