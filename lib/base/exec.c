@@ -24,23 +24,22 @@ align_status align__import(const align_exec *exec, const char *owner, void *loca
         if (bytes[i] != 0)
             return ALIGN__FAIL(exec, STRUCT_TAIL, .owner = owner, .field = "size",
                                .value = (double)size, .high = (double)known);
-    const size_t given = size < known ? size : known;
-    memcpy(local, user, given);
-    memset((char *)local + given, 0, known - given);
+    memcpy(local, user, size < known ? size : known);
+    if (size < known)
+        memset((char *)local + size, 0, known - size);
     return ALIGN_E_NONE;
 }
 
 align_status align__enter(align_exec *exec, const align_exec *user)
 {
-    memset(exec, 0, sizeof *exec);
-    exec->size = sizeof *exec;
-    if (user == NULL)
-        return ALIGN_E_NONE;
-    align_exec silent = *exec;
-    align_status status = align__import(&silent, "align_exec", exec, sizeof *exec, sizeof *exec,
-                                        user);
-    if (status != ALIGN_E_NONE)
+    static const align_exec standard = {.size = sizeof standard};
+    align_status status = ALIGN_E_NONE;
+    if (user != NULL)
+        status = align__import(&standard, "align_exec", exec, sizeof *exec, sizeof *exec, user);
+    if (user == NULL || status != ALIGN_E_NONE) {
+        *exec = standard;
         return status;
+    }
     if (exec->error != NULL && exec->error->size < sizeof *exec->error)
         return ALIGN_E_VERSION;
     if ((exec->flags & ~(uint32_t)(ALIGN_FLAG_FINITE | ALIGN_FLAG_FAST)) != 0)

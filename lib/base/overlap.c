@@ -119,19 +119,47 @@ struct extent {
 
 static inline struct extent extent_of(const align_tensor *t)
 {
-    int64_t bytes = align__bytes(t->dtype), low = (int64_t)(intptr_t)t->data, high = low + bytes;
+    const int64_t bytes = align__bytes(t->dtype), base = (int64_t)(intptr_t)t->data;
+    int64_t low = 0, high = 1;
     for (int32_t k = 0; k < t->ndim; k++) {
-        int64_t length = t->stride[k] * bytes * (t->shape[k] - 1);
+        const int64_t length = t->stride[k] * (t->shape[k] - 1);
         low += length < 0 ? length : 0;
         high += length > 0 ? length : 0;
     }
-    return (struct extent){low, high};
+    return (struct extent){base + low * bytes, base + high * bytes};
 }
 
 /* Most pairs of views are told apart by where they begin and end. */
 static inline bool are_apart(struct extent x, struct extent y)
 {
     return x.high <= y.low || y.high <= x.low;
+}
+
+/* One row after the other without gaps, as most outputs are. */
+static bool is_packed(const align_tensor *t)
+{
+    int64_t step = 1;
+    for (int32_t k = t->ndim - 1; k >= 0; k--) {
+        if (t->stride[k] != step)
+            return false;
+        step *= t->shape[k];
+    }
+    return true;
+}
+
+bool align__are_apart(const struct align__named *all, int n, int outputs)
+{
+    enum { MOST = 32 };
+    struct extent extents[MOST];
+    for (int i = 0; i < n && i < MOST; i++)
+        extents[i] = extent_of(all[i].tensor);
+    bool apart = n <= MOST;
+    for (int i = n - outputs; i < n && apart; i++) {
+        apart = is_packed(all[i].tensor);
+        for (int j = 0; j < i && apart; j++)
+            apart = are_apart(extents[i], extents[j]);
+    }
+    return apart;
 }
 
 static bool lattices_share(const align_tensor *a, const align_tensor *b)
@@ -175,7 +203,7 @@ int align__find_shared(const align_tensor *output, const struct align__named *ot
 bool align__shares_itself(const align_tensor *t)
 {
     struct lattice x;
-    if (!make_lattice(t, &x))
+    if (is_packed(t) || !make_lattice(t, &x))
         return false;
     if (x.repeats)
         return true;

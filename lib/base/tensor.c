@@ -35,51 +35,72 @@ align_tensor align_3d(const void *data, align_dtype dtype, int64_t n0, int64_t n
     return t;
 }
 
-struct dtype_set {
-    int set;
-    const char *word;
-    align_dtype members[4];
-};
-
-static const struct dtype_set sets[] = {
-    {ALIGN__SET_REAL, "F32, F64, BF16 or F16", {ALIGN_F32, ALIGN_F64, ALIGN_BF16, ALIGN_F16}},
-    {ALIGN__SET_WIDE, "F32 or F64", {ALIGN_F32, ALIGN_F64}},
-    {ALIGN__SET_INDEX, "I32 or I64", {ALIGN_I32, ALIGN_I64}},
-    {ALIGN__SET_MASK, "BOOL, U8 or F32", {ALIGN_BOOL, ALIGN_U8, ALIGN_F32}},
-    {ALIGN__SET_COUNT, "F32, F64, I32 or I64", {ALIGN_F32, ALIGN_F64, ALIGN_I32, ALIGN_I64}},
-    {ALIGN__SET_HIT, "F32, F64, U8 or BOOL", {ALIGN_F32, ALIGN_F64, ALIGN_U8, ALIGN_BOOL}},
-    {ALIGN__SET_OFFSET, "I64", {ALIGN_I64}},
-    {ALIGN__SET_F64, "F64", {ALIGN_F64}},
-};
-
-static align_status check_dtype(const align_exec *exec, struct align__named named, int set)
+/* The sets that a dtype is in. */
+static int sets_of(align_dtype dtype)
 {
-    const struct dtype_set *row = sets;
-    while (row->set != set)
-        row++;
-    for (int i = 0; i < 4; i++)
-        if (row->members[i] != 0 && row->members[i] == named.tensor->dtype)
-            return ALIGN_E_NONE;
+    switch (dtype) {
+    case ALIGN_F32:
+        return ALIGN__SET_REAL | ALIGN__SET_WIDE | ALIGN__SET_MASK | ALIGN__SET_COUNT |
+               ALIGN__SET_HIT;
+    case ALIGN_F64:
+        return ALIGN__SET_REAL | ALIGN__SET_WIDE | ALIGN__SET_COUNT | ALIGN__SET_HIT |
+               ALIGN__SET_F64;
+    case ALIGN_BF16:
+    case ALIGN_F16:
+        return ALIGN__SET_REAL;
+    case ALIGN_I32:
+        return ALIGN__SET_INDEX | ALIGN__SET_COUNT;
+    case ALIGN_I64:
+        return ALIGN__SET_INDEX | ALIGN__SET_COUNT | ALIGN__SET_OFFSET;
+    case ALIGN_U8:
+    case ALIGN_BOOL:
+        return ALIGN__SET_MASK | ALIGN__SET_HIT;
+    default:
+        return 0;
+    }
+}
+
+static align_status bad_dtype(const align_exec *exec, struct align__named named, int set)
+{
+    static const struct {
+        int set;
+        const char *word;
+    } words[] = {
+        {ALIGN__SET_REAL, "F32, F64, BF16 or F16"},
+        {ALIGN__SET_WIDE, "F32 or F64"},
+        {ALIGN__SET_INDEX, "I32 or I64"},
+        {ALIGN__SET_MASK, "BOOL, U8 or F32"},
+        {ALIGN__SET_COUNT, "F32, F64, I32 or I64"},
+        {ALIGN__SET_HIT, "F32, F64, U8 or BOOL"},
+        {ALIGN__SET_OFFSET, "I64"},
+        {ALIGN__SET_F64, "F64"},
+    };
+    int i = 0;
+    while (words[i].set != set)
+        i++;
     return ALIGN__FAIL(exec, TENSOR_DTYPE, .owner = named.owner, .field = named.field,
-                       .value = named.tensor->dtype, .word = row->word);
+                       .value = named.tensor->dtype, .word = words[i].word);
 }
 
 /* What the bytes between two elements may come to, so that neither pointers nor int64 overflow. */
 static const double most_bytes = PTRDIFF_MAX < INT64_MAX ? (double)PTRDIFF_MAX : 0x1p62;
 
-static align_status check_sizes(const align_exec *exec, struct align__named named)
+static align_status check_sizes(const align_exec *exec, struct align__named named, bool *empty)
 {
     const align_tensor *t = named.tensor;
+    const double most = most_bytes / (double)align__bytes(t->dtype);
     double reach = 0;
+    *empty = false;
     for (int32_t k = 0; k < t->ndim; k++) {
-        if (t->shape[k] < 0)
+        const double size = (double)t->shape[k], stride = (double)t->stride[k];
+        if (size < 0)
             return ALIGN__FAIL(exec, TENSOR_NEGATIVE, .owner = named.owner, .field = named.field,
-                               .value = (double)t->shape[k], .low = k);
-        double stride = (double)t->stride[k];
-        reach += (double)t->shape[k] * (stride < 0 ? -stride : stride);
-        if (reach * (double)align__bytes(t->dtype) > most_bytes || (double)t->shape[k] > 0x1p53)
+                               .value = size, .low = k);
+        reach += size * (stride < 0 ? -stride : stride);
+        if (reach > most || size > 0x1p53)
             return ALIGN__FAIL(exec, TENSOR_EXTENT, .owner = named.owner, .field = named.field,
-                               .value = (double)t->stride[k], .low = k);
+                               .value = stride, .low = k);
+        *empty = *empty || size == 0;
     }
     return ALIGN_E_NONE;
 }
@@ -95,14 +116,6 @@ static int32_t alignment(align_dtype dtype)
     return bytes < most ? bytes : most;
 }
 
-static bool is_empty(const align_tensor *t)
-{
-    for (int32_t k = 0; k < t->ndim; k++)
-        if (t->shape[k] == 0)
-            return true;
-    return t->ndim == 0;
-}
-
 align_status align__check_tensor(const align_exec *exec, struct align__named named, int set)
 {
     const align_tensor *t = named.tensor;
@@ -111,15 +124,16 @@ align_status align__check_tensor(const align_exec *exec, struct align__named nam
     if (t->ndim < 1 || t->ndim > 3)
         return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named.owner, .field = named.field,
                            .value = t->ndim, .word = "1, 2 or 3");
-    align_status status = check_dtype(exec, named, set);
-    if (status == ALIGN_E_NONE)
-        status = check_sizes(exec, named);
-    if (status != ALIGN_E_NONE || is_empty(t))
+    if ((sets_of(t->dtype) & set) == 0)
+        return bad_dtype(exec, named, set);
+    bool empty;
+    align_status status = check_sizes(exec, named, &empty);
+    if (status != ALIGN_E_NONE || empty)
         return status;
     if (t->data == NULL)
         return ALIGN__FAIL(exec, TENSOR_DATA, .owner = named.owner, .field = named.field);
-    int32_t multiple = alignment(t->dtype);
-    if ((uintptr_t)t->data % (uintptr_t)multiple != 0)
+    const int32_t multiple = alignment(t->dtype); /* a power of two */
+    if (((uintptr_t)t->data & (uintptr_t)(multiple - 1)) != 0)
         return ALIGN__FAIL(exec, TENSOR_ALIGN, .owner = named.owner, .field = named.field,
                            .low = multiple);
     return ALIGN_E_NONE;

@@ -47,6 +47,10 @@ align_status align__check_shape(const align_exec *exec, struct align__named name
 align_status align__check_output(const align_exec *exec, struct align__named output,
                                  const struct align__named *others, int count);
 
+/* True when a glance at n tensors, all present, shows that each of the last `outputs` passes align__check_output with
+ * all of them. */
+bool align__are_apart(const struct align__named *all, int n, int outputs);
+
 /* True when some element of a shares a byte with some element of b. */
 bool align__shares(const align_tensor *a, const align_tensor *b);
 

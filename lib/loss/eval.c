@@ -51,30 +51,42 @@ static void keep_metrics(struct partial *partial, align__metric_sums sums, uint3
 
 /* ---- singles and pairs ---- */
 
+static void learn_from(const struct align__plan *plan, const struct align__block *b,
+                       const struct align__batch *batch, struct partial *partial)
+{
+    for (uint32_t p = 0; p < align__loss_n_params(plan->row); p++)
+        for (int i = 0; i < b->n; i++)
+            align__add(&partial->learn[p], batch->any_nan && batch->nan[i]
+                                               ? NAN
+                                               : align__times(batch->weight[i], b->learn[p][i]));
+}
+
 static void finish_block(const struct align__plan *plan, struct align__block *b,
                          struct align__batch *batch, struct partial *partial)
 {
-    double scaled[ALIGN__BLOCK], weighed[ALIGN__BLOCK];
+    double weighed[ALIGN__BLOCK];
+    const double *value = b->value;
     const align_loss_args *a = &plan->args;
     for (int i = 0; batch->any_nan && i < b->n; i++)
         if (batch->nan[i])
             b->value[i] = NAN;
-    for (int i = 0; i < b->n; i++)
-        scaled[i] = plan->factor * batch->weight[i];
-    b->f64->times(weighed, batch->weight, b->value, b->n);
-    align__add_all(&partial->value, b->f64, weighed, b->n);
-    align__batch_put_group(plan, batch, b->value);
-    for (int k = 0; k < plan->row->arity; k++) {
-        align__batch_put(plan, batch, k, &a->dscore, scaled, b->side[k].d);
-        align__batch_put(plan, batch, k, &a->daux, scaled, b->side[k].daux);
-        align__batch_put(plan, batch, k, &a->hscore, scaled, b->side[k].h);
+    if (align__given(plan, ALIGN__FIELD_weight)) {
+        b->f64->times(weighed, batch->weight, b->value, b->n);
+        value = weighed;
     }
-    if (!align__present(&a->dparam))
-        return;
-    for (uint32_t p = 0; p < align__loss_n_params(plan->row); p++)
-        for (int i = 0; i < b->n; i++)
-            align__add(&partial->learn[p],
-                       batch->nan[i] ? NAN : align__times(batch->weight[i], b->learn[p][i]));
+    align__add_all(&partial->value, b->f64, value, b->n);
+    if (align__given(plan, ALIGN__FIELD_group_value))
+        align__batch_put_group(plan, batch, b->value);
+    for (int k = 0; k < plan->row->arity; k++) {
+        if (align__given(plan, ALIGN__FIELD_dscore))
+            align__batch_put(plan, batch, k, &a->dscore, b->side[k].d);
+        if (align__given(plan, ALIGN__FIELD_daux))
+            align__batch_put(plan, batch, k, &a->daux, b->side[k].daux);
+        if (align__given(plan, ALIGN__FIELD_hscore))
+            align__batch_put(plan, batch, k, &a->hscore, b->side[k].h);
+    }
+    if (align__given(plan, ALIGN__FIELD_dparam))
+        learn_from(plan, b, batch, partial);
 }
 
 static void run_blocks(const struct align__plan *plan, int64_t first, int64_t end,
@@ -91,7 +103,8 @@ static void run_blocks(const struct align__plan *plan, int64_t first, int64_t en
         plan->row->block(&block);
         finish_block(plan, &block, &batch, partial);
         if (metrics)
-            align__metrics_block(sums, plan->row, &block, batch.weight, batch.odd);
+            align__metrics_block(sums, plan->row, &block, batch.weight,
+                                 batch.any_odd ? batch.odd : NULL);
     }
     if (metrics)
         keep_metrics(partial, sums, align__metrics_of(plan->row)->count);
@@ -176,6 +189,13 @@ static void run_short_lists(const struct align__plan *plan, int64_t first, int64
 
 /* ---- the call ---- */
 
+static void open_partial(const struct align__plan *plan, struct partial *partial)
+{
+    partial->value = (struct align__total){0};
+    if (align__given(plan, ALIGN__FIELD_dparam))
+        memset(partial->learn, 0, sizeof partial->learn);
+}
+
 static void run_task(void *ctx, int64_t task)
 {
     const struct call *call = ctx;
@@ -185,6 +205,7 @@ static void run_task(void *ctx, int64_t task)
         const int64_t first = share * c + (c < rest ? c : rest);
         const int64_t end = first + share + (c < rest);
         struct partial *partial = &call->partials[c];
+        open_partial(plan, partial);
         if (plan->row->arity != ALIGN_LOSS_LIST)
             run_blocks(plan, first, end, partial);
         else if (plan->width <= STACK_ITEMS)
@@ -194,32 +215,38 @@ static void run_task(void *ctx, int64_t task)
     }
 }
 
+/* The sum of one of the totals of each chunk, in the order of the chunks. */
+static double join(const struct align__total *first, int64_t chunks)
+{
+    struct align__total all = {0};
+    const char *at = (const char *)first;
+    for (int64_t c = 0; c < chunks; c++, at += sizeof(struct partial)) {
+        const struct align__total *total = (const struct align__total *)(const void *)at;
+        align__add(&all, total->sum);
+        align__add(&all, total->lost);
+    }
+    return align__total(all);
+}
+
 static void put_sums(const struct align__plan *plan, const struct partial *partials, int64_t chunks)
 {
     const align_loss_args *a = &plan->args;
     const bool add = (a->flags & ALIGN_LOSS_ADD) != 0;
-    struct partial all = {0};
-    for (int64_t c = 0; c < chunks; c++) {
-        align__add(&all.value, partials[c].value.sum);
-        align__add(&all.value, partials[c].value.lost);
-        for (int p = 0; p < ALIGN__MAX_LEARN && align__present(&a->dparam); p++) {
-            align__add(&all.learn[p], partials[c].learn[p].sum);
-            align__add(&all.learn[p], partials[c].learn[p].lost);
-        }
-        for (int m = 0; m < ALIGN__MAX_METRICS && align__present(&a->metrics); m++)
-            for (int k = 0; k < 2; k++)
-                all.metrics[m][k] += partials[c].metrics[m][k];
-    }
-    if (align__present(&a->value))
-        align__put(&a->value, 0, 0, align__times(plan->factor, align__total(all.value)), add);
-    if (align__present(&a->dparam))
+    if (align__given(plan, ALIGN__FIELD_value))
+        align__put(&a->value, 0, 0, align__times(plan->factor, join(&partials->value, chunks)),
+                   add);
+    if (align__given(plan, ALIGN__FIELD_dparam))
         for (int64_t p = 0; p < a->dparam.shape[0]; p++)
-            align__put(&a->dparam, p, 0, align__times(plan->factor, align__total(all.learn[p])),
-                       add);
-    if (align__present(&a->metrics))
+            align__put(&a->dparam, p, 0,
+                       align__times(plan->factor, join(&partials->learn[p], chunks)), add);
+    if (align__given(plan, ALIGN__FIELD_metrics))
         for (int64_t m = 0; m < a->metrics.shape[0]; m++)
-            for (int64_t k = 0; k < 2; k++)
-                align__put(&a->metrics, m, k, all.metrics[m][k], false);
+            for (int64_t k = 0; k < 2; k++) {
+                double sum = 0;
+                for (int64_t c = 0; c < chunks; c++)
+                    sum += partials[c].metrics[m][k];
+                align__put(&a->metrics, m, k, sum, false);
+            }
 }
 
 /* Scratch for `tasks` lists at a time, or for matching groups; 0 where the stack is enough. */
@@ -285,7 +312,6 @@ align_status align_loss_eval(const align_exec *exec, const align_loss_args *args
     if (status != ALIGN_E_NONE)
         return status;
     align__clear_outputs(&plan);
-    memset(partials, 0, (size_t)call.chunks * sizeof partials[0]);
     status = align__parallel(&plan.exec, call.tasks, run_task, &call);
     if (status == ALIGN_E_NONE)
         put_sums(&plan, partials, call.chunks);

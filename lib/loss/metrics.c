@@ -107,7 +107,7 @@ static void note_pair(align__metric_sums sums, const struct align__block *b, int
     note(sums[PAIR_chosen_falls], u < 0);
     note(sums[PAIR_saturated],
          fabs(b->side[0].d[i]) <= 1e-6 * beta && fabs(b->side[1].d[i]) <= 1e-6 * beta);
-    if (b->side[0].count[i] > 0)
+    if ((b->given & ALIGN_LOSS_READS_COUNT) != 0 && b->side[0].count[i] > 0)
         note(sums[PAIR_chosen_nll], -b->side[0].score[i] / b->side[0].count[i]);
 }
 
@@ -152,7 +152,7 @@ void align__metrics_block(align__metric_sums sums, const struct align__loss_row 
     const double beta = beta_of(row, block->params);
     const bool pair = row->arity == ALIGN_LOSS_PAIR;
     for (int i = 0; i < block->n; i++) {
-        note(sums[pair ? (int)PAIR_non_finite : (int)SINGLE_non_finite], odd[i]);
+        note(sums[pair ? (int)PAIR_non_finite : (int)SINGLE_non_finite], odd != NULL && odd[i]);
         if (isnan(block->value[i]))
             continue;
         note(sums[0], block->value[i]);

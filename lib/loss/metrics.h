@@ -21,7 +21,7 @@ const struct align__metric_set *align__metrics_of(const struct align__loss_row *
 /* Sum and count of each metric. */
 typedef struct align__total align__metric_sums[ALIGN__MAX_METRICS][2];
 
-/* Adds a block, after its function has run. odd[i]: something of group i was not finite; groups whose
+/* Adds a block, after its function has run. odd[i]: something of group i was not finite (NULL: nothing of any); groups whose
  * value is NaN enter non_finite and nothing else. */
 void align__metrics_block(align__metric_sums sums, const struct align__loss_row *row,
                           const struct align__block *block, const double *weight, const bool *odd);

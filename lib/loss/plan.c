@@ -19,51 +19,62 @@ struct field {
     uint32_t bit; /* of what a row reads or writes; 0: every row */
 };
 
-#define FIELD(name, set, shape, bit)                                                               \
-    {                                                                                              \
-#        name, offsetof(align_loss_args, name), ALIGN__SET_##set, shape, bit                       \
-    }
-
-static const struct field inputs[] = {
-    FIELD(score, REAL, SPECIAL, 0),
-    FIELD(ref, REAL, LIKE_SCORE, ALIGN_LOSS_READS_REF),
-    FIELD(old, REAL, LIKE_SCORE, ALIGN_LOSS_READS_OLD),
-    FIELD(count, COUNT, LIKE_SCORE, ALIGN_LOSS_READS_COUNT),
-    FIELD(aux, REAL, LIKE_SCORE, ALIGN_LOSS_READS_AUX),
-    FIELD(label, REAL, LIKE_SCORE, ALIGN_LOSS_READS_LABEL),
-    FIELD(rank, COUNT, LIKE_SCORE, ALIGN_LOSS_READS_RANK),
-    FIELD(index, INDEX, SPECIAL, 0),
-    FIELD(offsets, OFFSET, SPECIAL, ALIGN_LOSS_READS_OFFSETS),
-    FIELD(prob, REAL, PER_GROUP, ALIGN_LOSS_READS_PROB),
-    FIELD(weight, REAL, PER_GROUP, ALIGN_LOSS_READS_WEIGHT),
-    FIELD(offset, REAL, PER_GROUP, ALIGN_LOSS_READS_OFFSET),
-    FIELD(mask, MASK, SPECIAL, 0),
+#define INPUT(name, set, shape, bit)                                                               \
+    {#name, offsetof(align_loss_args, name), ALIGN__SET_##set, shape, bit},
+#define OUTPUT(name, set, shape, bit) INPUT(name, set, shape, bit)
+static const struct field fields[ALIGN__FIELD_COUNT] = {
+#include "fields.def"
 };
+#undef INPUT
 
-static const struct field outputs[] = {
-    FIELD(value, F64, ONE, 0),
-    FIELD(group_value, REAL, PER_GROUP, 0),
-    FIELD(dscore, REAL, LIKE_SCORE, 0),
-    FIELD(daux, REAL, LIKE_SCORE, ALIGN_LOSS_WRITES_DAUX),
-    FIELD(dparam, F64, PER_PARAM, ALIGN_LOSS_WRITES_DPARAM),
-    FIELD(hscore, REAL, LIKE_SCORE, ALIGN_LOSS_WRITES_HSCORE),
-    FIELD(rank_out, COUNT, LIKE_SCORE, ALIGN_LOSS_READS_RANK),
-    FIELD(metrics, F64, PER_METRIC, 0),
-};
-
-enum {
-    N_INPUTS = sizeof inputs / sizeof inputs[0],
-    N_OUTPUTS = sizeof outputs / sizeof outputs[0]
-};
-
-static const align_tensor *tensor_of(const struct align__plan *plan, const struct field *field)
+/* Most calls give few of the fields, and small calls should not pay for the others: they go by sets of bits. */
+static uint32_t fields_given(const align_loss_args *args)
 {
-    return (const align_tensor *)((const char *)&plan->args + field->offset);
+    uint32_t set = 0;
+#define INPUT(name, dtypes, shape, bit)                                                            \
+    set |= (uint32_t)align__present(&args->name) << ALIGN__FIELD_##name;
+#include "fields.def"
+#undef INPUT
+    return set;
 }
 
-static struct align__named named(const struct align__plan *plan, const struct field *field)
+/* Those that stand for one of the bits of a row. */
+static uint32_t fields_of(uint32_t bits)
 {
-    return (struct align__named){OWNER, field->name, tensor_of(plan, field)};
+    uint32_t set = 0;
+#define INPUT(name, dtypes, shape, bit)                                                            \
+    set |= (uint32_t)((bits & (bit)) != 0) << ALIGN__FIELD_##name;
+#include "fields.def"
+#undef INPUT
+#undef OUTPUT
+    return set;
+}
+
+static bool take_first(uint32_t *set, int *field)
+{
+    if (*set == 0)
+        return false;
+    *field = __builtin_ctz(*set);
+    *set &= *set - 1;
+    return true;
+}
+
+static struct align__named named(const struct align__plan *plan, int field)
+{
+    const char *args = (const char *)&plan->args;
+    return (struct align__named){OWNER, fields[field].name,
+                                 (const align_tensor *)(args + fields[field].offset)};
+}
+
+int align__plan_given(const struct align__plan *plan, struct align__named *given, int *outputs)
+{
+    int n = 0, field;
+    *outputs = 0;
+    for (uint32_t left = plan->given; take_first(&left, &field); n++) {
+        given[n] = named(plan, field);
+        *outputs += field >= ALIGN__FIELD_OUTPUTS;
+    }
+    return n;
 }
 
 /* What the row needs and reads with these parameters: count only where lengths are divided by, places only
@@ -72,10 +83,11 @@ static void row_reads(const struct align__plan *plan, uint32_t *needs, uint32_t 
 {
     *needs = plan->row->needs;
     *reads = align__loss_reads(plan->row);
-    if (align__loss_has(plan->row, ALIGN__PARAM_PAIR_WEIGHT) &&
+    if ((*reads & ALIGN_LOSS_READS_RANK) != 0 &&
+        align__loss_has(plan->row, ALIGN__PARAM_PAIR_WEIGHT) &&
         plan->params.pair_weight == ALIGN_PAIR_WEIGHT_EVEN)
         *reads &= ~(uint32_t)ALIGN_LOSS_READS_RANK;
-    if (!align__loss_has(plan->row, ALIGN__PARAM_LENGTH))
+    if ((*reads & ALIGN_LOSS_READS_COUNT) == 0 || !align__loss_has(plan->row, ALIGN__PARAM_LENGTH))
         return;
     if (plan->params.length == ALIGN_LENGTH_MEAN)
         *needs |= ALIGN_LOSS_READS_COUNT;
@@ -83,44 +95,27 @@ static void row_reads(const struct align__plan *plan, uint32_t *needs, uint32_t 
         *reads &= ~(uint32_t)ALIGN_LOSS_READS_COUNT;
 }
 
-static bool is_given(const struct align__plan *plan, const struct field *field)
+static align_status check_field(const struct align__plan *plan, int i, uint32_t reads)
 {
-    return align__present(tensor_of(plan, field));
-}
-
-static align_status check_field(const struct align__plan *plan, const struct field *field,
-                                uint32_t reads)
-{
-    if (!is_given(plan, field))
+    const struct field *field = &fields[i];
+    if ((plan->given >> i & 1) == 0)
         return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = field->name,
                            .word = plan->row->name);
     if (field->bit != 0 && (reads & field->bit) == 0)
         return ALIGN__FAIL(&plan->exec, FIELD_UNREAD, .owner = OWNER, .field = field->name,
                            .word = plan->row->name);
-    return align__check_tensor(&plan->exec, named(plan, field), field->set);
+    return align__check_tensor(&plan->exec, named(plan, i), field->set);
 }
 
-/* Most calls give few of the fields, and small calls should not pay for the others: what is given is listed. */
-struct given {
-    const struct field *fields[N_INPUTS + N_OUTPUTS];
-    int n;
-};
-
-static align_status check_fields(const struct align__plan *plan, struct given *given)
+static align_status check_fields(const struct align__plan *plan)
 {
     uint32_t needs, reads;
     row_reads(plan, &needs, &reads);
-    given->n = 0;
-    for (int i = 0; i < N_INPUTS + N_OUTPUTS; i++) {
-        const struct field *field = i < N_INPUTS ? &inputs[i] : &outputs[i - N_INPUTS];
-        if (!is_given(plan, field) && (needs & field->bit) == 0)
-            continue;
-        align_status status = check_field(plan, field, reads);
-        if (status != ALIGN_E_NONE)
-            return status;
-        given->fields[given->n++] = field;
-    }
-    return ALIGN_E_NONE;
+    align_status status = ALIGN_E_NONE;
+    uint32_t left = plan->given | (needs != 0 ? fields_of(needs) : 0);
+    for (int field; status == ALIGN_E_NONE && take_first(&left, &field);)
+        status = check_field(plan, field, reads);
+    return status;
 }
 
 static align_status bad_ndim(const struct align__plan *plan, const char *field,
@@ -193,11 +188,11 @@ static align_status find_form(struct align__plan *plan)
     return ALIGN_E_NONE;
 }
 
-static align_status check_shape(const struct align__plan *plan, const struct field *field)
+static align_status check_shape(const struct align__plan *plan, int field)
 {
     const align_tensor *score = &plan->args.score;
     int64_t shape[2] = {1, 2};
-    switch (field->shape) {
+    switch (fields[field].shape) {
     case LIKE_SCORE:
         return align__check_shape(&plan->exec, named(plan, field), score->ndim, score->shape);
     case PER_GROUP:
@@ -214,8 +209,17 @@ static align_status check_shape(const struct align__plan *plan, const struct fie
     case ONE:
         break;
     }
-    return align__check_shape(&plan->exec, named(plan, field), field->shape == PER_METRIC ? 2 : 1,
-                              shape);
+    return align__check_shape(&plan->exec, named(plan, field),
+                              fields[field].shape == PER_METRIC ? 2 : 1, shape);
+}
+
+static align_status check_shapes(const struct align__plan *plan)
+{
+    align_status status = ALIGN_E_NONE;
+    uint32_t left = plan->given;
+    for (int field; status == ALIGN_E_NONE && take_first(&left, &field);)
+        status = check_shape(plan, field);
+    return status;
 }
 
 static align_status check_mask_shape(struct align__plan *plan)
@@ -256,7 +260,6 @@ static align_status check_rank(const struct align__plan *plan)
 align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
                                 const align_loss_args *args)
 {
-    struct given given;
     plan->twin[0] = plan->twin[1] = NULL;
     align_status status = align__enter(&plan->exec, exec);
     plan->early = false;
@@ -274,12 +277,13 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
                            .value = plan->args.flags, .word = "align_loss_eval");
     status = align__loss_params(&plan->exec, plan->row, plan->args.loss, &plan->params,
                                 plan->args.params);
+    plan->given = fields_given(&plan->args);
     if (status == ALIGN_E_NONE)
-        status = check_fields(plan, &given);
+        status = check_fields(plan);
     if (status == ALIGN_E_NONE)
         status = find_form(plan);
-    for (int i = 0; status == ALIGN_E_NONE && i < given.n; i++)
-        status = check_shape(plan, given.fields[i]);
+    if (status == ALIGN_E_NONE)
+        status = check_shapes(plan);
     if (status == ALIGN_E_NONE)
         status = check_mask_shape(plan);
     if (status == ALIGN_E_NONE)

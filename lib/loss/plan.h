@@ -6,6 +6,17 @@
 #include "../base/tensor.h"
 #include "row.h"
 
+/* Tensors of align_loss_args, inputs first. */
+enum align__field {
+#define INPUT(name, set, shape, bit)  ALIGN__FIELD_##name,
+#define OUTPUT(name, set, shape, bit) ALIGN__FIELD_##name,
+#include "fields.def"
+#undef INPUT
+#undef OUTPUT
+    ALIGN__FIELD_COUNT,
+    ALIGN__FIELD_OUTPUTS = ALIGN__FIELD_value
+};
+
 enum align__form { ALIGN__FORM_VIEW, ALIGN__FORM_INDEX, ALIGN__FORM_OFFSETS };
 
 struct align__plan {
@@ -13,6 +24,7 @@ struct align__plan {
     align_loss_args args;
     align_loss_params params;
     const struct align__loss_row *row;
+    uint32_t given; /* bit i: field i is there */
     enum align__form form;
     int64_t groups, sequences; /* sequences: 0 in the view form */
     int64_t width;             /* items of a group, of the longest with offsets */
@@ -33,6 +45,14 @@ align_status align__plan_values(struct align__plan *plan);
 
 /* The part of it that looks at inputs alone. */
 align_status align__plan_inputs(struct align__plan *plan);
+
+static inline bool align__given(const struct align__plan *plan, enum align__field field)
+{
+    return (plan->given >> field & 1) != 0;
+}
+
+/* The fields that are there, in their order, of which *outputs are outputs; returns how many. */
+int align__plan_given(const struct align__plan *plan, struct align__named *given, int *outputs);
 
 /* Where an item is in tensors that are like score. */
 struct align__place {

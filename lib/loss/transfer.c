@@ -49,29 +49,42 @@ static void fill(const struct align__plan *plan, double *x, double value)
         x[i] = value;
 }
 
+/* Small calls should not pay for columns that the row does not look at. */
+static void fill_side(const struct align__plan *plan, struct align__side *side, uint32_t reads)
+{
+    if ((reads & ALIGN_LOSS_READS_COUNT) != 0) {
+        fill(plan, side->count, 0);
+        fill(plan, side->share, 0);
+    }
+    if ((reads & ALIGN_LOSS_READS_AUX) != 0)
+        fill(plan, side->aux, 0);
+    if ((reads & ALIGN_LOSS_READS_LABEL) != 0)
+        fill(plan, side->label, 0);
+    if ((reads & ALIGN_LOSS_READS_OLD) != 0)
+        fill(plan, side->old, 0);
+}
+
 void align__batch_open(const struct align__plan *plan, struct align__batch *batch,
                        struct align__block *block)
 {
+    const uint32_t reads = align__loss_reads(plan->row);
     block->params = &plan->params;
     block->f64 = align__f64(align__cpu_allowed(&plan->exec));
-    block->given = (align__present(&plan->args.label) ? (uint32_t)ALIGN_LOSS_READS_LABEL : 0U) |
-                   (align__present(&plan->args.aux) ? (uint32_t)ALIGN_LOSS_READS_AUX : 0U);
-    if (align__present(&plan->args.dparam))
+    block->given =
+        (align__given(plan, ALIGN__FIELD_label) ? (uint32_t)ALIGN_LOSS_READS_LABEL : 0U) |
+        (align__given(plan, ALIGN__FIELD_count) ? (uint32_t)ALIGN_LOSS_READS_COUNT : 0U) |
+        (align__given(plan, ALIGN__FIELD_aux) ? (uint32_t)ALIGN_LOSS_READS_AUX : 0U);
+    if (align__given(plan, ALIGN__FIELD_dparam))
         for (int p = 0; p < ALIGN__MAX_LEARN; p++)
             fill(plan, block->learn[p], 0);
     batch->dense = !plan->may_miss;
     batch->f64 = block->f64;
-    for (int k = 0; k < plan->row->arity; k++) {
-        struct align__side *side = &block->side[k];
-        fill(plan, side->count, 0);
-        fill(plan, side->share, 0);
-        fill(plan, side->aux, 0);
-        fill(plan, side->label, 0);
-        fill(plan, side->old, 0);
-    }
+    for (int k = 0; k < plan->row->arity; k++)
+        fill_side(plan, &block->side[k], reads);
     fill(plan, block->prob, 1);
     fill(plan, block->offset, 0);
     fill(plan, batch->weight, 1);
+    fill(plan, batch->scale, plan->factor);
 }
 
 /* Chooses the groups of the next block. */
@@ -117,8 +130,6 @@ static void put_column(const struct align__batch *batch, const align_tensor *t, 
 
 static void get(const struct align__batch *batch, const align_tensor *t, int k, double *out)
 {
-    if (!align__present(t))
-        return;
     if (batch->dense)
         get_column(batch, t, k, out);
     else
@@ -129,8 +140,6 @@ static void get(const struct align__batch *batch, const align_tensor *t, int k, 
 
 static void get_group(const struct align__batch *batch, const align_tensor *t, double *out)
 {
-    if (!align__present(t))
-        return;
     if (batch->dense)
         get_column(batch, t, 0, out);
     else
@@ -138,40 +147,68 @@ static void get_group(const struct align__batch *batch, const align_tensor *t, d
             out[i] = align__load(t->dtype, align__at(t, batch->group[i], 0));
 }
 
-static void look(struct align__batch *batch, const align_tensor *t, const double *x)
+static void look(struct align__batch *batch, const double *x)
 {
-    if (!align__present(t) || batch->f64->tame(x, batch->n))
+    if (batch->f64->tame(x, batch->n))
         return;
+    if (!batch->any_odd) {
+        memset(batch->nan, 0, sizeof batch->nan);
+        memset(batch->odd, 0, sizeof batch->odd);
+    }
     for (int i = 0; i < batch->n; i++) {
         batch->nan[i] |= x[i] != x[i];
         batch->odd[i] |= !(fabs(x[i]) <= ALIGN__ANY);
         batch->any_nan |= batch->nan[i];
     }
+    batch->any_odd = true;
+}
+
+/* A column of numbers that may be anything. */
+static void get_numbers(struct align__batch *batch, const align_tensor *t, int k, double *out)
+{
+    get(batch, t, k, out);
+    look(batch, out);
 }
 
 static void get_side(const struct align__plan *plan, struct align__batch *batch,
                      struct align__side *side, int k)
 {
     const align_loss_args *a = &plan->args;
-    get(batch, &a->score, k, side->score);
-    get(batch, &a->count, k, side->count);
-    for (int i = 0; align__present(&a->count) && i < batch->n; i++)
-        side->share[i] = side->count[i] > 0 ? 1 / side->count[i] : 0;
-    get(batch, &a->aux, k, side->aux);
-    get(batch, &a->label, k, side->label);
-    get(batch, &a->old, k, side->old);
+    get_numbers(batch, &a->score, k, side->score);
+    if (align__given(plan, ALIGN__FIELD_aux))
+        get_numbers(batch, &a->aux, k, side->aux);
+    if (align__given(plan, ALIGN__FIELD_old))
+        get_numbers(batch, &a->old, k, side->old);
+    if (align__given(plan, ALIGN__FIELD_label))
+        get(batch, &a->label, k, side->label);
+    if (align__given(plan, ALIGN__FIELD_count)) {
+        get(batch, &a->count, k, side->count);
+        for (int i = 0; i < batch->n; i++)
+            side->share[i] = side->count[i] > 0 ? 1 / side->count[i] : 0;
+    }
     for (int i = 0; plan->twin[k] != NULL && i < batch->n; i++)
         side->twin[i] = plan->twin[k][batch->dense ? batch->first + i : batch->group[i]];
-    look(batch, &a->score, side->score);
-    look(batch, &a->aux, side->aux);
-    look(batch, &a->old, side->old);
-    if (!align__present(&a->ref)) {
+    if (!align__given(plan, ALIGN__FIELD_ref)) {
         memcpy(side->ratio, side->score, (size_t)batch->n * sizeof side->score[0]);
         return;
     }
-    get(batch, &a->ref, k, side->ratio);
-    look(batch, &a->ref, side->ratio);
+    get_numbers(batch, &a->ref, k, side->ratio);
     batch->f64->minus(side->ratio, side->score, side->ratio, batch->n);
+}
+
+static void get_groups(const struct align__plan *plan, struct align__batch *batch,
+                       struct align__block *block)
+{
+    const align_loss_args *a = &plan->args;
+    if (align__given(plan, ALIGN__FIELD_prob))
+        get_group(batch, &a->prob, block->prob);
+    if (align__given(plan, ALIGN__FIELD_offset))
+        get_group(batch, &a->offset, block->offset);
+    if (!align__given(plan, ALIGN__FIELD_weight))
+        return;
+    get_group(batch, &a->weight, batch->weight);
+    for (int i = 0; i < batch->n; i++)
+        batch->scale[i] = plan->factor * batch->weight[i];
 }
 
 bool align__batch_next(const struct align__plan *plan, struct align__batch *batch,
@@ -181,27 +218,21 @@ bool align__batch_next(const struct align__plan *plan, struct align__batch *batc
     block->n = batch->n;
     if (batch->n == 0)
         return false;
-    memset(batch->nan, 0, sizeof batch->nan);
-    memset(batch->odd, 0, sizeof batch->odd);
-    batch->any_nan = false;
+    batch->any_odd = batch->any_nan = false;
     for (int k = 0; k < plan->row->arity; k++)
         get_side(plan, batch, &block->side[k], k);
-    get_group(batch, &plan->args.prob, block->prob);
-    get_group(batch, &plan->args.offset, block->offset);
-    get_group(batch, &plan->args.weight, batch->weight);
+    get_groups(plan, batch, block);
     return true;
 }
 
 void align__batch_put(const struct align__plan *plan, const struct align__batch *batch, int k,
-                      const align_tensor *out, const double *factor, const double *x)
+                      const align_tensor *out, const double *x)
 {
-    if (!align__present(out))
-        return;
     double y[ALIGN__BLOCK], before[ALIGN__BLOCK];
-    batch->f64->times(y, factor, x, batch->n);
+    batch->f64->times(y, batch->scale, x, batch->n);
     for (int i = 0; batch->any_nan && i < batch->n; i++)
         if (batch->nan[i])
-            y[i] = align__times(factor[i], NAN);
+            y[i] = align__times(batch->scale[i], NAN);
     if (!batch->dense) {
         const bool add = adds(plan) || plan->form == ALIGN__FORM_INDEX;
         for (int i = 0; i < batch->n; i++)
@@ -220,8 +251,6 @@ void align__batch_put_group(const struct align__plan *plan, const struct align__
                             const double *value)
 {
     const align_tensor *out = &plan->args.group_value;
-    if (!align__present(out))
-        return;
     if (batch->dense)
         put_column(batch, out, 0, value);
     else

@@ -12,9 +12,11 @@ struct align__batch {
     int n;
     int64_t group[ALIGN__BLOCK];
     struct align__place place[2][ALIGN__BLOCK];
-    double weight[ALIGN__BLOCK];
-    bool nan[ALIGN__BLOCK], odd[ALIGN__BLOCK]; /* a NaN, or anything not finite, among the inputs */
-    bool any_nan;
+    double weight[ALIGN__BLOCK],
+        scale[ALIGN__BLOCK]; /* of values; of what is written: factor times weight */
+    bool any_odd, any_nan;
+    bool nan[ALIGN__BLOCK],
+        odd[ALIGN__BLOCK]; /* a NaN, or anything not finite, among the inputs; set where any_odd */
 };
 
 /* Sets once what absent tensors stand for. */
@@ -25,9 +27,9 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
 bool align__batch_next(const struct align__plan *plan, struct align__batch *batch,
                        struct align__block *block, int64_t *first, int64_t end);
 
-/* Writes factor_i x_i to item k of each group, or adds it where the call or the form adds. */
+/* Writes scale_i x_i to item k of each group, or adds it where the call or the form adds. */
 void align__batch_put(const struct align__plan *plan, const struct align__batch *batch, int k,
-                      const align_tensor *out, const double *factor, const double *x);
+                      const align_tensor *out, const double *x);
 void align__batch_put_group(const struct align__plan *plan, const struct align__batch *batch,
                             const double *value);
 

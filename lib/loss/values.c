@@ -201,34 +201,15 @@ static align_status check_factor(struct align__plan *plan)
 
 static align_status check_outputs(const struct align__plan *plan)
 {
-    const align_loss_args *a = &plan->args;
-    const struct align__named all[] = {
-        {OWNER, "value", &a->value},       {OWNER, "group_value", &a->group_value},
-        {OWNER, "dscore", &a->dscore},     {OWNER, "daux", &a->daux},
-        {OWNER, "dparam", &a->dparam},     {OWNER, "hscore", &a->hscore},
-        {OWNER, "rank_out", &a->rank_out}, {OWNER, "metrics", &a->metrics},
-        {OWNER, "rank", &a->rank},         {OWNER, "score", &a->score},
-        {OWNER, "ref", &a->ref},           {OWNER, "old", &a->old},
-        {OWNER, "count", &a->count},       {OWNER, "aux", &a->aux},
-        {OWNER, "index", &a->index},       {OWNER, "offsets", &a->offsets},
-        {OWNER, "label", &a->label},       {OWNER, "prob", &a->prob},
-        {OWNER, "weight", &a->weight},     {OWNER, "offset", &a->offset},
-        {OWNER, "mask", &a->mask},
-    };
-    enum { ALL = sizeof all / sizeof all[0], OUTPUTS = 8 };
-    struct align__named given[ALL];
-    int n = 0, n_outputs = 0;
-    for (int i = 0; i < ALL; i++)
-        if (align__present(all[i].tensor)) {
-            given[n++] = all[i];
-            n_outputs += i < OUTPUTS;
-        }
-    for (int i = 0; i < n_outputs; i++) {
+    struct align__named given[ALIGN__FIELD_COUNT];
+    int outputs, n = align__plan_given(plan, given, &outputs);
+    const bool apart = align__are_apart(given, n, outputs);
+    for (int i = n - outputs; i < n && !apart; i++) {
         align_status status = align__check_output(&plan->exec, given[i], given, n);
         if (status != ALIGN_E_NONE)
             return status;
     }
-    if (n_outputs > 0)
+    if (outputs > 0)
         return ALIGN_E_NONE;
     return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = "value",
                        .word = "a call without any other output");
