@@ -5,11 +5,22 @@
 
 #include <libalign/base.h>
 
+#include <stdbool.h>
+
 /* Over what is live and finite, of u = x - origin - mean; `skipped` is live and not finite. */
 struct align__f32_sums {
     int64_t count, skipped;
     double sum, square; /* of u, u^2 */
     double least, most; /* of x; infinity and -infinity of nothing */
+};
+
+/* Of at most ALIGN__EXACT_MOST values, without an error: sum(x), and sum(x^2) as two numbers; 0, infinity and -infinity
+ * of nothing. */
+enum { ALIGN__EXACT_MOST = 1024 };
+
+struct align__f32_exact {
+    double sum, square, square_rest;
+    float least, most;
 };
 
 /* y = clip(((x - center - rest) / divisor + back) gain + bias) */
@@ -21,6 +32,9 @@ struct align__f32_line {
 struct align__f32 {
     void (*sums)(struct align__f32_sums *sums, const float *x, const uint8_t *live, double origin,
                  double mean, int64_t n);
+    /* False, with nothing said, where two f64 do not hold the sums: values that are not finite or not below 2^100, or some
+     * that are not multiples of 2^-43 of a power of two above the largest. */
+    bool (*exact)(struct align__f32_exact *sums, const float *x, int64_t n);
     /* out may be x; 0 where not live. */
     void (*line)(float *out, const float *x, const uint8_t *live,
                  const struct align__f32_line *line, int64_t n);

@@ -7,6 +7,7 @@
 enum { LANES = 8, VECTORS = LANES / F64_LANES };
 
 typedef float vf __attribute__((vector_size(4 * F64_LANES)));
+typedef int32_t vw __attribute__((vector_size(4 * F64_LANES)));
 typedef uint8_t vb __attribute__((vector_size(F64_LANES)));
 
 /* Eight elements; behind the end they are not live. */
@@ -149,6 +150,83 @@ static void f32_sums(struct align__f32_sums *sums, const float *x, const uint8_t
     *sums = total(lanes);
 }
 
+/* The next of n elements; where fewer are left, `rest` behind them. */
+static inline vf take(const float *x, int64_t n, float rest)
+{
+    vf at = rest - (vf){0};
+    if (n >= F64_LANES)
+        memcpy(&at, x, sizeof at);
+    else
+        memcpy(&at, x, (size_t)n * sizeof *x);
+    return at;
+}
+
+static inline void find_extremes(struct align__f32_exact *e, const float *x, int64_t n)
+{
+    vf least = (float)INFINITY - (vf){0}, most = -least;
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        vf at = take(x + i, n - i, x[0]);
+        vw below = at<least, above = at> most;
+        least = (vf)(((vw)at & below) | ((vw)least & ~below));
+        most = (vf)(((vw)at & above) | ((vw)most & ~above));
+    }
+    e->least = INFINITY;
+    e->most = -INFINITY;
+    for (int k = 0; k < F64_LANES; k++) {
+        e->least = least[k] < e->least ? least[k] : e->least;
+        e->most = most[k] > e->most ? most[k] : e->most;
+    }
+}
+
+/* 2^power */
+static inline double power_of_two(int64_t power)
+{
+    uint64_t bits = (uint64_t)(power + 1023) << 52;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* The least e, and not below -60, with |x| < 2^e for all x. */
+static inline int64_t power_above(const struct align__f32_exact *e)
+{
+    double top = -(double)e->least > (double)e->most ? -(double)e->least : (double)e->most;
+    uint64_t bits;
+    top = top > 0x1p-61 ? top : 0x1p-61;
+    memcpy(&bits, &top, sizeof bits);
+    return (int64_t)(bits >> 52) - 1022;
+}
+
+/* Adding and taking 3/2 2^(e+9) rounds to multiples of 2^(e-43). All x are that, or `odd`, and of 1024 below 2^e the sum
+ * has 53 bits. Squares are multiples of 2^(2e-86) below 2^2e: rounded to 2^(2e-43) they have as many bits, and so has the
+ * rest. */
+static bool f32_exact(struct align__f32_exact *sums, const float *x, int64_t n)
+{
+    find_extremes(sums, x, n);
+    if (n > 0 && !(sums->least > -0x1p100f && sums->most < 0x1p100f))
+        return false;
+    int64_t power = n > 0 ? power_above(sums) : 0;
+    vd round = vd_all(1.5 * power_of_two(power + 9));
+    vd round_square = vd_all(1.5 * power_of_two(2 * power + 9));
+    vd sum = {0}, high = {0}, low = {0};
+    vi odd = {0};
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        vd at = __builtin_convertvector(take(x + i, n - i, 0), vd);
+        vd square = at * at, most = (square + round_square) - round_square;
+        odd |= (at + round) - round != at;
+        sum += at;
+        high += most;
+        low += square - most;
+    }
+    sums->sum = sums->square = sums->square_rest = 0;
+    for (int k = 0; k < F64_LANES; k++) {
+        sums->sum += sum[k];
+        sums->square += high[k];
+        sums->square_rest += low[k];
+    }
+    return !vi_any(odd);
+}
+
 /* x / divisor by its rounded reciprocal, where the set has a fused multiply-add: the first step makes the quotient faithful,
  * the second correctly rounded (Markstein 1990), so that the bits are those of a division. */
 struct divisor {
@@ -257,6 +335,7 @@ static void f32_targets(float *advantage, float *target, const double *x, const 
 
 const struct align__f32 TABLE(ALIGN__LEVEL) = {
     .sums = f32_sums,
+    .exact = f32_exact,
     .line = f32_line,
     .deltas = f32_deltas,
     .targets = f32_targets,

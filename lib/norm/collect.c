@@ -1,11 +1,14 @@
+#include "../base/cpu.h"
+#include "../kernels/f32.h"
 #include "norm.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Values that an f32 holds, with weight 1, are first sorted into bins by their exponent, where sums
- * of 24-bit digits and of their squares are ordinary integers: two additions a value. */
+/* Runs of f32 are summed in f64 where that is exact. Other values that an f32 holds, with weight 1, are first sorted into
+ * bins by their exponent, where sums of 24-bit digits and of their squares are ordinary integers: two additions a value. */
 enum {
+    CHUNK = ALIGN__EXACT_MOST,
     BINS = 254,          /* the exponents of normal f32, -126 .. 127 */
     FLUSH = 1 << 15,     /* values after which a bin of squares could be full: 2^15 * 2^48 < 2^64 */
     LOWEST = 1023 - 126, /* f64 exponent field of bin 0 */
@@ -23,6 +26,9 @@ struct piece {
 
 struct collector {
     struct align__run reward, mask;
+    const float *plain;  /* the rewards, where they lie one behind the other */
+    const uint8_t *live; /* their mask of bytes, if there is one */
+    const struct align__f32 *f32;
     bool refuse;
     struct piece piece[ALIGN__NORM_TASKS];
 };
@@ -122,10 +128,47 @@ static void add_value(struct piece *p, struct bins *bins, double x, double w, in
         flush(bins, s);
 }
 
+/* The values that are live, one behind the other. */
+static const float *gather(const struct collector *c, int64_t first, int64_t *n, float *kept)
+{
+    const float *x = c->plain + first;
+    const uint8_t *live = c->live;
+    if (live == NULL)
+        return x;
+    int64_t count = 0;
+    for (int64_t i = 0; i < *n; i++) {
+        kept[count] = x[i];
+        count += live[first + i] != 0;
+    }
+    *n = count;
+    return kept;
+}
+
+/* A chunk of plain f32; false, with nothing added, where its sums would not be exact. */
+static bool add_exact_sums(const struct collector *c, struct piece *p, int64_t first, int64_t n)
+{
+    float kept[CHUNK];
+    struct align__f32_exact sums;
+    const float *x = gather(c, first, &n, kept);
+    if (!c->f32->exact(&sums, x, n))
+        return false;
+    if (n == 0)
+        return true;
+    align_norm *s = &p->seen;
+    count_value(s, (double)sums.least);
+    count_value(s, (double)sums.most);
+    s->count += n - 2;
+    align__wide_add(s->sum_w, ALIGN__NORM_W, (uint64_t)n, ALIGN__GRID, false);
+    align__wide_add_f64(s->sum_wx, ALIGN__NORM_WX, sums.sum, -2 * ALIGN__GRID);
+    align__wide_add_f64(s->sum_wxx, ALIGN__NORM_WXX, sums.square, -3 * ALIGN__GRID);
+    align__wide_add_f64(s->sum_wxx, ALIGN__NORM_WXX, sums.square_rest, -3 * ALIGN__GRID);
+    return true;
+}
+
 static void add_chunk(const struct collector *c, struct piece *p, struct bins *bins, int64_t first,
                       int64_t n)
 {
-    double x[ALIGN__NORM_CHUNK], w[ALIGN__NORM_CHUNK];
+    double x[CHUNK], w[CHUNK];
     align__run_read(&c->reward, first, n, x);
     align__run_weights(&c->mask, first, n, w);
     for (int64_t i = 0; i < n; i++) {
@@ -151,9 +194,10 @@ static void collect_piece(void *ctx, int64_t task)
     int64_t first, last;
     memset(p, 0, sizeof *p);
     align__piece(c->reward.length, task, &first, &last);
-    for (; first < last; first += ALIGN__NORM_CHUNK) {
-        int64_t n = last - first;
-        add_chunk(c, p, &bins, first, n < ALIGN__NORM_CHUNK ? n : ALIGN__NORM_CHUNK);
+    for (; first < last; first += CHUNK) {
+        int64_t n = last - first < CHUNK ? last - first : CHUNK;
+        if (c->plain == NULL || !add_exact_sums(c, p, first, n))
+            add_chunk(c, p, &bins, first, n);
     }
     flush(&bins, &p->seen);
 }
@@ -196,6 +240,9 @@ align_status align__norm_collect(const align_exec *exec, align_norm *state,
     struct collector c;
     c.reward = align__run_of(&args->reward);
     c.mask = align__run_of(&args->mask);
+    c.live = align__run_live(&c.mask);
+    c.plain = c.mask.length == 0 || c.live != NULL ? align__run_plain(&c.reward, ALIGN_F32) : NULL;
+    c.f32 = align__f32(align__cpu_allowed(exec));
     c.refuse = state->nan == ALIGN_NORM_NAN_REFUSE || (exec->flags & ALIGN_FLAG_FINITE) != 0;
     int64_t pieces = align__pieces(c.reward.length);
     align_status status = align__parallel(exec, pieces, collect_piece, &c);

@@ -50,6 +50,16 @@ void align__wide_add(uint32_t *sum, int limbs, uint64_t digits, int32_t bit, boo
     add_at(sum, limbs, parts, 2, bit, negative);
 }
 
+void align__wide_add_f64(uint32_t *sum, int limbs, double x, int unit)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint64_t digits = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
+    int32_t bit = (int32_t)(bits >> 52 & 0x7ff) - 1023 - 52 - unit;
+    if (x != 0)
+        align__wide_add(sum, limbs, digits, bit, bits >> 63 != 0);
+}
+
 /* out[count + 1] = digits[count] * factor */
 static void scale_digits(uint32_t *out, const uint32_t *digits, int count, uint32_t factor)
 {

@@ -23,6 +23,9 @@ struct align__grid align__grid_of(double x);
 /* sum += or -= digits * 2^bit, counted in units of the lowest bit. */
 void align__wide_add(uint32_t *sum, int limbs, uint64_t digits, int32_t bit, bool negative);
 
+/* sum += x, in units of 2^unit, of which x is a multiple: at least 2^(unit+52) in magnitude, or 0. */
+void align__wide_add_f64(uint32_t *sum, int limbs, double x, int unit);
+
 /* sum += or -= a * b * 2^bit. */
 void align__wide_add_product(uint32_t *sum, int limbs, uint64_t a, uint64_t b, int32_t bit,
                              bool negative);

@@ -206,6 +206,57 @@ START_TEST(deltas_and_targets_are_those_of_a_loop)
 }
 END_TEST
 
-SUITE_MAIN("kernels/f32", sums_are_those_of_eight_lanes, plain_sums_have_the_same_order,
+/* Numbers m 2^p with |m| < 2^43, where an f32 holds them: sums in integers say what they have to be. */
+START_TEST(exact_sums_are_those_of_integers)
+{
+    static float at[ALIGN__EXACT_MOST + PAD];
+    for (int round = 0; round < 600; round++) {
+        int64_t n = round < 100 ? round : 1 + (int64_t)(random_bits() % ALIGN__EXACT_MOST);
+        int power = round % 7 * 15 - 60, first = round % PAD;
+        __int128 sum = 0, square = 0;
+        for (int i = 0; i < first + n; i++) {
+            int64_t m = (int32_t)random_bits() / 256;
+            m = round % 3 == 0 ? m : m * (INT64_C(1) << random_bits() % 20);
+            at[i] = ldexpf((float)m, power);
+            sum += i < first ? 0 : m;
+            square += i < first ? 0 : (__int128)m * m;
+        }
+        for (int l = 0; l < LEVELS; l++) {
+            struct align__f32_exact got;
+            ck_assert(level(l)->exact(&got, at + first, n));
+            ck_assert((__int128)ldexp(got.sum, -power) == sum);
+            ck_assert((__int128)ldexp(got.square, -2 * power) +
+                          (__int128)ldexp(got.square_rest, -2 * power) ==
+                      square);
+            for (int64_t i = first; i < first + n; i++)
+                ck_assert(got.least <= at[i] && at[i] <= got.most);
+        }
+    }
+}
+END_TEST
+
+START_TEST(sums_that_f64_does_not_hold_are_refused)
+{
+    static const float odd[] = {NAN,       INFINITY,        -INFINITY, 0x1p100f,
+                                -0x1p127f, 0x1.000002p-22f, 0x1p-149f};
+    static float at[ALIGN__EXACT_MOST];
+    struct align__f32_exact got;
+    for (int i = 0; i < ALIGN__EXACT_MOST; i++)
+        at[i] = (float)(i % 5) * 0.25f;
+    for (int l = 0; l < LEVELS; l++) {
+        ck_assert(level(l)->exact(&got, at, ALIGN__EXACT_MOST) && got.sum == 511.5);
+        for (size_t k = 0; k < sizeof odd / sizeof odd[0]; k++)
+            for (int i = 0; i < ALIGN__EXACT_MOST; i += 113) {
+                float before = at[i];
+                at[i] = odd[k];
+                ck_assert(!level(l)->exact(&got, at, ALIGN__EXACT_MOST));
+                at[i] = before;
+            }
+    }
+}
+END_TEST
+
+SUITE_MAIN("kernels/f32", exact_sums_are_those_of_integers, sums_that_f64_does_not_hold_are_refused,
+           sums_are_those_of_eight_lanes, plain_sums_have_the_same_order,
            lines_stop_at_the_end_and_at_the_mask, lines_divide_as_a_division_does,
            deltas_and_targets_are_those_of_a_loop)
