@@ -3,8 +3,8 @@
  * z = n ln 2 / 16 + g with |g| <= 0.0218, where one fused step gives g exactly; what the step lacks for the rest
  * of ln 2 and of the power 2^(j/16) (j: the low 4 bits of n) is the small number a. A term is a pair of f32
  *
- *     s (1 + g + g^2 w(g)) (1 + a) = high + low,    high = s + s g rounded, low = what that lost, s g^2 w and
- *     a high,                                       s = 2^(n/16 - origin) rounded,
+ *     s (1 + g + g^2 w(g)) (1 + a) = high + low,    high = s + s g rounded, low = what that lost and
+ *     s = 2^(n/16 - origin) rounded,                s ((w g + a) g + a),
  *
  * whose high parts are added in f64, and whose low parts, below 2^-12 of them, in f32 for a block. w makes a
  * relative error of 6e-12 (Remez). What is left out, a g^2 w, is what bounds the origin. */
@@ -70,26 +70,37 @@ static inline void split_terms(const struct pairs *k, v16 *z, float *high, v16 *
     EACH h[j] = v16_fma(s[j], z[j], s[j]);
     EACH w[j] = v16_fma(w[j], z[j], v16_all(0.5f));
     EACH n[j] = v16_sub(s[j], h[j]);
-    EACH w[j] = v16_mul(w[j], v16_mul(z[j], z[j]));
+    EACH w[j] = v16_fma(w[j], z[j], a[j]);
+    EACH w[j] = v16_fma(w[j], z[j], a[j]);
     EACH n[j] = v16_fma(s[j], z[j], n[j]);
     EACH n[j] = v16_fma(s[j], w[j], n[j]);
-    EACH n[j] = v16_fma(h[j], a[j], n[j]);
     EACH low[j] = v16_add(low[j], n[j]);
     EACH v16_store(high + 16 * j, h[j]);
 #undef EACH
 }
 
+/* Sums in registers: element i of what is added goes to lane i mod 32. */
 static inline void add_high(d8 sum[4], const float *high, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += 16)
-        for (int j = 0; j < 2; j++) {
-            d8 *to = &sum[i / 8 % 4 + j];
-            *to = d8_add(*to, d8_load_f32(high + i + 8 * j));
-        }
+    d8 a = sum[0], b = sum[1], c = sum[2], d = sum[3];
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        a = d8_add(a, d8_load_f32(high + i));
+        b = d8_add(b, d8_load_f32(high + i + 8));
+        c = d8_add(c, d8_load_f32(high + i + 16));
+        d = d8_add(d, d8_load_f32(high + i + 24));
+    }
+    if (i < n) {
+        a = d8_add(a, d8_load_f32(high + i));
+        b = d8_add(b, d8_load_f32(high + i + 8));
+    }
+    sum[0] = a;
+    sum[1] = b;
+    sum[2] = c;
+    sum[3] = d;
 }
 
-/* One function a kind of element. The next strip is fetched meanwhile, so that looking for its maximum does not
- * wait for memory. */
+/* One function a kind of element. */
 #define SUM_PAIRS(name, type, load, load_part)                                                     \
     static double name(const void *logits, int64_t n, int32_t origin)                              \
     {                                                                                              \
@@ -104,8 +115,7 @@ static inline void add_high(d8 sum[4], const float *high, int64_t n)
             int64_t i = 0, count = left < BLOCK ? left : BLOCK;                                    \
             for (; i + 32 <= count; i += 32) {                                                     \
                 v16 x[2] = {load(z + i), load(z + i + 16)};                                        \
-                v16_prefetch(v16_ahead(z + i, ALIGN__STRIP * (int64_t)sizeof *z));                 \
-                v16_prefetch(v16_ahead(z + i + 16, ALIGN__STRIP * (int64_t)sizeof *z));            \
+                fetch_strips(z + i, 32 * sizeof *z, ALIGN__STRIP * sizeof *z);                     \
                 split_terms(&k, x, high + i, low, 2);                                              \
             }                                                                                      \
             for (; i < count; i += 16) {                                                           \

@@ -1,5 +1,15 @@
 /* The largest element, and where a value stands first. */
 
+/* While `bytes` of a strip are summed, those of the next strip come to the first cache, so that looking for its
+ * maximum does not wait for memory, and those of the one after to the second. */
+static inline void fetch_strips(const void *at, int64_t bytes, int64_t strip)
+{
+    for (int64_t i = 0; i < bytes; i += 64) {
+        v16_prefetch(v16_ahead(at, i + strip));
+        v16_prefetch_far(v16_ahead(at, i + 2 * strip));
+    }
+}
+
 /* The first n < 16 elements, and -inf. */
 static inline v16 logits_part_f32(const float *z, int64_t n)
 {

@@ -95,10 +95,9 @@ static inline void add_terms(v16 *part, const v16 *z, const struct constants *k,
             int64_t i = 0, count = left < CHUNK ? left : CHUNK;                                    \
             for (; i + 64 <= count; i += 64) {                                                     \
                 v16 x[4];                                                                          \
-                for (int j = 0; j < 4; j++) {                                                      \
-                    v16_prefetch(v16_ahead(z + i + 16 * j, ALIGN__STRIP * (int64_t)sizeof *z));    \
+                fetch_strips(z + i, 64 * sizeof *z, ALIGN__STRIP * sizeof *z);                     \
+                for (int j = 0; j < 4; j++)                                                        \
                     x[j] = load(z + i + 16 * j);                                                   \
-                }                                                                                  \
                 add_terms(part, x, &k, 4);                                                         \
             }                                                                                      \
             for (int j = 0; i < count; i += 16, j++) {                                             \

@@ -28,6 +28,11 @@ static inline void v16_prefetch(const void *at)
     _mm_prefetch((const char *)at, _MM_HINT_T0);
 }
 
+static inline void v16_prefetch_far(const void *at)
+{
+    _mm_prefetch((const char *)at, _MM_HINT_T1);
+}
+
 static inline v16 v16_add(v16 x, v16 y)
 {
     return V16_BOTH(_mm256_add_ps, x, y);

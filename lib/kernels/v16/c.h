@@ -30,6 +30,11 @@ static inline void v16_prefetch(const void *at)
     (void)at;
 }
 
+static inline void v16_prefetch_far(const void *at)
+{
+    (void)at;
+}
+
 static inline v16 v16_add(v16 a, v16 b)
 {
     V16_LANES a.f[i] += b.f[i];

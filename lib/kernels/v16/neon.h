@@ -31,6 +31,11 @@ static inline void v16_prefetch(const void *at)
     __builtin_prefetch(at);
 }
 
+static inline void v16_prefetch_far(const void *at)
+{
+    __builtin_prefetch(at, 0, 2);
+}
+
 static inline v16 v16_add(v16 x, v16 y)
 {
     V16_QUARTERS x.q[i] = vaddq_f32(x.q[i], y.q[i]);

@@ -8,7 +8,7 @@
  *     v16_pick(table, t)                  element (low 4 bits of t) of a table of 16
  *     v16_lift(x, t)                      adds bits 4 and up of t to the exponent of x, and its low 4 bits to
  *                                         the mantissa below, which a table can make up for
- *     v16_prefetch                        asks for a line; any address will do
+ *     v16_prefetch, v16_prefetch_far      ask for a line, in the first cache or the second; any address will do
  *     v16_load_bf16, _f16, v16_store_bf16, _f16
  *
  * and half of them in f64, with the same words: d8_all, d8_load, d8_load_f32, d8_store, d8_add, d8_sub,
