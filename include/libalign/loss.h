@@ -175,8 +175,9 @@ enum { ALIGN_UNIT_NAT = 0, ALIGN_UNIT_BIT = 1 };
  * forward KL, -e^-u; Jensen-Shannon, log s(u); the alpha family of TRL 0.29 and later, e^((alpha - 1) u) /
  * (alpha - 1), or that of the f-DPO paper and TRL up to 0.28, (1 - e^(-alpha u)) / alpha; chi-PO, u + e^u. Lengths
  * divide the worth. S grows with u, so orders and places are those of u; metrics are of u, but for the margin.
- * In a list a worth of 2^1000 or more counts as infinite, and keeps its order. TRL leaves S(0) in, which cancels in
- * a difference alone: its ipo, sigmoid_norm and bco_pair are those here with offset -S(0) times what it counts. */
+ * In a list a worth of 2^1000 or more counts as infinite, and keeps its order. TRL up to 1.9 leaves S(0) in, which
+ * cancels in a difference alone: its ipo, sigmoid_norm and bco_pair are those here with offset -S(0) times what it
+ * counts. */
 enum {
     ALIGN_DIVERGENCE_REVERSE_KL = 0,
     ALIGN_DIVERGENCE_FORWARD_KL = 1,

@@ -288,7 +288,7 @@ static const struct peer peers[] = {
      0},
 };
 
-/* S(0), which TRL leaves in every score: where it does not cancel, an offset puts it there. */
+/* S(0), which TRL before 1.10 leaves in every score: where it does not cancel, an offset puts it there. */
 static double left_in(const struct peer *p, const align_loss_params *params, int64_t g)
 {
     const double beta = strcmp(p->loss, "ipo") == 0 ? 1 : params->beta;

@@ -77,6 +77,8 @@ def compare(name, theirs, mine, tolerance):
 @pytest.mark.parametrize("name, trl_options, mine, params", [
     ("dpo", {}, "dpo", {}),
     ("ipo", {"loss_type": ["ipo"]}, "ipo", {"length": "mean"}),
+    ("ipo, js_divergence", {"loss_type": ["ipo"], "f_divergence_type": "js_divergence"}, "ipo",
+     {"length": "mean", "divergence": "js"}),
     ("cdpo", {"loss_type": ["robust"], "label_smoothing": 0.1}, "robust", {"noise": 0.1}),
 ])
 def test_dpo_trainer_is_that_of_trl(tmp_path, name, trl_options, mine, params):
@@ -87,6 +89,25 @@ def test_dpo_trainer_is_that_of_trl(tmp_path, name, trl_options, mine, params):
         for a, b in zip(theirs, ours):
             assert b["rewards/margins"] == pytest.approx(a["rewards/margins"], abs=1e-5)
             assert b["rewards/accuracies"] >= a["rewards/accuracies"]  # ties count half here, nothing there
+
+
+@pytest.mark.parametrize("theirs, order, mine", [
+    ("forward_kl", 0.5, {"divergence": "forward_kl"}),
+    ("js_divergence", 0.5, {"divergence": "js"}),
+    ("alpha_divergence", 0.7, {"divergence": "alpha", "order": 0.7}),
+    ("alpha_divergence", 1.0, {"divergence": "alpha", "order": 1.0}),
+])
+def test_divergences_are_those_of_trl(tmp_path, theirs, order, mine):
+    options = {"f_divergence_type": theirs, "f_alpha_divergence_coef": order}
+    both = [train(trl.DPOTrainer, trl.DPOConfig, pairs(), tmp_path, **options),
+            train(DPOTrainer, trl.DPOConfig, pairs(), tmp_path, lt.Loss("dpo", beta=0.1, **mine), **options)]
+    compare(f"dpo, {theirs}, alpha {order}" if "order" in mine else f"dpo, {theirs}", *both, 1e-5)
+    for a, b in zip(*both):
+        assert b["rewards/margins"] == pytest.approx(a["rewards/margins"], abs=1e-5)
+    if order == 1.0:
+        return  # reverse KL
+    plain = train(DPOTrainer, trl.DPOConfig, pairs(), tmp_path, lt.Loss("dpo", beta=0.1))
+    assert abs(plain[-1]["loss"] - both[1][-1]["loss"]) > 1e-4
 
 
 def test_kto_trainer_is_that_of_trl(tmp_path):
@@ -106,9 +127,19 @@ def test_what_would_be_ignored_is_refused(tmp_path):
     for loss, options, field in ((lt.Loss("dpo"), {"label_smoothing": 0.1}, "label_smoothing"),
                                  (lt.Loss("dpo"), {"loss_type": ["ipo"]}, "loss_type"),
                                  (lt.Loss("dpo", beta=0.3), {}, "beta"), (lt.Loss("kto"), {}, "align_loss")):
-        with pytest.raises(la.errors.ArgumentError) as caught:
-            train(DPOTrainer, trl.DPOConfig, pairs(), tmp_path, loss, **options)
-        assert caught.value.field == field
+        refused(tmp_path, loss, options, field, "")
+    js, alpha = {"f_divergence_type": "js_divergence"}, {"f_divergence_type": "alpha_divergence"}
+    refused(tmp_path, lt.Loss("dpo"), js, "f_divergence_type", "is divergence='js' of align_loss, which has 'reverse_kl'")
+    refused(tmp_path, lt.Loss("aot", beta=0.1), js, "f_divergence_type", "aot sorts policy and reference apart")
+    refused(tmp_path, lt.Loss("dpo"), {"f_divergence_type": "chi"}, "f_divergence_type", "expected one of reverse_kl, ")
+    refused(tmp_path, lt.Loss("dpo", divergence="alpha", order=0.3), alpha, "f_alpha_divergence_coef",
+            "f_alpha_divergence_coef of the config is 0.5, order of align_loss is 0.3")
+
+
+def refused(folder, loss, options, field, words):
+    with pytest.raises(la.errors.ArgumentError) as caught:
+        train(DPOTrainer, trl.DPOConfig, pairs(), folder, loss, **options)
+    assert caught.value.field == field and words in str(caught.value)
 
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -107,6 +107,10 @@ def test_parameters():
     for call, words, field in (
             (dict(name="dpq"), "there is no loss 'dpq'", "name"),
             (dict(name="dpo", bta=1), "dpo has no parameter bta; it has beta", "bta"),
+            (dict(name="dpo", gamma=1), "align_loss_params.gamma is set, and dpo does not read it; it has beta", "gamma"),
+            (dict(name="aot", divergence="js"), "and aot sorts policy and reference apart and has no log-ratios; it has",
+             "divergence"),
+            (dict(name="dpo", size=1), "dpo has no parameter size; it has beta", "size"),
             (dict(name="dpo", divergence="kl"), "expected one of reverse_kl", "divergence"),
             (dict(name="dpo", preset="trl9"), "no preset 'trl9'", "preset"),
             (dict(name="dpo", beta=[1]), "expected a number", "beta"),

@@ -24,6 +24,18 @@ _SHAPING = sum(bit for bit, _, name, _ in _INPUTS if name in ("index", "offsets"
 _LIKE_SCORE = ("dscore", "daux", "hscore", "rank_out")
 _ON_REQUEST = ("group_value", "hscore", "rank_out")
 _eval = lib.align_loss_eval
+# Parameters of some row or other.
+_FIELDS = {name for name, _ in _abi.align_loss_params._fields_} - {"size", "loss"}
+
+
+def _why_not(params: _abi.align_loss_params, name: str) -> str:
+    """What the library says when a parameter is set that the row does not read."""
+    if name not in _FIELDS:
+        return ""
+    other, args, mine = _abi.align_loss_params.from_buffer_copy(params), init(_abi.align_loss_args), local
+    setattr(other, name, 1)
+    args.loss, args.params = params.loss, pointer(other)
+    return f": {mine.error.text.decode()}" if _eval(mine.reference, byref(args)) else ""
 
 
 def params_of(info: LossInfo, preset: Optional[str], given: Dict[str, Any]) -> _abi.align_loss_params:
@@ -36,8 +48,8 @@ def params_of(info: LossInfo, preset: Optional[str], given: Dict[str, Any]) -> _
     for name, value in given.items():
         param = known.get(name.rstrip("_"))
         if param is None:
-            has = ", ".join(known) or "none"
-            raise ArgumentError(f"{info.name} has no parameter {name}; it has {has}", name)
+            raise ArgumentError(f"{info.name} has no parameter {name}{_why_not(params, name.rstrip('_'))}; it has "
+                                f"{', '.join(known) or 'none'}", name)
         if isinstance(value, str):
             if value not in param.choices:
                 raise ArgumentError(f"{name} = {value!r}, expected one of {', '.join(param.choices)}", name)

@@ -15,6 +15,7 @@ from typing import Any, Dict, Tuple
 import torch
 import trl
 
+from ._loss import params_of
 from .errors import ArgumentError
 from .torch import Loss
 
@@ -27,6 +28,9 @@ _NOT_FOR_MODEL = ("completion_mask", "ref_chosen_logps", "ref_rejected_logps", "
 # libalign's metrics under the names that TRL logs.
 _TRL_NAMES = {"reward_chosen": "rewards/chosen", "reward_rejected": "rewards/rejected",
               "reward_margin": "rewards/margins", "reward_accuracy": "rewards/accuracies"}
+# TRL's divergences under the names of libalign.
+_DIVERGENCES = {"reverse_kl": "reverse_kl", "forward_kl": "forward_kl", "js_divergence": "js",
+                "alpha_divergence": "alpha"}
 
 
 class _Mixin:
@@ -80,8 +84,32 @@ class DPOMixin(_Mixin):
     """Puts a loss of pairs into a subclass of TRL's DPOTrainer."""
 
     _arity = "pair"
-    _settings = {"loss_type": (["sigmoid"], "sigmoid"), "label_smoothing": (0.0,), "f_divergence_type": ("reverse_kl",),
-                 "use_weighting": (False,), "ld_alpha": (None,), "loss_weights": (None,)}
+    _settings = {"loss_type": (["sigmoid"], "sigmoid"), "label_smoothing": (0.0,), "use_weighting": (False,),
+                 "ld_alpha": (None,), "loss_weights": (None,)}
+
+    def __init__(self, *args: Any, align_loss: Loss, **kwargs: Any) -> None:
+        super().__init__(*args, align_loss=align_loss, **kwargs)
+        if self.args.f_divergence_type != "reverse_kl":
+            self._check_divergence(self.args.f_divergence_type, self.args.f_alpha_divergence_coef)
+
+    def _check_divergence(self, theirs: str, order: float) -> None:
+        """Whether the divergence of the config is that of the loss."""
+        name = _DIVERGENCES.get(theirs)
+        if name is None:
+            raise ArgumentError(f"f_divergence_type = {theirs!r}, expected one of {', '.join(_DIVERGENCES)}",
+                                "f_divergence_type")
+        try:
+            wanted = params_of(self.align_loss.info, None, {"divergence": name})
+        except ArgumentError as error:
+            raise ArgumentError(f"f_divergence_type = {theirs!r}: {error}", "f_divergence_type") from None
+        params = self.align_loss._with._params
+        if params.divergence != wanted.divergence:
+            choices = next(param.choices for param in self.align_loss.info.params if param.name == "divergence")
+            raise ArgumentError(f"f_divergence_type = {theirs!r} is divergence={name!r} of align_loss, which has "
+                                f"{choices[params.divergence]!r}", "f_divergence_type")
+        if name == "alpha" and params.order != order:
+            raise ArgumentError(f"f_alpha_divergence_coef of the config is {order}, order of align_loss is "
+                                f"{params.order}", "f_alpha_divergence_coef")
 
     def _compute_loss(self, model: Any, inputs: Any, return_outputs: bool) -> Any:
         score = self._token_logps(model, inputs).sum(1).view(2, -1).T

@@ -4,7 +4,8 @@ use std::mem::size_of;
 use libalign_sys as sys;
 
 use crate::error::static_str;
-use crate::{Error, Result, Status};
+use crate::exec::NO_SCRATCH;
+use crate::{Error, Exec, Result, Status};
 
 /// A loss: a row of the library's table.
 ///
@@ -268,10 +269,29 @@ impl Params {
     }
 
     fn find(&self, name: &str) -> Result<Param> {
-        self.row()
-            .params()
-            .find(|param| param.name == name)
-            .ok_or_else(|| Error::new(Status::Arg, name, format!("{} has no parameter {name:?}", self.row().name())))
+        self.row().params().find(|param| param.name == name).ok_or_else(|| {
+            Error::new(
+                Status::Arg,
+                name,
+                format!("{} has no parameter {name:?}{}", self.row().name(), self.why_not(name)),
+            )
+        })
+    }
+
+    /// What the library says when a divergence is set that the row does not read.
+    fn why_not(&self, name: &str) -> String {
+        let mut raw = self.raw;
+        match name {
+            "divergence" => raw.divergence = sys::ALIGN_DIVERGENCE_JS as i32,
+            "order" => raw.order = 1.0,
+            _ => return String::new(),
+        }
+        let size = size_of::<sys::align_loss_args>();
+        let args = sys::align_loss_args { size, loss: raw.loss, params: &raw, ..Default::default() };
+        match Exec::new().call(NO_SCRATCH, |exec| unsafe { sys::align_loss_eval(exec, &args) }) {
+            Err(error) => format!(": {}", error.text),
+            Ok(()) => String::new(),
+        }
     }
 
     fn bytes(&self) -> *const u8 {

@@ -36,6 +36,16 @@ fn a_parameter_out_of_range() {
 }
 
 #[test]
+fn a_parameter_that_the_row_does_not_have() {
+    let aot = Params::new("aot").unwrap();
+    let error = aot.with("divergence", "js").map(|_| ()).unwrap_err();
+    assert_error(error.clone(), Status::Arg, "divergence", &[], 0.0);
+    assert!(error.text.ends_with("and aot sorts policy and reference apart and has no log-ratios"), "{error}");
+    let error = aot.with("nosuch", 1.0).map(|_| ()).unwrap_err();
+    assert_eq!(error.text, "aot has no parameter \"nosuch\"");
+}
+
+#[test]
 fn an_input_that_the_row_does_not_read_is_refused() {
     let params = Params::new("slic").unwrap();
     let error = Loss::new(&params).score(&[[0.0, 1.0]]).label(&[[0.0, 1.0]]).eval(&mut Exec::new()).unwrap_err();
