@@ -461,23 +461,16 @@ struct loss_state : align_loss_state {
     }
 };
 
-/* ---- Bradley-Terry counts ------------------------------------------------------------------ */
+/* ---- Bradley-Terry counts and ballots ------------------------------------------------------- */
 
-/* Counts in the caller's memory (bt.h). update() says whether all rows went in: false means that the memory is full
+/* Sums in the caller's memory (bt.h). update() says whether all rows went in: false means that the memory is full
  * and that the first `taken` rows are in. */
-struct bt_counts : align_bt_counts {
-    bt_counts(void *bytes_at, std::size_t n_bytes, std::int64_t items) : align_bt_counts()
-    {
-        align_bt_counts_init(this, bytes_at, n_bytes, items);
-    }
-    static std::size_t bytes_for(std::int64_t items, std::int64_t pairs)
-    {
-        return align_bt_counts_get_bytes(items, pairs);
-    }
-    [[nodiscard]] bool update(const align_bt_rows &more, const align_exec &how = exec())
+template <class Sums, class Rows, auto Update, auto Merge, auto Grow, auto Save, auto Load>
+struct bt_sums : Sums {
+    [[nodiscard]] bool update(const Rows &more, const align_exec &how = exec())
     {
         try {
-            must(how, align_bt_counts_update, this, &more);
+            must(how, Update, this, &more);
         } catch (const error &e) {
             if (e.status() != ALIGN_E_SCRATCH)
                 throw;
@@ -485,13 +478,13 @@ struct bt_counts : align_bt_counts {
         }
         return true;
     }
-    void merge(const align_bt_counts &other, const align_exec &how = exec())
+    void merge(const Sums &other, const align_exec &how = exec())
     {
-        must(how, align_bt_counts_merge, this, &other);
+        must(how, Merge, this, &other);
     }
     void grow(void *bytes_at, std::size_t n_bytes, const align_exec &how = exec())
     {
-        must(how, align_bt_counts_grow, this, bytes_at, n_bytes);
+        must(how, Grow, this, bytes_at, n_bytes);
     }
     /* How many bytes save() writes. */
     std::size_t saved_bytes(const align_exec &how = exec()) const
@@ -499,7 +492,7 @@ struct bt_counts : align_bt_counts {
         std::size_t n = 0;
         align_exec quiet = how;
         quiet.error = nullptr;
-        const align_status status = align_bt_counts_save(&quiet, this, nullptr, 0, &n);
+        const align_status status = Save(&quiet, this, nullptr, 0, &n);
         if (status != ALIGN_E_SCRATCH)
             check(status);
         return n;
@@ -507,12 +500,39 @@ struct bt_counts : align_bt_counts {
     void save(void *to, std::size_t n_bytes, const align_exec &how = exec()) const
     {
         std::size_t n = 0;
-        must(how, align_bt_counts_save, static_cast<const align_bt_counts *>(this), to, n_bytes,
-             &n);
+        must(how, Save, static_cast<const Sums *>(this), to, n_bytes, &n);
     }
     void load(const void *from, std::size_t n_bytes, const align_exec &how = exec())
     {
-        must(how, align_bt_counts_load, this, from, n_bytes);
+        must(how, Load, this, from, n_bytes);
+    }
+};
+
+/* Of comparisons. */
+struct bt_counts
+    : bt_sums<align_bt_counts, align_bt_rows, align_bt_counts_update, align_bt_counts_merge,
+              align_bt_counts_grow, align_bt_counts_save, align_bt_counts_load> {
+    bt_counts(void *bytes_at, std::size_t n_bytes, std::int64_t items)
+    {
+        align_bt_counts_init(this, bytes_at, n_bytes, items);
+    }
+    static std::size_t bytes_for(std::int64_t items, std::int64_t pairs)
+    {
+        return align_bt_counts_get_bytes(items, pairs);
+    }
+};
+
+/* Of rankings. */
+struct bt_ballots
+    : bt_sums<align_bt_ballots, align_bt_rankings, align_bt_ballots_update, align_bt_ballots_merge,
+              align_bt_ballots_grow, align_bt_ballots_save, align_bt_ballots_load> {
+    bt_ballots(void *bytes_at, std::size_t n_bytes, std::int64_t items)
+    {
+        align_bt_ballots_init(this, bytes_at, n_bytes, items);
+    }
+    static std::size_t bytes_for(std::int64_t items, std::int64_t rankings, std::int64_t entries)
+    {
+        return align_bt_ballots_get_bytes(items, rankings, entries);
     }
 };
 

@@ -11,7 +11,7 @@
  * from the graph of who beat whom, never guessed from numbers that grow: where none exists the call
  * returns NO_SOLUTION, says which items are why, and still gives what is finite.
  *
- * Rows are fitted as they are, or as counts, which merge, grow and can be saved. Intervals of ranks come
+ * Rows are fitted as they are, or as counts (rankings: as ballots), which merge, grow and can be saved. Intervals of ranks come
  * from a fit (align_bt_ranks_eval), and Elo's ratings from rows in their order (align_bt_elo_update).
  *
  * Items are numbers 0..n_items-1. Their names live with the caller, and errors speak of indices.
@@ -137,6 +137,62 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_counts_get_saved(const align_ex
                                                                   const void *bytes, size_t n_bytes,
                                                                   align_bt_counts *counts);
 
+/* ---- ballots ------------------------------------------------------------------------------ */
+
+/* Rankings and choices summed by what they say, as counts sum comparisons: a ranking that was seen before
+ * only adds its weight, in exact sums, so that shards, files and workers add up to the same bits in any order
+ * and any split. Entries that share a place, or that are behind all places, are the same in any order.
+ * Rankings without entries or weight are left out.
+ *
+ * The struct is frozen and points into the caller's memory. Both may be copied together, to memory that
+ * is aligned alike modulo 8, with `memory` then set to the copy. Used by one thread at a time. The
+ * fields are there to be read. */
+typedef struct align_bt_ballots {
+    size_t size;
+    void *memory;
+    size_t bytes, used;
+    int64_t n_items;
+    int64_t rankings, entries; /* different rankings held, and entries of all of these */
+    int64_t longest;           /* entries of the longest */
+    int64_t rows;              /* rankings of positive weight that went in */
+    int64_t taken;             /* how many rankings of the last update went in, of any weight */
+} align_bt_ballots;
+
+/* Bytes of memory for so many different rankings of n_items items, with `entries` entries in all. An
+ * update puts each ranking in order where it would stay if it is new, so that this is room for one
+ * more than that. */
+ALIGN_API size_t align_bt_ballots_get_bytes(int64_t n_items, int64_t rankings, int64_t entries);
+
+/* These are to rankings what align_bt_counts_... are to rows, with the same promises: empty ballots in
+ * this memory, of any alignment, n_items perhaps a bound; rankings added after all are checked, or with
+ * SCRATCH the first ballots->taken of them (offsets of the rest begin at 0 again); other ballots added; and a move to other memory. Rankings with
+ * `cluster` are refused. */
+ALIGN_API void align_bt_ballots_init(align_bt_ballots *ballots, void *memory, size_t bytes,
+                                     int64_t n_items);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_update(const align_exec *exec,
+                                                                align_bt_ballots *ballots,
+                                                                const align_bt_rankings *rankings);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_merge(const align_exec *exec,
+                                                               align_bt_ballots *ballots,
+                                                               const align_bt_ballots *other);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_grow(const align_exec *exec,
+                                                              align_bt_ballots *ballots,
+                                                              void *memory, size_t bytes);
+
+/* Saved as counts are, in an order that depends on what is held alone: equal ballots are equal bytes.
+ * get_saved writes n_items, rankings, entries and rows. */
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_save(const align_exec *exec,
+                                                              const align_bt_ballots *ballots,
+                                                              void *bytes, size_t n_bytes,
+                                                              size_t *saved);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_load(const align_exec *exec,
+                                                              align_bt_ballots *ballots,
+                                                              const void *bytes, size_t n_bytes);
+ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_get_saved(const align_exec *exec,
+                                                                   const void *bytes,
+                                                                   size_t n_bytes,
+                                                                   align_bt_ballots *ballots);
+
 /* ---- the model ---------------------------------------------------------------------------- */
 
 /* align_bt_args.ties: what a tie (outcome 0.5) says.
@@ -205,7 +261,7 @@ enum { ALIGN_BT_HOME = 1, ALIGN_BT_ANCHOR = 2, ALIGN_BT_BIAS = 4, ALIGN_BT_RELIA
  *  CLUSTER   the same with the scores of each cluster added up before they are squared, times
  *            K / (K - 1) for K clusters that hold rows (Liang and Zeger 1986): right when rows of one
  *            annotator or prompt depend on each other and K is not small. Needs rows or rankings with
- *            `cluster`; these are read again after the fit */
+ *            `cluster`, which are read again after the fit, or counts or ballots with those of each cluster */
 enum { ALIGN_BT_FISHER = 0, ALIGN_BT_SANDWICH = 1, ALIGN_BT_CLUSTER = 2 };
 
 /* align_bt_args.solver. The first three make Newton steps.
@@ -280,7 +336,7 @@ typedef struct align_bt_args {
     /* 2..2^31-1, no more than the counts are for, and more than any item that they hold */
     int64_t n_items;
     const align_bt_rows *rows;     /* the comparisons; or: */
-    const align_bt_counts *counts; /* what they add up to; or `rankings`, below */
+    const align_bt_counts *counts; /* what they add up to; or `rankings` or `ballots`, below */
 
     int32_t ties;     /* ALIGN_BT_TIES_HALF, _DAVIDSON or _RAO_KUPPER */
     int32_t prior;    /* ALIGN_BT_PRIOR_... and its numbers */
@@ -364,13 +420,21 @@ typedef struct align_bt_args {
     /* Out [n_annotators] F32 or F64: standard errors of bias, and of the logarithms of reliability, by
      * `variance`; that of an annotator without rows is 1 / sqrt(precision) */
     align_tensor bias_se, reliability_se;
+
+    const align_bt_ballots
+        *ballots; /* what rankings add up to: in place of rows, counts and rankings */
+
+    /* With CLUSTER and counts or ballots: [n_clusters], what the rows of each cluster alone add up to; merged,
+     * they are all that is fitted. So clustered errors need no row twice and no second pass. */
+    const align_bt_counts *cluster_counts;
+    const align_bt_ballots *cluster_ballots;
 } align_bt_args;
 
 ALIGN_API void align_bt_args_init(align_bt_args *args, size_t size);
 
 /* Bytes of scratch for a fit of these args: `least` is what it needs; `best` lets each of exec->workers
- * count rows, or make draws, of its own at the same time. Depends on shapes, options and counts->pairs,
- * not on what the tensors hold. */
+ * count rows, or make draws, of its own at the same time. Depends on shapes, options and what counts
+ * and ballots say of themselves, not on what the tensors hold. */
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
                                                          const align_bt_args *args, size_t *least,
                                                          size_t *best);

@@ -59,7 +59,7 @@ static int64_t most_ties(const struct bt_call *call)
 {
     if (call->args.ties == ALIGN_BT_TIES_HALF)
         return 0;
-    return call->args.rankings == NULL ? 1 : call->longest;
+    return call->ranked ? call->longest : 1;
 }
 
 static int64_t most_links(const struct bt_call *call)
@@ -71,7 +71,7 @@ static struct plan make_plan(const struct bt_call *call)
 {
     const align_bt_args *args = &call->args;
     size_t n = (size_t)args->n_items, edges = (size_t)call->edges, pairs = (size_t)call->pairs;
-    bool ranked = args->rankings != NULL, table = args->rows != NULL && !call->rowwise;
+    bool ranked = call->ranked, table = args->rows != NULL && !call->rowwise;
     bool sorted = !ranked && !call->rowwise, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
     struct align__bt_fit shape = shape_of(call, most_ties(call));
     int64_t most = most_ties(call) > 0 ? call->longest : 1;
@@ -143,9 +143,8 @@ struct work {
     bool has_errors;
 };
 
-static align_status check_items(const struct bt_call *call)
+static align_status check_items(const struct bt_call *call, int64_t items)
 {
-    int64_t items = align__bt_table_items(&call->table);
     if (items <= call->args.n_items)
         return ALIGN_E_NONE;
     return ALIGN__FAIL(&call->exec, BT_ITEMS, .owner = BT_ARGS, .field = "n_items",
@@ -163,7 +162,7 @@ static align_status list_pairs(struct bt_call *call, struct work *work)
         status = align__bt_share_rows(&call->exec, &call->table, &call->rows, work->arena);
     }
     if (status == ALIGN_E_NONE && call->args.n_items < call->table.n_items)
-        status = check_items(call);
+        status = check_items(call, align__bt_table_items(&call->table));
     if (status != ALIGN_E_NONE)
         return status;
     list->order = align__arena_take(&work->arena, work->plan.order);
@@ -175,14 +174,43 @@ static align_status list_pairs(struct bt_call *call, struct work *work)
     return status;
 }
 
+/* Without a model of ties no place may be shared. */
+static align_status check_shared_places(const struct bt_call *call,
+                                        const struct align__bt_rankings *ranked)
+{
+    int64_t at = 0, r = 0;
+    if (call->args.ties != ALIGN_BT_TIES_HALF || ranked->most == 1)
+        return ALIGN_E_NONE;
+    if (call->args.ballots != NULL)
+        return ALIGN__FAIL(&call->exec, RANKINGS_TIES, .owner = BT_ARGS, .field = "ballots",
+                           .value = (double)ranked->most);
+    while (ranked->group[at] <= 1)
+        at++;
+    while (ranked->begin[r + 1] <= at)
+        r++;
+    return ALIGN__FAIL(&call->exec, RANKINGS_TIES, .owner = "align_bt_rankings", .field = "place",
+                       .axes = 1,
+                       .index = {align__bt_ranking_of(&call->rankings, ranked->source[r]).begin},
+                       .value = (double)ranked->group[at]);
+}
+
 static align_status list_rankings(struct bt_call *call, struct work *work)
 {
     const align_bt_args *args = &call->args;
     align__bt_rankings_take(&work->loaded, &work->arena, call->units, call->longest);
     align__bt_rankings_take(&work->ranked, &work->arena, call->units, call->longest);
     work->loaded.work = work->ranked.work = align__arena_take(&work->arena, work->plan.stage);
-    align_status status = align__bt_rankings_load(&call->exec, &work->loaded, &call->rankings,
-                                                  args->n_items, args->ties != ALIGN_BT_TIES_HALF);
+    align_status status = args->ballots != NULL
+                              ? check_items(call, align__bt_ballots_items(&call->ballots))
+                              : align__bt_check_rankings(&call->exec, &call->rankings,
+                                                         args->n_items, args->n_clusters);
+    if (status != ALIGN_E_NONE)
+        return status;
+    if (args->ballots != NULL)
+        align__bt_rankings_take_ballots(&work->loaded, &call->ballots);
+    else
+        align__bt_rankings_load(&work->loaded, &call->rankings);
+    status = check_shared_places(call, &work->loaded);
     if (status != ALIGN_E_NONE)
         return status;
     if (align__present(&args->orders) && args->orders.shape[0] < work->loaded.most - 1)
@@ -190,7 +218,7 @@ static align_status list_rankings(struct bt_call *call, struct work *work)
                            .value = (double)args->orders.shape[0],
                            .low = (double)work->loaded.most);
     work->list.count = align__bt_rankings_links(&work->loaded, work->list.edges);
-    call->seen = work->loaded.count;
+    call->seen = args->ballots != NULL ? call->ballots.rows : work->loaded.count;
     return status;
 }
 
@@ -208,7 +236,7 @@ static align_status list_edges(struct bt_call *call, struct work *work)
     work->judge = align__arena_take(&work->arena, work->plan.judge);
     work->z = align__arena_take(&work->arena, work->plan.z);
     work->frozen = align__arena_take(&work->arena, work->plan.frozen);
-    if (call->args.rankings != NULL)
+    if (call->ranked)
         return list_rankings(call, work);
     if (!call->rowwise)
         return list_pairs(call, work);
@@ -253,7 +281,7 @@ static void choose_parameters(const struct bt_call *call, struct work *work)
 {
     const align_bt_args *args = &call->args;
     struct align__bt_fit *fit = &work->fit;
-    bool ranked = args->rankings != NULL, model = args->ties != ALIGN_BT_TIES_HALF;
+    bool ranked = call->ranked, model = args->ties != ALIGN_BT_TIES_HALF;
     bool none = work->list.count == 0 && !call->pinned && !ranked;
     int64_t ties = !model   ? 0
                    : ranked ? work->loaded.orders - 1
@@ -326,7 +354,7 @@ static void decide_existence(const struct bt_call *call, struct work *work)
     work->existence = call->pinned || graph->parts == 1   ? ALIGN_BT_FINITE
                       : graph->parts == graph->components ? ALIGN_BT_ISLANDS
                                                           : ALIGN_BT_SEPARATED;
-    if (args->rankings != NULL)
+    if (call->ranked)
         align__bt_rankings_split(&work->loaded, &work->ranked, graph->part);
     else if (!call->pinned)
         keep_inner(call, work);
@@ -342,8 +370,7 @@ static void decide_existence(const struct bt_call *call, struct work *work)
         .frozen = work->frozen,
     };
     align__bt_exist_take(&exist, &work->arena, n);
-    bool decidable = args->rankings == NULL && call->coefs == 0 &&
-                     args->prior != ALIGN_BT_PRIOR_JEFFREYS;
+    bool decidable = !call->ranked && call->coefs == 0 && args->prior != ALIGN_BT_PRIOR_JEFFREYS;
     if (decidable && !align__bt_is_bounded(&exist))
         work->existence = ALIGN_BT_UNBOUNDED;
 }
@@ -363,7 +390,7 @@ static void set_up(const struct bt_call *call, struct work *work)
                                           .coefficient = args->coefficient_precision,
                                           .bias = args->bias_precision,
                                           .reliability = args->reliability_precision};
-    bool ranked = args->rankings != NULL, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
+    bool ranked = call->ranked, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
     double scale = args->scale == 0 ? 1 : args->scale;
     fit->f64 = align__f64(align__cpu_allowed(&call->exec));
     fit->edges = work->list.edges;
@@ -438,19 +465,18 @@ static void add_features(const struct bt_call *call, struct work *work)
 }
 
 /* Under a prior the scores do not sum to 0, and their sum is no part of their spread. */
-static void find_meat(const struct bt_call *call, struct work *work)
+static align_status find_meat(const struct bt_call *call, struct work *work)
 {
     struct align__bt_variance *variance = &work->variance;
     struct align__bt_fit *fit = &work->fit;
     double *total = fit->trial, rows = (double)call->seen;
-    if (call->args.variance == ALIGN_BT_CLUSTER) {
-        align__bt_fill_clusters(call, variance, fit, &work->arena);
-        return;
-    }
+    if (call->args.variance == ALIGN_BT_CLUSTER)
+        return align__bt_fill_clusters(call, variance, fit, &work->arena);
     align__bt_fill_meat(variance, fit, total);
     for (int64_t i = 0; rows > 0 && i < fit->size; i++)
         for (int64_t j = i; j < fit->size; j++)
             variance->meat[i * fit->size + j] -= total[i] * total[j] / rows;
+    return ALIGN_E_NONE;
 }
 
 static align_status find_spread(const struct bt_call *call, struct work *work)
@@ -464,8 +490,9 @@ static align_status find_spread(const struct bt_call *call, struct work *work)
         work->variance = (struct align__bt_variance){
             .kind = args->variance, .rows = call->seen, .squares = squares};
         align__bt_variance_take(&work->variance, &work->arena, &work->fit, call->meat);
-        if (call->meat)
-            find_meat(call, work);
+        align_status status = call->meat ? find_meat(call, work) : ALIGN_E_NONE;
+        if (status != ALIGN_E_NONE)
+            return status;
         work->has_errors = align__bt_variance_find(&work->variance, &work->fit);
         if (work->has_errors)
             add_features(call, work);

@@ -268,7 +268,7 @@ struct align__bt_rankings {
     int64_t orders, most;          /* how many sizes of ties there are; the largest */
     int64_t *begin;                /* [total + 1] */
     int32_t *item, *group;         /* [total] */
-    double *weight;                /* [total], by ranking */
+    double *weight, *square;       /* [total], by ranking: sums of weights and of their squares */
     int64_t *source;               /* [total], by ranking: its row */
     int32_t *order;                /* [longest + 1]: sizes of ties, rising; order[0] is 1 */
     double *work;                  /* inside */
@@ -277,8 +277,42 @@ struct align__bt_rankings {
 size_t align__bt_rankings_bytes(int64_t total, int64_t longest);
 void align__bt_rankings_take(struct align__bt_rankings *ranked, struct align__arena *arena,
                              int64_t total, int64_t longest);
-align_status align__bt_rankings_load(const align_exec *exec, struct align__bt_rankings *ranked,
-                                     const align_bt_rankings *rows, int64_t n_items, bool ties);
+
+/* A copy of the caller's rankings with all checked that can be without reading them, but for offsets. */
+align_status align__bt_import_rankings(const align_exec *exec, align_bt_rankings *rows,
+                                       const align_bt_rankings *user, const char *reader,
+                                       bool clusters, int64_t *longest);
+
+/* The rest of the checks: what every row and entry holds. */
+align_status align__bt_check_rankings(const align_exec *exec, const align_bt_rankings *rows,
+                                      int64_t n_items, int64_t n_clusters);
+
+struct align__bt_ranking {
+    int64_t begin, end;
+    double weight;
+};
+
+struct align__bt_ranking align__bt_ranking_of(const align_bt_rankings *rows, int64_t r);
+
+/* The items of a ranking in the order of places, and of numbers where they share one or are behind all; a bit
+ * marks each that shares the place of the one before. Returns how many have a place. What says the same is
+ * the same. */
+#define ALIGN__BT_TIED (UINT32_C(1) << 31)
+int64_t align__bt_settle(const align_bt_rankings *rows, struct align__bt_ranking row,
+                         uint32_t *out);
+
+/* Rankings, one after another, and all rows of positive weight at once. */
+void align__bt_rankings_begin(struct align__bt_rankings *ranked);
+void align__bt_rankings_add(struct align__bt_rankings *ranked, const uint32_t *settled,
+                            int64_t count, int64_t placed, double weight, double square);
+void align__bt_rankings_load(struct align__bt_rankings *ranked, const align_bt_rankings *rows);
+
+/* How many rows of equal weight a ranking is worth: 1 for one row. */
+static inline double align__bt_rank_rows(const struct align__bt_rankings *ranked, int64_t r)
+{
+    double weight = ranked->weight[r], square = ranked->square[r];
+    return square > 0 ? weight * weight / square : 1;
+}
 
 /* Links that connect what the rankings connect, one fewer than entries at most. */
 int64_t align__bt_rankings_links(const struct align__bt_rankings *ranked,
@@ -293,6 +327,15 @@ double align__bt_rank_value(const struct align__bt_fit *fit, int64_t ranking, co
                             double *score);
 void align__bt_rank_hessian(const struct align__bt_fit *fit, const double *x, double *matrix);
 size_t align__bt_stage_doubles(int64_t longest, int64_t most);
+
+/* ---- ballots.c ---------------------------------------------------------------------------- */
+
+/* Ballots as init wrote them; how many items they have met; and all of them, in their own order. */
+align_status align__bt_import_ballots(const align_exec *exec, align_bt_ballots *local,
+                                      const align_bt_ballots *user);
+int64_t align__bt_ballots_items(const align_bt_ballots *ballots);
+void align__bt_rankings_take_ballots(struct align__bt_rankings *ranked,
+                                     const align_bt_ballots *ballots);
 
 /* ---- recede.c ----------------------------------------------------------------------------- */
 

@@ -12,14 +12,17 @@ struct bt_call {
     align_bt_args args;
     align_bt_rows rows;           /* or: */
     struct align__bt_table table; /* that of the caller's counts; or: */
-    align_bt_rankings rankings;
+    align_bt_rankings rankings;   /* or: */
+    align_bt_ballots ballots;
     int64_t pairs, edges;      /* at most */
     int64_t units, longest;    /* rows, or entries of rankings; entries of the longest */
     int64_t item_coefs, coefs; /* coefficients of item features; all */
     int64_t seen;              /* rows of positive weight, once they are read */
     bool weighted, errors, dense, squares, meat;
-    bool rowwise; /* each row an edge of its own */
-    bool pinned;  /* strengths have a prior of their own */
+    bool rowwise;   /* each row an edge of its own */
+    bool ranked;    /* rankings or ballots */
+    int64_t widest; /* the largest of what clusters hold: places of pairs, or entries */
+    bool pinned;    /* strengths have a prior of their own */
 };
 
 /* All that can be said without reading what the tensors hold, but for offsets of rankings. */
@@ -62,10 +65,23 @@ void align__bt_features(const struct bt_call *call, int64_t i, int64_t j, double
 void align__bt_list_rows(const struct bt_call *call, struct align__bt_edge_list *list,
                          int32_t *judge, double *z);
 
-/* The meat of a clustered sandwich. */
+/* Add the score of an edge, or of one row, with its weight. */
+void align__bt_add_edge_score(const struct bt_call *call, const struct align__bt_fit *fit,
+                              const struct align__bt_edge *edge, int32_t judge, const double *z,
+                              double *score);
+void align__bt_add_row_score(const struct bt_call *call, const struct align__bt_fit *fit,
+                             int64_t row, double *z, double *score);
+
+/* ---- clusters.c --------------------------------------------------------------------------- */
+
+/* Counts or ballots of clusters: of the same items, and as many rows as are fitted. */
+align_status align__bt_open_clusters(struct bt_call *call);
+
+/* The meat of a clustered sandwich. RANGE when clusters hold what the whole does not. */
 size_t align__bt_clusters_bytes(const struct bt_call *call);
-void align__bt_fill_clusters(const struct bt_call *call, struct align__bt_variance *variance,
-                             struct align__bt_fit *fit, struct align__arena *arena);
+align_status align__bt_fill_clusters(const struct bt_call *call,
+                                     struct align__bt_variance *variance, struct align__bt_fit *fit,
+                                     struct align__arena *arena);
 
 /* ---- result.c ----------------------------------------------------------------------------- */
 

@@ -172,96 +172,107 @@ static align_status open_rows(struct bt_call *call)
     return status;
 }
 
-static align_status check_offsets(struct bt_call *call)
-{
-    const align_tensor *offsets = &call->rankings.offsets;
-    int64_t last = 0, total = call->rankings.item.shape[0], rankings = offsets->shape[0] - 1;
-    for (int64_t r = 0; r <= rankings; r++) {
-        int64_t at = *(const int64_t *)align__at(offsets, r, 0), low = r == rankings ? total : last;
-        if (at < low || at > (r == 0 ? 0 : total))
-            return ALIGN__FAIL(&call->exec, RANKINGS_OFFSETS, .owner = RANKINGS, .field = "offsets",
-                               .axes = 1, .index = {r}, .value = (double)at, .low = (double)low,
-                               .high = r == 0 ? 0 : (double)total);
-        call->longest = at - last > call->longest ? at - last : call->longest;
-        last = at;
-    }
-    return ALIGN_E_NONE;
-}
-
 static align_status open_rankings(struct bt_call *call)
 {
-    const align_exec *exec = &call->exec;
-    align_bt_rankings *r = &call->rankings;
-    bool cluster = call->args.variance == ALIGN_BT_CLUSTER;
-    const struct {
-        struct align__named named;
-        int set, along; /* along: entries, rankings, offsets */
-        bool needed;
-    } fields[] = {
-        {{RANKINGS, "offsets", &r->offsets}, ALIGN__SET_OFFSET, 2, true},
-        {{RANKINGS, "item", &r->item}, ALIGN__SET_INDEX, 0, true},
-        {{RANKINGS, "place", &r->place}, ALIGN__SET_INDEX, 0, false},
-        {{RANKINGS, "weight", &r->weight}, ALIGN__SET_REAL, 1, false},
-        {{RANKINGS, "cluster", &r->cluster}, ALIGN__SET_INDEX, 1, cluster},
-    };
-    align_status status = align__import(exec, RANKINGS, r, sizeof *r, sizeof *r,
-                                        call->args.rankings);
-    for (size_t i = 0; status == ALIGN_E_NONE && i < sizeof fields / sizeof fields[0]; i++) {
-        const int64_t sizes[] = {r->item.shape[0], r->offsets.shape[0] - 1, r->offsets.shape[0]};
-        if (fields[i].needed && !align__present(fields[i].named.tensor))
-            return ALIGN__FAIL(exec, FIELD_MISSING, .owner = RANKINGS,
-                               .field = fields[i].named.field, .word = READER);
-        status = align__check_tensor(exec, fields[i].named, fields[i].set);
-        if (status == ALIGN_E_NONE)
-            status = align__check_shape(exec, fields[i].named, 1, &sizes[fields[i].along]);
-    }
-    if (status == ALIGN_E_NONE && !cluster && align__present(&r->cluster))
-        status = ALIGN__FAIL(exec, FIELD_UNREAD, .owner = RANKINGS, .field = "cluster",
-                             .word = "this fit");
-    if (status == ALIGN_E_NONE && r->offsets.shape[0] < 1)
-        status = ALIGN__FAIL(exec, RANKINGS_OFFSETS, .owner = RANKINGS, .field = "offsets");
-    if (status == ALIGN_E_NONE)
-        status = check_offsets(call);
-    call->pairs = call->units = r->item.shape[0];
+    align_status status = align__bt_import_rankings(
+        &call->exec, &call->rankings, call->args.rankings, READER,
+        call->args.variance == ALIGN_BT_CLUSTER, &call->longest);
+    call->pairs = call->units = call->rankings.item.shape[0];
     return status;
+}
+
+/* n_items of counts or ballots, and that all of these are for the same. */
+static align_status check_bound(const struct bt_call *call, int64_t known)
+{
+    return known >= call->args.n_items
+               ? ALIGN_E_NONE
+               : fail_bounds(&call->exec, "n_items", (double)call->args.n_items, 2, (double)known);
 }
 
 static align_status open_counts(struct bt_call *call)
 {
     align_status status = align__bt_import_counts(&call->exec, &call->table, call->args.counts);
-    if (status == ALIGN_E_NONE && call->table.n_items < call->args.n_items)
-        return fail_bounds(&call->exec, "n_items", (double)call->args.n_items, 2,
-                           (double)call->table.n_items);
+    if (status == ALIGN_E_NONE)
+        status = check_bound(call, call->table.n_items);
     call->pairs = call->table.used;
     if (status == ALIGN_E_NONE && (call->args.flags & (ALIGN_BT_BIAS | ALIGN_BT_RELIABILITY)) != 0)
         return fail_unread(&call->exec, "flags", "counts, which know no annotators");
-    if (status == ALIGN_E_NONE && call->args.variance == ALIGN_BT_CLUSTER)
-        return fail_unread(&call->exec, "variance", "counts, which know no clusters");
     return status;
+}
+
+static align_status open_ballots(struct bt_call *call)
+{
+    align_status status = align__bt_import_ballots(&call->exec, &call->ballots, call->args.ballots);
+    if (status == ALIGN_E_NONE)
+        status = check_bound(call, call->ballots.n_items);
+    call->pairs = call->units = call->ballots.entries;
+    call->longest = call->ballots.longest;
+    return status;
+}
+
+/* Where the fit comes from: exactly one of these. */
+static align_status open_source(struct bt_call *call)
+{
+    const align_bt_args *args = &call->args;
+    const struct {
+        const char *field;
+        const void *given;
+        align_status (*open)(struct bt_call *call);
+    } sources[] = {{"rows", args->rows, open_rows},
+                   {"counts", args->counts, open_counts},
+                   {"rankings", args->rankings, open_rankings},
+                   {"ballots", args->ballots, open_ballots}};
+    int found = -1;
+    for (int k = 0; k < 4; k++) {
+        if (sources[k].given != NULL && found >= 0)
+            return fail_unread(&call->exec, sources[k].field,
+                               found == 0   ? "a fit of rows"
+                               : found == 1 ? "a fit of counts"
+                                            : "a fit of rankings");
+        found = sources[k].given != NULL ? k : found;
+    }
+    if (found < 0)
+        return ALIGN__FAIL(&call->exec, FIELD_MISSING, .owner = ARGS, .field = "rows",
+                           .word = READER);
+    call->ranked = found >= 2;
+    return sources[found].open(call);
+}
+
+/* Counts or ballots of each cluster: with those of all, and only then. */
+static align_status check_clusters(const struct bt_call *call)
+{
+    const align_bt_args *args = &call->args;
+    bool cluster = args->variance == ALIGN_BT_CLUSTER;
+    const struct {
+        const char *field;
+        const void *given;
+        bool read;
+    } parts[] = {{"cluster_counts", args->cluster_counts, cluster && args->counts != NULL},
+                 {"cluster_ballots", args->cluster_ballots, cluster && args->ballots != NULL}};
+    for (int k = 0; k < 2; k++) {
+        if (parts[k].given != NULL && !parts[k].read)
+            return fail_unread(&call->exec, parts[k].field, "this fit");
+        if (parts[k].given == NULL && parts[k].read)
+            return ALIGN__FAIL(&call->exec, FIELD_MISSING, .owner = ARGS, .field = parts[k].field,
+                               .word = "ALIGN_BT_CLUSTER");
+    }
+    return ALIGN_E_NONE;
 }
 
 static align_status check_source(struct bt_call *call)
 {
-    const align_exec *exec = &call->exec;
     const align_bt_args *args = &call->args;
     int64_t n = args->n_items;
-    if (args->rows == NULL && args->counts == NULL && args->rankings == NULL)
-        return ALIGN__FAIL(exec, FIELD_MISSING, .owner = ARGS, .field = "rows", .word = READER);
-    if (args->rows != NULL && args->counts != NULL)
-        return fail_unread(exec, "counts", "a fit of rows");
-    if (args->rankings != NULL && (args->rows != NULL || args->counts != NULL))
-        return fail_unread(exec, "rankings", "a fit of rows or counts");
     call->item_coefs = call->coefs = align__present(&args->item_feature)
                                          ? args->item_feature.shape[1]
                                          : 0;
-    align_status status = args->rows != NULL     ? open_rows(call)
-                          : args->counts != NULL ? open_counts(call)
-                                                 : open_rankings(call);
+    align_status status = open_source(call);
+    if (status == ALIGN_E_NONE)
+        status = check_clusters(call);
     bool ordered = (args->flags & ALIGN_BT_HOME) != 0;
     int64_t all = n * (n - 1), most = ordered ? all : all / 2;
-    bool one_by_one = call->rowwise || args->rankings != NULL;
     call->edges = call->pairs;
-    if (!one_by_one) {
+    if (!call->rowwise && !call->ranked) {
         call->pairs = call->pairs < n * n ? call->pairs : n * n;
         call->edges = call->pairs < most ? call->pairs : most;
     }
@@ -273,7 +284,7 @@ static align_status check_fit(const struct bt_call *call)
 {
     const align_bt_args *args = &call->args;
     const align_exec *exec = &call->exec;
-    bool ranked = args->rankings != NULL, features = align__present(&args->item_feature);
+    bool ranked = call->ranked, features = align__present(&args->item_feature);
     bool jeffreys = args->prior == ALIGN_BT_PRIOR_JEFFREYS, fixed = align__present(&args->fixed);
     bool half = args->ties == ALIGN_BT_TIES_HALF, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
     bool cg = args->solver == ALIGN_BT_SOLVER_CG, gamma = args->prior == ALIGN_BT_PRIOR_GAMMA;
@@ -410,7 +421,7 @@ static align_status check_errors_asked(struct bt_call *call)
     call->errors = asked != NULL;
     call->squares = args->variance == ALIGN_BT_SANDWICH || align__present(&args->draws);
     call->meat = args->variance != ALIGN_BT_FISHER;
-    bool refused = args->rankings != NULL || args->prior == ALIGN_BT_PRIOR_JEFFREYS ||
+    bool refused = call->ranked || args->prior == ALIGN_BT_PRIOR_JEFFREYS ||
                    (call->coefs > 0 && args->coefficient_precision == 0);
     call->dense = args->solver == ALIGN_BT_SOLVER_CHOLESKY ||
                   (args->solver != ALIGN_BT_SOLVER_CG &&
@@ -447,6 +458,8 @@ align_status align__bt_open(struct bt_call *call, const align_exec *user_exec,
         status = check_fit(call);
     if (status == ALIGN_E_NONE)
         status = check_extra_numbers(call);
+    if (status == ALIGN_E_NONE)
+        status = align__bt_open_clusters(call);
     if (status == ALIGN_E_NONE)
         status = check_tensors(call);
     if (status == ALIGN_E_NONE)

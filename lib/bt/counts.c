@@ -53,7 +53,8 @@ align_status align__bt_import_counts(const align_exec *exec, struct align__bt_ta
     align__bt_table_lay(table, local.memory, local.bytes, local.n_items, true, false);
     if (table->most != local.room || local.pairs < 0 || local.pairs > table->most)
         return ALIGN__FAIL(exec, COUNTS_BROKEN, .owner = COUNTS, .field = "room",
-                           .value = (double)local.room, .high = (double)table->most);
+                           .value = (double)local.room, .high = (double)table->most,
+                           .word = "align_bt_counts_init");
     table->used = local.pairs;
     table->rows = local.rows;
     return ALIGN_E_NONE;
@@ -94,7 +95,7 @@ align_status align__bt_import_rows(const align_exec *exec, align_bt_rows *rows,
 static align_status full(const align_exec *exec, const struct align__bt_table *table)
 {
     return ALIGN__FAIL(exec, COUNTS_FULL, .owner = COUNTS, .field = "room",
-                       .value = (double)table->most);
+                       .value = (double)table->most, .word = "pairs");
 }
 
 align_status align_bt_counts_update(const align_exec *user_exec, align_bt_counts *counts,

@@ -19,10 +19,9 @@ static int64_t stage_doubles(const struct bt_call *call)
 
 size_t align__bt_draw_bytes(const struct bt_call *call, const struct align__bt_fit *shape)
 {
-    size_t ranked = call->args.rankings == NULL
-                        ? 0
-                        : align__block(sizeof(double) * (size_t)call->units) +
-                              align__block(sizeof(double) * (size_t)stage_doubles(call));
+    size_t ranked = !call->ranked ? 0
+                                  : align__block(sizeof(double) * (size_t)call->units) +
+                                        align__block(sizeof(double) * (size_t)stage_doubles(call));
     return align__block(sizeof(struct align__bt_edge) * (size_t)(call->edges + 1)) + ranked +
            align__bt_fit_bytes(shape, call->edges);
 }
@@ -64,7 +63,8 @@ static void draw_rankings(const struct batch *batch, struct slot *slot, struct a
     double factor = 1;
     for (int64_t r = 0; r < found->count; r++) {
         if (r == 0 || found->source[r] != found->source[r - 1])
-            factor = align__next_gamma(s, 1);
+            factor = align__next_gamma(s, align__bt_rank_rows(found, r)) /
+                     align__bt_rank_rows(found, r);
         slot->ranked.weight[r] = found->weight[r] * factor;
     }
 }

@@ -6,8 +6,8 @@ size_t align__bt_rankings_bytes(int64_t total, int64_t longest)
 {
     size_t entries = (size_t)total;
     return align__block(sizeof(int64_t) * (entries + 1)) +
-           2 * align__block(sizeof(int32_t) * entries) + align__block(sizeof(double) * entries) +
-           align__block(sizeof(int64_t) * entries) +
+           2 * align__block(sizeof(int32_t) * entries) +
+           2 * align__block(sizeof(double) * entries) + align__block(sizeof(int64_t) * entries) +
            align__block(sizeof(int32_t) * (size_t)(longest + 1));
 }
 
@@ -19,16 +19,17 @@ void align__bt_rankings_take(struct align__bt_rankings *ranked, struct align__ar
     ranked->item = align__arena_take(arena, sizeof(int32_t) * entries);
     ranked->group = align__arena_take(arena, sizeof(int32_t) * entries);
     ranked->weight = align__arena_take(arena, sizeof(double) * entries);
+    ranked->square = align__arena_take(arena, sizeof(double) * entries);
     ranked->source = align__arena_take(arena, sizeof(int64_t) * entries);
     ranked->order = align__arena_take(arena, sizeof(int32_t) * (size_t)(longest + 1));
     ranked->longest = longest;
 }
 
-/* ---- loading ------------------------------------------------------------------------------ */
+/* ---- the caller's rows -------------------------------------------------------------------- */
 
 #define ROWS "align_bt_rankings"
 
-#define ENTRY_FAIL(site, name, ...)                                                                \
+#define ROW_FAIL(site, name, at, ...)                                                              \
     ALIGN__FAIL(exec, site, .owner = ROWS, .field = name, .axes = 1, .index = {at}, __VA_ARGS__)
 
 static int64_t whole(const align_tensor *t, int64_t at)
@@ -37,11 +38,53 @@ static int64_t whole(const align_tensor *t, int64_t at)
     return t->dtype == ALIGN_I32 ? *(const int32_t *)p : *(const int64_t *)p;
 }
 
-/* Entries behind all places sort last. */
-static int64_t place_of(const align_bt_rankings *rows, int64_t begin, int64_t at)
+static align_status check_offsets(const align_exec *exec, const align_bt_rankings *rows,
+                                  int64_t *longest)
 {
-    int64_t place = align__present(&rows->place) ? whole(&rows->place, at) : at - begin;
-    return place < 0 ? INT64_MAX : place;
+    int64_t last = 0, total = rows->item.shape[0], rankings = rows->offsets.shape[0] - 1;
+    *longest = 0;
+    for (int64_t r = 0; r <= rankings; r++) {
+        int64_t at = whole(&rows->offsets, r), low = r == rankings ? total : last;
+        if (at < low || at > (r == 0 ? 0 : total))
+            return ROW_FAIL(RANKINGS_OFFSETS, "offsets", r, .value = (double)at, .low = (double)low,
+                            .high = r == 0 ? 0 : (double)total);
+        *longest = at - last > *longest ? at - last : *longest;
+        last = at;
+    }
+    return ALIGN_E_NONE;
+}
+
+align_status align__bt_import_rankings(const align_exec *exec, align_bt_rankings *rows,
+                                       const align_bt_rankings *user, const char *reader,
+                                       bool clusters, int64_t *longest)
+{
+    const struct {
+        struct align__named named;
+        int set, along; /* along: entries, rankings, offsets */
+        bool needed;
+    } fields[] = {
+        {{ROWS, "offsets", &rows->offsets}, ALIGN__SET_OFFSET, 2, true},
+        {{ROWS, "item", &rows->item}, ALIGN__SET_INDEX, 0, true},
+        {{ROWS, "place", &rows->place}, ALIGN__SET_INDEX, 0, false},
+        {{ROWS, "weight", &rows->weight}, ALIGN__SET_REAL, 1, false},
+        {{ROWS, "cluster", &rows->cluster}, ALIGN__SET_INDEX, 1, clusters},
+    };
+    align_status status = align__import(exec, ROWS, rows, sizeof *rows, sizeof *rows, user);
+    for (size_t i = 0; status == ALIGN_E_NONE && i < sizeof fields / sizeof fields[0]; i++) {
+        const int64_t sizes[] = {rows->item.shape[0], rows->offsets.shape[0] - 1,
+                                 rows->offsets.shape[0]};
+        if (fields[i].needed && !align__present(fields[i].named.tensor))
+            return ALIGN__FAIL(exec, FIELD_MISSING, .owner = ROWS, .field = fields[i].named.field,
+                               .word = reader);
+        status = align__check_tensor(exec, fields[i].named, fields[i].set);
+        if (status == ALIGN_E_NONE)
+            status = align__check_shape(exec, fields[i].named, 1, &sizes[fields[i].along]);
+    }
+    if (status == ALIGN_E_NONE && !clusters && align__present(&rows->cluster))
+        status = ALIGN__FAIL(exec, FIELD_UNREAD, .owner = ROWS, .field = "cluster", .word = reader);
+    if (status == ALIGN_E_NONE && rows->offsets.shape[0] < 1)
+        status = ALIGN__FAIL(exec, RANKINGS_OFFSETS, .owner = ROWS, .field = "offsets");
+    return status == ALIGN_E_NONE ? check_offsets(exec, rows, longest) : status;
 }
 
 static align_status check_entry(const align_exec *exec, const align_bt_rankings *rows,
@@ -49,24 +92,77 @@ static align_status check_entry(const align_exec *exec, const align_bt_rankings 
 {
     int64_t item = whole(&rows->item, at);
     if (item < 0 || item >= n_items)
-        return ENTRY_FAIL(FIELD_BOUNDS, "item", .value = (double)item, .high = (double)n_items - 1);
+        return ROW_FAIL(FIELD_BOUNDS, "item", at, .value = (double)item,
+                        .high = (double)n_items - 1);
     for (int64_t other = begin; other < at; other++)
         if (whole(&rows->item, other) == item)
-            return ENTRY_FAIL(RANKINGS_TWICE, "item", .value = (double)item, .low = (double)other);
+            return ROW_FAIL(RANKINGS_TWICE, "item", at, .value = (double)item,
+                            .low = (double)other);
     return ALIGN_E_NONE;
 }
 
-/* Insertion by place, which keeps the order of equal ones. Until all are in, group holds the entry. */
-static void insert(struct align__bt_rankings *ranked, const align_bt_rankings *rows, int64_t begin,
-                   int64_t to, int64_t at, int64_t source)
+struct align__bt_ranking align__bt_ranking_of(const align_bt_rankings *rows, int64_t r)
 {
-    int64_t place = place_of(rows, source, at), k = to;
-    for (; k > begin && place_of(rows, source, source + ranked->group[k - 1]) > place; k--) {
-        ranked->item[k] = ranked->item[k - 1];
-        ranked->group[k] = ranked->group[k - 1];
+    bool weighs = align__present(&rows->weight);
+    return (struct align__bt_ranking){
+        .begin = whole(&rows->offsets, r),
+        .end = whole(&rows->offsets, r + 1),
+        .weight = weighs ? align__load(rows->weight.dtype, align__at(&rows->weight, r, 0)) : 1};
+}
+
+align_status align__bt_check_rankings(const align_exec *exec, const align_bt_rankings *rows,
+                                      int64_t n_items, int64_t n_clusters)
+{
+    align_status status = ALIGN_E_NONE;
+    for (int64_t r = 0; r < rows->offsets.shape[0] - 1; r++) {
+        struct align__bt_ranking row = align__bt_ranking_of(rows, r);
+        int64_t cluster = align__present(&rows->cluster) ? whole(&rows->cluster, r) : 0;
+        if (!(row.weight >= 0 && row.weight <= 0x1p32))
+            return ROW_FAIL(FIELD_BOUNDS, "weight", r, .value = row.weight, .high = 0x1p32);
+        if (align__present(&rows->cluster) && (cluster < 0 || cluster >= n_clusters))
+            return ROW_FAIL(FIELD_BOUNDS, "cluster", r, .value = (double)cluster,
+                            .high = (double)n_clusters - 1);
+        for (int64_t at = row.begin; status == ALIGN_E_NONE && at < row.end; at++)
+            status = check_entry(exec, rows, row.begin, at, n_items);
+        if (status != ALIGN_E_NONE)
+            return status;
     }
-    ranked->item[k] = (int32_t)whole(&rows->item, at);
-    ranked->group[k] = (int32_t)(at - source);
+    return status;
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+/* Entries behind all places sort last. */
+static int64_t place_of(const align_bt_rankings *rows, int64_t begin, int64_t at)
+{
+    int64_t place = align__present(&rows->place) ? whole(&rows->place, at) : at - begin;
+    return place < 0 ? INT64_MAX : place;
+}
+
+static bool is_after(const align_bt_rankings *rows, int64_t begin, int64_t a, int64_t b)
+{
+    int64_t first = place_of(rows, begin, a), second = place_of(rows, begin, b);
+    return first > second || (first == second && whole(&rows->item, a) > whole(&rows->item, b));
+}
+
+/* Until all are in order, `out` holds entries. */
+int64_t align__bt_settle(const align_bt_rankings *rows, struct align__bt_ranking row, uint32_t *out)
+{
+    int64_t begin = row.begin, count = row.end - begin, placed = 0;
+    for (int64_t k = 0; k < count; k++) {
+        int64_t to = k;
+        for (; to > 0 && is_after(rows, begin, begin + out[to - 1], begin + k); to--)
+            out[to] = out[to - 1];
+        out[to] = (uint32_t)k;
+        placed += place_of(rows, begin, begin + k) != INT64_MAX;
+    }
+    for (int64_t k = count; k-- > 0;) {
+        int64_t at = begin + out[k];
+        bool tied = k > 0 && k < placed &&
+                    place_of(rows, begin, at) == place_of(rows, begin, begin + out[k - 1]);
+        out[k] = (uint32_t)whole(&rows->item, at) | (tied ? ALIGN__BT_TIED : 0);
+    }
+    return placed;
 }
 
 static void note_order(struct align__bt_rankings *ranked, int32_t size)
@@ -82,59 +178,46 @@ static void note_order(struct align__bt_rankings *ranked, int32_t size)
     ranked->most = size > ranked->most ? size : ranked->most;
 }
 
-/* From entries to the sizes of groups. */
-static void group(struct align__bt_rankings *ranked, const align_bt_rankings *rows, int64_t begin,
-                  int64_t end, int64_t source)
+void align__bt_rankings_begin(struct align__bt_rankings *ranked)
 {
-    for (int64_t k = begin; k < end;) {
-        int64_t place = place_of(rows, source, source + ranked->group[k]), next = k + 1;
-        while (next < end && place_of(rows, source, source + ranked->group[next]) == place)
-            next++;
-        for (int64_t member = k; member < next; member++)
-            ranked->group[member] = place == INT64_MAX ? -1 : 0;
-        if (place != INT64_MAX) {
-            ranked->group[k] = (int32_t)(next - k);
-            note_order(ranked, (int32_t)(next - k));
-        }
-        k = next;
-    }
-}
-
-align_status align__bt_rankings_load(const align_exec *exec, struct align__bt_rankings *ranked,
-                                     const align_bt_rankings *rows, int64_t n_items, bool ties)
-{
-    int64_t rankings = rows->offsets.shape[0] - 1, to = 0;
-    ranked->count = 0;
+    ranked->count = ranked->total = ranked->begin[0] = 0;
     ranked->order[0] = 1;
     ranked->orders = ranked->most = 1;
-    for (int64_t r = 0; r < rankings; r++) {
-        int64_t begin = whole(&rows->offsets, r), end = whole(&rows->offsets, r + 1), start = to;
-        double weight = align__present(&rows->weight)
-                            ? align__load(rows->weight.dtype, align__at(&rows->weight, r, 0))
-                            : 1;
-        if (!(weight >= 0 && weight <= 0x1p32))
-            return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = ROWS, .field = "weight", .axes = 1,
-                               .index = {r}, .value = weight, .high = 0x1p32);
-        for (int64_t at = begin; at < end; at++) {
-            align_status status = check_entry(exec, rows, begin, at, n_items);
-            if (status != ALIGN_E_NONE)
-                return status;
-            insert(ranked, rows, start, to++, at, begin);
-        }
-        if (weight == 0 || to == start) {
-            to = start;
-            continue;
-        }
-        group(ranked, rows, start, to, begin);
-        if (!ties && ranked->most > 1)
-            return ALIGN__FAIL(exec, RANKINGS_TIES, .owner = ROWS, .field = "place", .axes = 1,
-                               .index = {begin}, .value = (double)ranked->most);
-        ranked->begin[ranked->count] = start;
-        ranked->source[ranked->count] = r;
-        ranked->weight[ranked->count++] = weight;
+}
+
+void align__bt_rankings_add(struct align__bt_rankings *ranked, const uint32_t *settled,
+                            int64_t count, int64_t placed, double weight, double square)
+{
+    int32_t *item = ranked->item + ranked->total, *group = ranked->group + ranked->total;
+    for (int64_t k = 0, first = 0; k < count; k++) {
+        bool tied = (settled[k] & ALIGN__BT_TIED) != 0;
+        item[k] = (int32_t)(settled[k] & ~ALIGN__BT_TIED);
+        group[k] = k >= placed ? -1 : tied ? 0 : 1;
+        first = tied ? first : k;
+        group[first] += tied;
     }
-    ranked->begin[ranked->count] = ranked->total = to;
-    return ALIGN_E_NONE;
+    for (int64_t k = 0; k < placed; k++)
+        if (group[k] > 0)
+            note_order(ranked, group[k]);
+    ranked->source[ranked->count] = ranked->count;
+    ranked->weight[ranked->count] = weight;
+    ranked->square[ranked->count++] = square;
+    ranked->begin[ranked->count] = ranked->total += count;
+}
+
+void align__bt_rankings_load(struct align__bt_rankings *ranked, const align_bt_rankings *rows)
+{
+    align__bt_rankings_begin(ranked);
+    for (int64_t r = 0; r < rows->offsets.shape[0] - 1; r++) {
+        struct align__bt_ranking row = align__bt_ranking_of(rows, r);
+        uint32_t *settled = (uint32_t *)ranked->item + ranked->total;
+        if (row.weight == 0 || row.begin == row.end)
+            continue;
+        int64_t placed = align__bt_settle(rows, row, settled);
+        align__bt_rankings_add(ranked, settled, row.end - row.begin, placed, row.weight,
+                               row.weight * row.weight);
+        ranked->source[ranked->count - 1] = r;
+    }
 }
 
 /* ---- what they connect -------------------------------------------------------------------- */
@@ -173,6 +256,7 @@ static void split_one(const struct align__bt_rankings *ranked, struct align__bt_
         int32_t own = part[ranked->item[k]];
         out->begin[out->count] = out->total;
         out->weight[out->count] = ranked->weight[r];
+        out->square[out->count] = ranked->square[r];
         out->source[out->count++] = ranked->source[r];
         for (; k < behind && part[ranked->item[k]] == own; k++) {
             out->item[out->total] = ranked->item[k];

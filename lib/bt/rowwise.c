@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Rows one by one: where covariates or annotators keep them apart, and where clusters join them. */
+/* Rows one by one: where covariates or annotators keep them apart. */
 
 static int64_t whole(const align_tensor *t, int64_t at)
 {
@@ -126,74 +126,26 @@ void align__bt_list_rows(const struct bt_call *call, struct align__bt_edge_list 
     }
 }
 
-/* ---- clusters ----------------------------------------------------------------------------- */
-
-size_t align__bt_clusters_bytes(const struct bt_call *call)
+void align__bt_add_edge_score(const struct bt_call *call, const struct align__bt_fit *fit,
+                              const struct align__bt_edge *edge, int32_t judge, const double *z,
+                              double *score)
 {
-    size_t clusters = (size_t)call->args.n_clusters + 1, units = (size_t)call->units;
-    return align__block(sizeof(int64_t) * clusters) + align__block(sizeof(int64_t) * units) +
-           align__block(sizeof(double) * (size_t)(call->coefs + 1));
-}
-
-static void add_row_score(const struct bt_call *call, const struct align__bt_fit *fit, int64_t row,
-                          double *z, double *score)
-{
-    struct align__bt_edge edge;
     struct align__bt_line line;
-    int32_t judge;
-    if (!read_row(call, row, &edge, &judge, z))
+    if (!call->pinned && fit->graph->part[edge->i] != fit->graph->part[edge->j])
         return;
-    bool pinned = align__bt_priors[fit->prior.kind] != NULL;
-    if (!pinned && fit->graph->part[edge.i] != fit->graph->part[edge.j])
-        return;
-    align__bt_line_of(fit, edge.i, edge.j, judge, z, fit->x, &line);
+    align__bt_line_of(fit, edge->i, edge->j, judge, z, fit->x, &line);
     struct align__bt_terms t = align__bt_models[fit->ties].kernel(
-        line.d, fit->tie < 0 ? 0 : fit->x[fit->tie], edge.sum);
+        line.d, fit->tie < 0 ? 0 : fit->x[fit->tie], edge->sum);
     align__bt_spread(fit, &line, t.d, score);
     if (fit->tie >= 0)
         score[fit->tie] += t.u;
 }
 
-/* Score sums of clusters, squared (Liang and Zeger 1986), with the usual factor K / (K - 1) for K
- * clusters that hold anything. */
-void align__bt_fill_clusters(const struct bt_call *call, struct align__bt_variance *variance,
-                             struct align__bt_fit *fit, struct align__arena *arena)
+void align__bt_add_row_score(const struct bt_call *call, const struct align__bt_fit *fit,
+                             int64_t row, double *z, double *score)
 {
-    int64_t clusters = call->args.n_clusters, size = fit->size, held = 0, ranking = 0;
-    const align_tensor *id = fit->ranked != NULL ? &call->rankings.cluster : &call->rows.cluster;
-    int64_t *begin = align__arena_take(arena, sizeof(int64_t) * (size_t)(clusters + 1));
-    int64_t *order = align__arena_take(arena, sizeof(int64_t) * (size_t)call->units);
-    double *z = align__arena_take(arena, sizeof(double) * (size_t)(call->coefs + 1));
-    double *score = fit->work[0], *total = fit->work[2];
-    int64_t units = fit->ranked != NULL ? fit->ranked->count : call->units;
-    memset(begin, 0, sizeof *begin * (size_t)(clusters + 1));
-    for (int64_t k = 0; k < units; k++)
-        begin[whole(id, fit->ranked != NULL ? fit->ranked->source[k] : k) + 1]++;
-    for (int64_t c = 0; c < clusters; c++)
-        begin[c + 1] += begin[c];
-    for (int64_t k = units; k-- > 0;) {
-        int64_t c = whole(id, fit->ranked != NULL ? fit->ranked->source[k] : k);
-        order[--begin[c + 1]] = k;
-    }
-    memset(total, 0, sizeof *total * (size_t)size);
-    memset(variance->meat, 0, sizeof *variance->meat * (size_t)(size * size));
-    for (int64_t c = 0; c < clusters; c++) {
-        int64_t end = c + 1 < clusters ? begin[c + 2] : units;
-        memset(score, 0, sizeof *score * (size_t)size);
-        for (ranking = begin[c + 1]; ranking < end; ranking++)
-            if (fit->ranked != NULL)
-                align__bt_rank_value(fit, order[ranking], fit->x, score);
-            else
-                add_row_score(call, fit, order[ranking], z, score);
-        held += end > begin[c + 1];
-        for (int64_t i = 0; i < size; i++)
-            total[i] += score[i];
-        align__bt_add_outer(score, size, variance->meat, fit->work[1]);
-    }
-    double factor = held > 1 ? (double)held / (double)(held - 1) : 1;
-    for (int64_t i = 0; held > 0 && i < size; i++)
-        for (int64_t j = i; j < size; j++) {
-            double *meat = &variance->meat[i * size + j];
-            *meat = factor * (*meat - total[i] * total[j] / (double)held);
-        }
+    struct align__bt_edge edge;
+    int32_t judge;
+    if (read_row(call, row, &edge, &judge, z))
+        align__bt_add_edge_score(call, fit, &edge, judge, z, score);
 }

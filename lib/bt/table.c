@@ -4,7 +4,7 @@
 
 /* ---- exact sums --------------------------------------------------------------------------- */
 
-static void wide_join(struct align__wide *sum, const struct align__wide *other)
+void align__bt_wide_join(struct align__wide *sum, const struct align__wide *other)
 {
     uint64_t carry = 0;
     for (int k = 0; k < 3; k++) {
@@ -15,7 +15,7 @@ static void wide_join(struct align__wide *sum, const struct align__wide *other)
     }
 }
 
-static double wide_value(const struct align__wide *sum)
+double align__bt_wide_value(const struct align__wide *sum)
 {
     if ((sum->part[0] | sum->part[1] | sum->part[2]) == 0)
         return 0;
@@ -129,9 +129,9 @@ void align__bt_add_cell(struct align__bt_table *table, int64_t at,
     for (int k = 1; k < ALIGN__BT_OUTCOMES; k++)
         table->unit[k][at] += cell->unit[k];
     for (int k = 0; k < ALIGN__BT_OUTCOMES; k++)
-        wide_join(&sums->sum[k], &cell->sums.sum[k]);
+        align__bt_wide_join(&sums->sum[k], &cell->sums.sum[k]);
     for (int k = 0; k < ALIGN__BT_SQUARES; k++)
-        wide_join(&sums->square[k], &cell->sums.square[k]);
+        align__bt_wide_join(&sums->square[k], &cell->sums.square[k]);
 }
 
 bool align__bt_add_table(struct align__bt_table *table, const struct align__bt_table *other)
@@ -175,8 +175,8 @@ void align__bt_read_cell(const struct align__bt_table *table, int64_t cell, doub
         bool counted = k < ALIGN__BT_OUTCOMES && table->unit[k] != NULL;
         double unit = counted ? (double)table->unit[k][cell] : 0;
         if (k < ALIGN__BT_OUTCOMES)
-            sum[k] = unit + (sums == NULL ? 0 : wide_value(&sums->sum[k]));
+            sum[k] = unit + (sums == NULL ? 0 : align__bt_wide_value(&sums->sum[k]));
         if (square != NULL)
-            square[k] = unit + (sums == NULL ? 0 : wide_value(&sums->square[k]));
+            square[k] = unit + (sums == NULL ? 0 : align__bt_wide_value(&sums->square[k]));
     }
 }

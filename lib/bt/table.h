@@ -34,6 +34,9 @@ static inline void align__bt_wide_add(struct align__wide *sum, double x)
     }
 }
 
+void align__bt_wide_join(struct align__wide *sum, const struct align__wide *other);
+double align__bt_wide_value(const struct align__wide *sum);
+
 /* The cell that holds a pair, or the free one where it belongs. */
 static inline int64_t align__bt_find_cell(const struct align__bt_table *table, uint64_t place)
 {

@@ -84,11 +84,14 @@ static void add_rankings(struct align__bt_variance *variance, const struct align
     double *score = fit->work[0];
     for (int64_t r = 0; r < fit->ranked->count;) {
         int64_t source = fit->ranked->source[r];
+        double scale = 1 / sqrt(align__bt_rank_rows(fit->ranked, r));
         memset(score, 0, sizeof *score * (size_t)size);
         for (; r < fit->ranked->count && fit->ranked->source[r] == source; r++)
             align__bt_rank_value(fit, r, fit->x, score);
-        for (int64_t i = 0; i < size; i++)
+        for (int64_t i = 0; i < size; i++) {
             total[i] += score[i];
+            score[i] *= scale;
+        }
         align__bt_add_outer(score, size, variance->meat, fit->work[1]);
     }
 }

@@ -18,7 +18,7 @@ done
 # The C++17 layer knows each struct that has an init function: as initialised<...> or as a base.
 for type in $(sed -n 's/.*\(align_[a-z_]*\)_init(\1 \*.*/\1/p' "$include"/libalign/*.h); do
     case $type in align_error | align_pool_args) continue ;; esac # made by the layer; of another library
-    grep -Eq "initialised<$type,|: $type\$|: $type \{" "$include/libalign/align.hpp" ||
+    grep -Eq "initialised<$type,|: $type\$|: $type \{|bt_sums<$type," "$include/libalign/align.hpp" ||
         { echo "align.hpp does not know $type" && failed=1; }
 done
 

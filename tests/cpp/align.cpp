@@ -219,6 +219,25 @@ static void test_fits()
     CHECK(la::fit(bt, exec.use_scratch(memory.data(), memory.size())) == ALIGN_E_NONE);
     CHECK(again == strength);
 
+    const std::vector<std::int64_t> ends{0, 3, 5, 7};
+    const std::vector<int> ranked{0, 1, 2, 2, 0, 1, 0};
+    la::bt_rankings rankings;
+    rankings.offsets = la::in(ends);
+    rankings.item = la::in(ranked);
+    room.resize(la::bt_ballots::bytes_for(3, 3, 7));
+    la::bt_ballots ballots(room.data(), room.size(), 3);
+    CHECK(ballots.update(rankings) && ballots.rankings == 3 && ballots.longest == 3);
+    saved.resize(ballots.saved_bytes());
+    ballots.save(saved.data(), saved.size());
+    ballots.load(saved.data(), saved.size());
+    CHECK(ballots.rows == 6 && ballots.rankings == 3);
+    bt.counts = nullptr;
+    bt.ballots = &ballots;
+    memory.resize(la::scratch(bt).best);
+    CHECK(la::fit(bt, exec.use_scratch(memory.data(), memory.size())) == ALIGN_E_NONE);
+    CHECK(near(again[0] + again[1] + again[2], 0));
+    bt.ballots = nullptr;
+
     /* Without the last three rows item 0 never lost: an answer, not an exception. */
     rows.first = la::in(first.data(), 3);
     rows.second = la::in(second.data(), 3);

@@ -422,6 +422,46 @@ static void clusters_of_counts(struct bed *bed)
     bed->args.rows = NULL;
     bed->args.counts = &counts;
 }
+/* Counts of two clusters, which hold the rows of the bed; those of the whole are the first one's. */
+static void counts_of_clusters(struct bed *bed)
+{
+    static uint64_t memory[2][2048];
+    static align_bt_counts parts[2];
+    static const int32_t beyond[] = {N}, zero[] = {0};
+    align_bt_rows far;
+    clusters_of_counts(bed);
+    bed->args.draws.ndim = 0;
+    for (int c = 0; c < 2; c++)
+        align_bt_counts_init(&parts[c], memory[c], sizeof memory[c], N + 1);
+    align_bt_counts_init(&counts, counts_memory, sizeof counts_memory, N + 1);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &bed->rows), 0);
+    ck_assert_int_eq(align_bt_counts_merge(NULL, &parts[0], &counts), 0);
+    align_bt_rows_init(&far, sizeof far);
+    far.first = align_1d(beyond, ALIGN_I32, 1);
+    far.second = align_1d(zero, ALIGN_I32, 1);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &parts[1], &far), 0);
+    bed->args.cluster_counts = parts;
+}
+static void clusters_of_more_items(struct bed *bed)
+{
+    counts_of_clusters(bed);
+    counts.rows++;
+}
+static void cluster_of_other_items(struct bed *bed)
+{
+    static align_bt_counts parts[2];
+    counts_of_clusters(bed);
+    memcpy(parts, bed->args.cluster_counts, sizeof parts);
+    align_bt_counts_init(&parts[0], NULL, 0, N);
+    bed->args.cluster_counts = parts;
+}
+static void cluster_counts_of_rows(struct bed *bed)
+{
+    counts_of_clusters(bed);
+    bed->args.counts = NULL;
+    bed->args.rows = &bed->rows;
+    bed->rows.cluster = align_1d(bed->first, ALIGN_I32, M);
+}
 static void annotators_of_counts(struct bed *bed)
 {
     clusters_of_counts(bed);
@@ -513,7 +553,11 @@ static const struct {
     {bias_se_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "bias_se", -1, 0, false}},
     {reliability_se_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "reliability_se", -1, 0, false}},
     {coefficient_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "coefficient", -1, 0, false}},
-    {clusters_of_counts, {SITE_OF(FIELD_UNREAD), ARGS "variance", -1, 0, false}},
+    {clusters_of_counts, {SITE_OF(FIELD_MISSING), ARGS "cluster_counts", -1, 0, false}},
+    {counts_of_clusters, {SITE_OF(BT_CLUSTERS), ARGS "cluster_counts", 1, 0, false}},
+    {clusters_of_more_items, {SITE_OF(BT_CLUSTERS), ARGS "cluster_counts", 1, 0, false}},
+    {cluster_of_other_items, {SITE_OF(BT_CLUSTERS), ARGS "cluster_counts", 0, 0, false}},
+    {cluster_counts_of_rows, {SITE_OF(FIELD_UNREAD), ARGS "cluster_counts", -1, 0, false}},
     {annotators_of_counts, {SITE_OF(FIELD_UNREAD), ARGS "flags", -1, 0, false}},
     {draws_of_clusters, {SITE_OF(FIELD_UNREAD), ARGS "draws", -1, 0, false}},
     {one_step, {SITE_OF(BT_NOT_CONVERGED), ARGS "strength", -1, -1, true}},

@@ -148,6 +148,51 @@ def test_counts_stream_and_are_saved():
         assert fit.existence == _abi.ALIGN_BT_FINITE
 
 
+def test_ballots_are_rankings_summed():
+    items = np.concatenate([RNG.permutation(5)[:3] for _ in range(300)]).astype(np.int64)
+    offsets = np.arange(301) * 3
+    memory = np.empty(la.call("bt_ballots_get_bytes", 5, 60, 180), np.uint8)
+    ballots = la.struct("bt_ballots", memory, memory.nbytes, 5)
+    la.call("bt_ballots_update", ballots, offsets=offsets, item=items)
+    assert (ballots.rows, ballots.longest) == (300, 3) and ballots.rankings <= 60
+    saved, length = np.empty(20000, np.uint8), ctypes.c_size_t()
+    la.call("bt_ballots_save", ballots, saved, saved.nbytes, ctypes.byref(length))
+    of_bytes = la.struct("bt_ballots")
+    la.call("bt_ballots_get_saved", saved, length.value, of_bytes)
+    assert (of_bytes.entries, of_bytes.rows) == (ballots.entries, 300)
+    again, larger = np.empty(memory.nbytes, np.uint8), np.empty(2 * memory.nbytes, np.uint8)
+    merged = la.struct("bt_ballots", again, again.nbytes, 5)
+    la.call("bt_ballots_load", merged, saved, length.value)
+    la.call("bt_ballots_grow", merged, larger, larger.nbytes)
+    la.call("bt_ballots_merge", merged, ballots)
+    assert (merged.rows, merged.rankings) == (600, ballots.rankings)
+    found, expected = np.empty(5), np.empty(5)
+    la.call("bt_fit", ballots=merged, n_items=5, strength=found)
+    la.call("bt_fit", rankings=la.struct("bt_rankings", offsets=offsets, item=items), n_items=5, strength=expected)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_counts_of_clusters_give_clustered_errors():
+    first, second, cluster = RNG.integers(0, 3, 200), RNG.integers(3, 6, 200), RNG.integers(0, 8, 200)
+    outcome = RNG.random(200).round()
+    kept = []
+
+    def counts(rows):
+        memory = np.empty(la.call("bt_counts_get_bytes", 6, 36), np.uint8)
+        made = la.struct("bt_counts", memory, memory.nbytes, 6)
+        la.call("bt_counts_update", made, first=first[rows], second=second[rows], outcome=outcome[rows])
+        kept.append(memory)
+        return made
+
+    found, expected = np.empty(6), np.empty(6)
+    shared = {"n_items": 6, "variance": "BT_CLUSTER", "n_clusters": 8}
+    la.call("bt_fit", counts=counts(slice(None)), cluster_counts=[counts(cluster == k) for k in range(8)], se=found,
+            strength=np.empty(6), **shared)
+    rows = la.struct("bt_rows", first=first, second=second, outcome=outcome, cluster=cluster)
+    la.call("bt_fit", rows=rows, se=expected, strength=np.empty(6), **shared)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_elo():
     rating, expected = np.full(3, 1000.0), np.full(3, 1000.0)
     games = [(0, 1, 1.0), (1, 2, 0.5), (2, 0, 0.0)]

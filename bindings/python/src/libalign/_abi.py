@@ -456,6 +456,10 @@ class align_bt_counts(Structure):
     pass
 
 
+class align_bt_ballots(Structure):
+    pass
+
+
 class align_bt_args(Structure):
     pass
 
@@ -633,6 +637,9 @@ align_bt_rankings._fields_ = [("size", c_size_t), ("offsets", align_tensor), ("i
     ("place", align_tensor), ("weight", align_tensor), ("cluster", align_tensor)]
 align_bt_counts._fields_ = [("size", c_size_t), ("memory", c_void_p), ("bytes", c_size_t), ("n_items", c_int64),
     ("pairs", c_int64), ("room", c_int64), ("rows", c_int64), ("taken", c_int64)]
+align_bt_ballots._fields_ = [("size", c_size_t), ("memory", c_void_p), ("bytes", c_size_t), ("used", c_size_t),
+    ("n_items", c_int64), ("rankings", c_int64), ("entries", c_int64), ("longest", c_int64), ("rows", c_int64),
+    ("taken", c_int64)]
 align_bt_args._fields_ = [("size", c_size_t), ("n_items", c_int64), ("rows", POINTER(align_bt_rows)),
     ("counts", POINTER(align_bt_counts)), ("ties", c_int32), ("prior", c_int32), ("variance", c_int32),
     ("solver", c_int32), ("prior_mean", c_double), ("prior_precision", c_double), ("prior_shape", c_double),
@@ -647,7 +654,8 @@ align_bt_args._fields_ = [("size", c_size_t), ("n_items", c_int64), ("rows", POI
     ("coefficient_precision", c_double), ("bias_precision", c_double), ("reliability_precision", c_double),
     ("n_annotators", c_int64), ("n_clusters", c_int64), ("coefficient", align_tensor), ("coefficient_se", align_tensor),
     ("bias", align_tensor), ("reliability", align_tensor), ("orders", align_tensor), ("bias_se", align_tensor),
-    ("reliability_se", align_tensor)]
+    ("reliability_se", align_tensor), ("ballots", POINTER(align_bt_ballots)),
+    ("cluster_counts", POINTER(align_bt_counts)), ("cluster_ballots", POINTER(align_bt_ballots))]
 align_bt_elo_args._fields_ = [("size", c_size_t), ("rows", POINTER(align_bt_rows)), ("rating", align_tensor),
     ("k", c_double), ("scale", c_double)]
 align_bt_ranks_args._fields_ = [("size", c_size_t), ("strength", align_tensor), ("covariance", align_tensor),
@@ -805,6 +813,15 @@ FUNCTIONS = {
         POINTER(c_size_t)),
     "align_bt_counts_load": (c_int32, POINTER(align_exec), POINTER(align_bt_counts), c_void_p, c_size_t),
     "align_bt_counts_get_saved": (c_int32, POINTER(align_exec), c_void_p, c_size_t, POINTER(align_bt_counts)),
+    "align_bt_ballots_get_bytes": (c_size_t, c_int64, c_int64, c_int64),
+    "align_bt_ballots_init": (None, POINTER(align_bt_ballots), c_void_p, c_size_t, c_int64),
+    "align_bt_ballots_update": (c_int32, POINTER(align_exec), POINTER(align_bt_ballots), POINTER(align_bt_rankings)),
+    "align_bt_ballots_merge": (c_int32, POINTER(align_exec), POINTER(align_bt_ballots), POINTER(align_bt_ballots)),
+    "align_bt_ballots_grow": (c_int32, POINTER(align_exec), POINTER(align_bt_ballots), c_void_p, c_size_t),
+    "align_bt_ballots_save": (c_int32, POINTER(align_exec), POINTER(align_bt_ballots), c_void_p, c_size_t,
+        POINTER(c_size_t)),
+    "align_bt_ballots_load": (c_int32, POINTER(align_exec), POINTER(align_bt_ballots), c_void_p, c_size_t),
+    "align_bt_ballots_get_saved": (c_int32, POINTER(align_exec), c_void_p, c_size_t, POINTER(align_bt_ballots)),
     "align_bt_args_init": (None, POINTER(align_bt_args), c_size_t),
     "align_bt_scratch": (c_int32, POINTER(align_exec), POINTER(align_bt_args), POINTER(c_size_t), POINTER(c_size_t)),
     "align_bt_fit": (c_int32, POINTER(align_exec), POINTER(align_bt_args)),

@@ -136,7 +136,7 @@ def struct(name: str, *start: Any, **fields: Any) -> Args:
     maker = kind.__name__ + "_init"
     if start:
         types = _abi.FUNCTIONS[maker][1:]
-        sized = types[1] is ctypes.c_size_t and kind is not _abi.align_bt_counts
+        sized = types[1] is ctypes.c_size_t and kind not in (_abi.align_bt_counts, _abi.align_bt_ballots)
         args = Args(kind, kind())
         args._held.append(start)
         status = getattr(lib, maker)(args._state, *([ctypes.sizeof(kind)] if sized else []),

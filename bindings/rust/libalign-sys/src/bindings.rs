@@ -4219,6 +4219,216 @@ extern "C" {
         counts: *mut align_bt_counts,
     ) -> align_status;
 }
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct align_bt_ballots {
+    pub size: usize,
+    pub memory: *mut ::std::os::raw::c_void,
+    pub bytes: usize,
+    pub used: usize,
+    pub n_items: i64,
+    pub rankings: i64,
+    pub entries: i64,
+    pub longest: i64,
+    pub rows: i64,
+    pub taken: i64,
+}
+#[test]
+fn bindgen_test_layout_align_bt_ballots() {
+    assert_eq!(::std::mem::size_of::<align_bt_ballots>(), 80usize, concat!("Size of: ", stringify!(align_bt_ballots)));
+    assert_eq!(
+        ::std::mem::align_of::<align_bt_ballots>(),
+        8usize,
+        concat!("Alignment of ", stringify!(align_bt_ballots))
+    );
+    fn test_field_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(size))
+        );
+    }
+    test_field_size();
+    fn test_field_memory() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).memory) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(memory))
+        );
+    }
+    test_field_memory();
+    fn test_field_bytes() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).bytes) as usize - ptr as usize
+            },
+            16usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(bytes))
+        );
+    }
+    test_field_bytes();
+    fn test_field_used() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).used) as usize - ptr as usize
+            },
+            24usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(used))
+        );
+    }
+    test_field_used();
+    fn test_field_n_items() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).n_items) as usize - ptr as usize
+            },
+            32usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(n_items))
+        );
+    }
+    test_field_n_items();
+    fn test_field_rankings() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).rankings) as usize - ptr as usize
+            },
+            40usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(rankings))
+        );
+    }
+    test_field_rankings();
+    fn test_field_entries() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).entries) as usize - ptr as usize
+            },
+            48usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(entries))
+        );
+    }
+    test_field_entries();
+    fn test_field_longest() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).longest) as usize - ptr as usize
+            },
+            56usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(longest))
+        );
+    }
+    test_field_longest();
+    fn test_field_rows() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).rows) as usize - ptr as usize
+            },
+            64usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(rows))
+        );
+    }
+    test_field_rows();
+    fn test_field_taken() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_ballots>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).taken) as usize - ptr as usize
+            },
+            72usize,
+            concat!("Offset of field: ", stringify!(align_bt_ballots), "::", stringify!(taken))
+        );
+    }
+    test_field_taken();
+}
+impl Default for align_bt_ballots {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+extern "C" {
+    pub fn align_bt_ballots_get_bytes(n_items: i64, rankings: i64, entries: i64) -> usize;
+}
+extern "C" {
+    pub fn align_bt_ballots_init(
+        ballots: *mut align_bt_ballots,
+        memory: *mut ::std::os::raw::c_void,
+        bytes: usize,
+        n_items: i64,
+    );
+}
+extern "C" {
+    pub fn align_bt_ballots_update(
+        exec: *const align_exec,
+        ballots: *mut align_bt_ballots,
+        rankings: *const align_bt_rankings,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_bt_ballots_merge(
+        exec: *const align_exec,
+        ballots: *mut align_bt_ballots,
+        other: *const align_bt_ballots,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_bt_ballots_grow(
+        exec: *const align_exec,
+        ballots: *mut align_bt_ballots,
+        memory: *mut ::std::os::raw::c_void,
+        bytes: usize,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_bt_ballots_save(
+        exec: *const align_exec,
+        ballots: *const align_bt_ballots,
+        bytes: *mut ::std::os::raw::c_void,
+        n_bytes: usize,
+        saved: *mut usize,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_bt_ballots_load(
+        exec: *const align_exec,
+        ballots: *mut align_bt_ballots,
+        bytes: *const ::std::os::raw::c_void,
+        n_bytes: usize,
+    ) -> align_status;
+}
+extern "C" {
+    pub fn align_bt_ballots_get_saved(
+        exec: *const align_exec,
+        bytes: *const ::std::os::raw::c_void,
+        n_bytes: usize,
+        ballots: *mut align_bt_ballots,
+    ) -> align_status;
+}
 pub const ALIGN_BT_TIES_HALF: _bindgen_ty_14 = 0;
 pub const ALIGN_BT_TIES_DAVIDSON: _bindgen_ty_14 = 1;
 pub const ALIGN_BT_TIES_RAO_KUPPER: _bindgen_ty_14 = 2;
@@ -4311,10 +4521,13 @@ pub struct align_bt_args {
     pub orders: align_tensor,
     pub bias_se: align_tensor,
     pub reliability_se: align_tensor,
+    pub ballots: *const align_bt_ballots,
+    pub cluster_counts: *const align_bt_counts,
+    pub cluster_ballots: *const align_bt_ballots,
 }
 #[test]
 fn bindgen_test_layout_align_bt_args() {
-    assert_eq!(::std::mem::size_of::<align_bt_args>(), 1264usize, concat!("Size of: ", stringify!(align_bt_args)));
+    assert_eq!(::std::mem::size_of::<align_bt_args>(), 1288usize, concat!("Size of: ", stringify!(align_bt_args)));
     assert_eq!(::std::mem::align_of::<align_bt_args>(), 8usize, concat!("Alignment of ", stringify!(align_bt_args)));
     fn test_field_size() {
         assert_eq!(
@@ -4988,6 +5201,42 @@ fn bindgen_test_layout_align_bt_args() {
         );
     }
     test_field_reliability_se();
+    fn test_field_ballots() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).ballots) as usize - ptr as usize
+            },
+            1264usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(ballots))
+        );
+    }
+    test_field_ballots();
+    fn test_field_cluster_counts() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).cluster_counts) as usize - ptr as usize
+            },
+            1272usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(cluster_counts))
+        );
+    }
+    test_field_cluster_counts();
+    fn test_field_cluster_ballots() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<align_bt_args>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).cluster_ballots) as usize - ptr as usize
+            },
+            1280usize,
+            concat!("Offset of field: ", stringify!(align_bt_args), "::", stringify!(cluster_ballots))
+        );
+    }
+    test_field_cluster_ballots();
 }
 impl Default for align_bt_args {
     fn default() -> Self {

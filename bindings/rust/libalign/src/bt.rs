@@ -87,16 +87,53 @@ impl<'a> Rankings<'a> {
     }
 }
 
+/// What sums of rows have in common: their size, and bytes.
+macro_rules! sums {
+    ($name:ident, $save:ident) => {
+        // `raw` points into `memory`, which belongs to it and does not move; nothing is written through a shared reference.
+        unsafe impl Send for $name {}
+        unsafe impl Sync for $name {}
+
+        impl $name {
+            /// How many items there may be.
+            pub fn n_items(&self) -> i64 {
+                self.raw.n_items
+            }
+
+            /// Rows of positive weight that went in.
+            pub fn rows(&self) -> i64 {
+                self.raw.rows
+            }
+
+            /// What is held as bytes that mean the same on every machine.
+            pub fn to_bytes(&self, exec: &mut Exec) -> Result<Vec<u8>> {
+                let mut saved = 0;
+                let sized = exec.call(NO_SCRATCH, |exec| unsafe {
+                    sys::$save(exec, &self.raw, std::ptr::null_mut(), 0, &mut saved)
+                });
+                match sized {
+                    Err(error) if error.status != Status::Scratch => return Err(error),
+                    _ => {}
+                }
+                let mut bytes = vec![0_u8; saved];
+                exec.call(NO_SCRATCH, |exec| unsafe {
+                    sys::$save(exec, &self.raw, bytes.as_mut_ptr().cast(), bytes.len(), &mut saved)
+                })?;
+                Ok(bytes)
+            }
+        }
+    };
+}
+
+sums!(Counts, align_bt_counts_save);
+sums!(Ballots, align_bt_ballots_save);
+
 /// Comparisons summed by pair and outcome, exactly: shards add up to the same bits in any order and any split. The
 /// memory grows by itself.
 pub struct Counts {
     raw: sys::align_bt_counts,
     memory: Vec<u8>,
 }
-
-// `raw` points into `memory`, which belongs to it and does not move; nothing is written through a shared reference.
-unsafe impl Send for Counts {}
-unsafe impl Sync for Counts {}
 
 impl Counts {
     /// Empty counts of items `0..n_items`, which may be a bound.
@@ -106,16 +143,6 @@ impl Counts {
         let mut raw = sys::align_bt_counts::default();
         unsafe { sys::align_bt_counts_init(&mut raw, memory.as_mut_ptr().cast(), bytes, n_items) };
         Counts { raw, memory }
-    }
-
-    /// How many items there may be.
-    pub fn n_items(&self) -> i64 {
-        self.raw.n_items
-    }
-
-    /// Rows of positive weight that went in.
-    pub fn rows(&self) -> i64 {
-        self.raw.rows
     }
 
     fn grow(&mut self, exec: &mut Exec) -> Result<()> {
@@ -145,23 +172,6 @@ impl Counts {
                 done => return done,
             }
         }
-    }
-
-    /// What is held as bytes that mean the same on every machine.
-    pub fn to_bytes(&self, exec: &mut Exec) -> Result<Vec<u8>> {
-        let mut saved = 0;
-        let sized = exec.call(NO_SCRATCH, |exec| unsafe {
-            sys::align_bt_counts_save(exec, &self.raw, std::ptr::null_mut(), 0, &mut saved)
-        });
-        match sized {
-            Err(error) if error.status != Status::Scratch => return Err(error),
-            _ => {}
-        }
-        let mut bytes = vec![0_u8; saved];
-        exec.call(NO_SCRATCH, |exec| unsafe {
-            sys::align_bt_counts_save(exec, &self.raw, bytes.as_mut_ptr().cast(), bytes.len(), &mut saved)
-        })?;
-        Ok(bytes)
     }
 
     /// Adds what such bytes hold, of as many items or fewer.
@@ -197,6 +207,76 @@ impl Counts {
                 done => return done,
             }
         }
+    }
+}
+
+/// Rankings summed by what they say, exactly, as [`Counts`] sum comparisons: equal rankings are equal bytes, whatever the
+/// order of shards. The memory grows by itself.
+pub struct Ballots {
+    raw: sys::align_bt_ballots,
+    memory: Vec<u8>,
+}
+
+impl Ballots {
+    /// Empty ballots of items `0..n_items`, which may be a bound.
+    pub fn new(n_items: i64) -> Self {
+        let mut raw = sys::align_bt_ballots::default();
+        unsafe { sys::align_bt_ballots_init(&mut raw, std::ptr::null_mut(), 0, n_items) };
+        Ballots { raw, memory: Vec::new() }
+    }
+
+    /// How many different rankings are held.
+    pub fn rankings(&self) -> i64 {
+        self.raw.rankings
+    }
+
+    /// Makes room for so many more, if all of them are new.
+    fn reserve(&mut self, exec: &mut Exec, rankings: i64, entries: i64) -> Result<()> {
+        let more = unsafe { sys::align_bt_ballots_get_bytes(self.raw.n_items, rankings, entries) };
+        if self.memory.len() - self.raw.used >= more {
+            return Ok(());
+        }
+        let mut memory = vec![0_u8; (self.raw.used + more).max(self.memory.len() * 2)];
+        let (ballots, to, bytes) = (&mut self.raw, memory.as_mut_ptr(), memory.len());
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_ballots_grow(exec, ballots, to.cast(), bytes) })?;
+        self.memory = memory;
+        Ok(())
+    }
+
+    /// Adds rankings. On an error nothing has changed.
+    pub fn update(&mut self, exec: &mut Exec, rankings: Rankings) -> Result<()> {
+        self.reserve(exec, rankings.raw.offsets.shape[0], rankings.raw.item.shape[0])?;
+        let ballots = &mut self.raw;
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_ballots_update(exec, ballots, &rankings.raw) })
+    }
+
+    /// Adds what such bytes hold, of as many items or fewer.
+    pub fn load(&mut self, exec: &mut Exec, bytes: &[u8]) -> Result<()> {
+        let said = Self::said(exec, bytes)?;
+        self.reserve(exec, said.rankings, said.entries)?;
+        let (ballots, data, n) = (&mut self.raw, bytes.as_ptr().cast(), bytes.len());
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_ballots_load(exec, ballots, data, n) })
+    }
+
+    fn said(exec: &mut Exec, bytes: &[u8]) -> Result<sys::align_bt_ballots> {
+        let mut said = sys::align_bt_ballots { size: size_of::<sys::align_bt_ballots>(), ..Default::default() };
+        let (data, n) = (bytes.as_ptr().cast(), bytes.len());
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_ballots_get_saved(exec, data, n, &mut said) })?;
+        Ok(said)
+    }
+
+    /// Ballots of such bytes, of as many items as they say.
+    pub fn from_bytes(exec: &mut Exec, bytes: &[u8]) -> Result<Self> {
+        let mut ballots = Ballots::new(Self::said(exec, bytes)?.n_items);
+        ballots.load(exec, bytes)?;
+        Ok(ballots)
+    }
+
+    /// Adds what `other` holds.
+    pub fn merge(&mut self, exec: &mut Exec, other: &Ballots) -> Result<()> {
+        self.reserve(exec, other.raw.rankings, other.raw.entries)?;
+        let ballots = &mut self.raw;
+        exec.call(NO_SCRATCH, |exec| unsafe { sys::align_bt_ballots_merge(exec, ballots, &other.raw) })
     }
 }
 
@@ -285,6 +365,7 @@ pub struct Fit<'a> {
     rows: Option<Rows<'a>>,
     counts: Option<&'a Counts>,
     rankings: Option<Rankings<'a>>,
+    ballots: Option<&'a Ballots>,
     se: bool,
     covariance: bool,
     draws: usize,
@@ -334,7 +415,7 @@ impl<'a> Fit<'a> {
     fn with(n_items: i64, rows: Option<Rows<'a>>, counts: Option<&'a Counts>) -> Self {
         let mut raw = initialised!(align_bt_args, align_bt_args_init);
         raw.n_items = n_items;
-        Fit { raw, rows, counts, rankings: None, se: false, covariance: false, draws: 0 }
+        Fit { raw, rows, counts, rankings: None, ballots: None, se: false, covariance: false, draws: 0 }
     }
 
     /// Of counts.
@@ -351,6 +432,13 @@ impl<'a> Fit<'a> {
     pub fn of_rankings(n_items: i64, rankings: Rankings<'a>) -> Self {
         let mut fit = Self::with(n_items, None, None);
         fit.rankings = Some(rankings);
+        fit
+    }
+
+    /// Of ballots.
+    pub fn of_ballots(ballots: &'a Ballots) -> Self {
+        let mut fit = Self::with(ballots.n_items(), None, None);
+        fit.ballots = Some(ballots);
         fit
     }
 
@@ -446,6 +534,7 @@ impl<'a> Fit<'a> {
         raw.rows = self.rows.as_ref().map_or(std::ptr::null(), |rows| &rows.raw);
         raw.counts = self.counts.map_or(std::ptr::null(), |counts| &counts.raw);
         raw.rankings = self.rankings.as_ref().map_or(std::ptr::null(), |rankings| &rankings.raw);
+        raw.ballots = self.ballots.map_or(std::ptr::null(), |ballots| &ballots.raw);
         raw.strength = ViewMut::from(&mut strength).raw;
         raw.component = ViewMut::from(&mut component).raw;
         raw.part = ViewMut::from(&mut part).raw;

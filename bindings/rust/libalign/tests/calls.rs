@@ -1,6 +1,6 @@
 //! Calls of one struct each, the step, states and saved counts: what their formulas say.
 
-use libalign::bt::{Counts, Fit, Rankings, Rows};
+use libalign::bt::{Ballots, Counts, Fit, Rankings, Rows, Ties};
 use libalign::head::{Backward, Forward, Head, Tokens};
 use libalign::judge::{Calibration, Elo, Labels, Pool, Slopes, Strength, TokenWeights, Wpo};
 use libalign::norm::{Batch, Groups, Norm, Params as NormParams, Preset, Ring};
@@ -157,6 +157,32 @@ fn counts_are_saved() -> Result<()> {
     loaded.load(&mut exec, &bytes)?;
     assert_eq!(loaded.rows(), 1000);
     assert!(Counts::from_bytes(&mut exec, &bytes[..20]).is_err());
+    Ok(())
+}
+
+#[test]
+fn ballots_are_saved_and_merged() -> Result<()> {
+    let mut exec = Exec::new();
+    let (offsets, item) = ([0_i64, 3, 5, 8, 11], [0_i64, 1, 2, 2, 0, 0, 1, 2, 1, 0, 2]);
+    let place = [0_i64, 1, 1, 0, 1, 0, 1, 1, 0, 1, -1];
+    let rankings = Rankings::new(&offsets, &item).place(&place);
+    let mut ballots = Ballots::new(3);
+    ballots.update(&mut exec, rankings)?;
+    assert_eq!((ballots.rows(), ballots.rankings()), (4, 3));
+    let bytes = ballots.to_bytes(&mut exec)?;
+    let mut loaded = Ballots::from_bytes(&mut exec, &bytes)?;
+    assert_eq!(loaded.to_bytes(&mut exec)?, bytes);
+    let direct = Fit::of_rankings(3, rankings).ties(Ties::Davidson).run(&mut exec)?;
+    let summed = Fit::of_ballots(&loaded).ties(Ties::Davidson).run(&mut exec)?;
+    assert!(direct.failure.is_none());
+    for (a, b) in direct.strength.iter().zip(&summed.strength) {
+        assert!((a - b).abs() < 1e-12);
+    }
+    loaded.merge(&mut exec, &ballots)?;
+    loaded.load(&mut exec, &bytes)?;
+    assert_eq!((loaded.rows(), loaded.rankings()), (12, 3));
+    let error = loaded.update(&mut exec, Rankings::new(&[0_i64, 2], &[0_i64, 7])).unwrap_err();
+    assert_eq!((error.status, error.index.as_slice(), loaded.rows()), (Status::Range, &[1][..], 12));
     Ok(())
 }
 
