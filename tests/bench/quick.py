@@ -42,7 +42,10 @@ def check_scaling():
         run("--only", "gae batch=256 tokens=1024 workers=2 beside=1", "--json", file.name)
         with open(file.name, encoding="utf-8") as lines:
             [result] = json.load(lines)
+        table = subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "table.py"), file.name],
+                               check=True, capture_output=True, text=True).stdout
     assert list(result["peers"]) == ["one_worker"] and result["peers"]["one_worker"]["ratio"] > 0, result
+    assert f"| `gae batch=256 tokens=1024` | {result['peers']['one_worker']['ratio']:.2f} |" in table, table
 
 
 def check_mix():

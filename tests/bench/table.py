@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the results of `./dev bench --json FILE` as the table of docs/performance.md.
+"""Prints the results of `./dev bench --json FILE` as the tables of docs/performance.md.
 
 usage: tests/bench/table.py FILE
 """
@@ -27,15 +27,48 @@ def row(result):
             f"{result['scratch_bytes'] / 1024:.0f}", mebibytes(result["extra_rss_bytes"])]
 
 
+HEADS = ["case", "time", "spread", "speed", "share of limit", "peers: times longer (MiB)", "scratch, KiB", "memory, MiB"]
+CLASSES = [("3 and more", 3), ("2 to 3", 2), ("below 2, the goal", 0)]
+
+
+def is_loss(result):
+    """A row of the loss table at the size at which all of them are measured."""
+    return "groups=1000000 " in result["case"] and "torch" in result["peers"]
+
+
+def is_beside(result):
+    return "one_worker" in result["peers"]
+
+
+def table(heads, rows):
+    lines = ["| " + " | ".join(cells) + " |" for cells in [heads, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(heads), *lines[1:]])
+
+
+def losses(results):
+    """Rows by how many times longer PyTorch took."""
+    times = sorted(((result["peers"]["torch"]["ratio"], result["case"].split()[0]) for result in results
+                    if is_loss(result) and "workers=1" in result["case"]), reverse=True)
+    most, rows = float("inf"), []
+    for name, least in CLASSES:
+        rows.append([name, ", ".join(f"`{row}` {ratio:.1f}" for ratio, row in times if least <= ratio < most)])
+        most = least
+    return table(["times", "rows"], rows)
+
+
+def workers(results):
+    """What a second worker is worth."""
+    rows = [[f"`{result['case'].replace(' workers=2 beside=1', '')}`", f"{result['peers']['one_worker']['ratio']:.2f}"]
+            for result in results if is_beside(result)]
+    return table(["two workers against one", "times faster"], rows)
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         results = json.load(file)
-    heads = ["case", "time", "spread", "speed", "share of limit", "peers: times longer (MiB)",
-             "scratch, KiB", "memory, MiB"]
-    print("| " + " | ".join(heads) + " |")
-    print("|" + "---|" * len(heads))
-    for result in results:
-        print("| " + " | ".join(row(result)) + " |")
+    cases = [row(result) for result in results
+             if not is_beside(result) and (not is_loss(result) or result["case"].startswith("dpo "))]
+    print(table(HEADS, cases), losses(results), workers(results), sep="\n\n")
 
 
 if __name__ == "__main__":
