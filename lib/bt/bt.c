@@ -404,6 +404,7 @@ static void set_up(const struct bt_call *call, struct work *work)
                     args->prior != ALIGN_BT_PRIOR_JEFFREYS) ||
                    (ranked && fit->tie >= 0);
     align__bt_fit_take(fit, &work->arena, call->edges);
+    align__bt_read_edges(fit);
     for (int64_t i = 0; align__present(&args->fixed) && i < fit->n; i++)
         if (work->frozen[i])
             fit->x[i] = (align__load(args->fixed.dtype, align__at(&args->fixed, i, 0)) -

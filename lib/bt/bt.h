@@ -192,9 +192,11 @@ struct align__bt_fit {
     int64_t max_iterations;
 
     double *x, *trial, *score, *step; /* [size] */
-    double *curvature
-        [4]; /* [edges]: by d twice, by d and u, by u twice; the slope by d, for reliability */
-    double *matrix;           /* [size, size], dense */
+    /* [edges]: by d twice, by d and u, by u twice; the slope by d, for reliability. Without ties the first alone. */
+    double *curvature[4];
+    double *won, *lost; /* [edges], without ties: points of i and of j, with those of the prior */
+    int32_t *side[2];   /* [edges], without ties: i and j */
+    double *matrix;     /* [size, size], dense */
     double *work[4], *triple; /* [size], [3 * size] */
 
     int64_t iterations;
@@ -203,9 +205,12 @@ struct align__bt_fit {
     bool converged, receding;
 };
 
-/* Both look at n, size, reliability and dense. */
+/* Both look at n, size, tie, reliability and dense; bytes are enough with ties and without. */
 size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges);
 void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, int64_t edges);
+
+/* Fills in won, lost and side when edges are new. */
+void align__bt_read_edges(struct align__bt_fit *fit);
 
 /* Writes x. The run goes from there to convergence, to max_iterations, or until no step helps: NONE.
  * CANCELLED by the hook. */

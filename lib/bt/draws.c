@@ -91,6 +91,7 @@ static void refit(const struct batch *batch, struct slot *slot, int64_t draw)
         draw_rankings(batch, slot, &s);
     else
         draw_edges(batch, slot, &s);
+    align__bt_read_edges(&slot->fit);
     memcpy(slot->fit.x, batch->found->x, sizeof *slot->fit.x * (size_t)slot->fit.size);
     if (align__bt_fit_run(&quiet, &slot->fit) != ALIGN_E_NONE)
         slot->fit.converged = false;

@@ -149,9 +149,47 @@ static void turn_parts(struct align__bt_graph *graph)
     }
 }
 
+/* ---- most graphs: one part ----------------------------------------------------------------- */
+
+/* Whether points lead from item 0 to all others, or `back` from all to it, found in a few passes over edges. */
+static bool reaches_all(struct align__bt_graph *graph, const struct align__bt_edge *edges,
+                        int64_t count, bool both, bool back)
+{
+    enum { PASSES = 3 };
+    int32_t *seen = graph->work[0];
+    int64_t left = graph->n - 1;
+    memset(seen, 0, sizeof *seen * (size_t)graph->n);
+    seen[0] = 1;
+    for (int pass = 0; pass < PASSES && left > 0; pass++)
+        for (int64_t e = 0; e < count && left > 0; e++) {
+            const struct align__bt_edge *edge = &edges[e];
+            bool turned = seen[edge->j] != 0;
+            if (seen[edge->i] == seen[edge->j] || !takes_from(edge, turned != back, both))
+                continue;
+            seen[edge->i] = seen[edge->j] = 1;
+            left--;
+        }
+    return left == 0;
+}
+
+static bool is_one_part(struct align__bt_graph *graph, const struct align__bt_edge *edges,
+                        int64_t count, bool both)
+{
+    if (!reaches_all(graph, edges, count, both, false) ||
+        !reaches_all(graph, edges, count, both, true))
+        return false;
+    memset(graph->component, 0, sizeof *graph->component * (size_t)graph->n);
+    memset(graph->part, 0, sizeof *graph->part * (size_t)graph->n);
+    graph->components = graph->parts = 1;
+    graph->size[0] = (int32_t)graph->n;
+    return true;
+}
+
 void align__bt_graph_find(struct align__bt_graph *graph, const struct align__bt_edge *edges,
                           int64_t count, bool both)
 {
+    if (is_one_part(graph, edges, count, both))
+        return;
     find_components(graph, edges, count);
     list_targets(graph, edges, count, both);
     struct search s = {graph,          graph->work[0], graph->work[1],

@@ -18,8 +18,25 @@ size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges)
 {
     size_t size = (size_t)fit->size, vector = align__block(sizeof(double) * size);
     size_t matrix = fit->dense ? align__block(sizeof(double) * size * size) : 0;
-    size_t curvatures = fit->reliability < 0 ? 3 : 4;
-    return 11 * vector + curvatures * align__block(sizeof(double) * (size_t)edges) + matrix;
+    size_t by_edge = fit->reliability < 0 ? 4 : 5;
+    return 11 * vector + by_edge * align__block(sizeof(double) * (size_t)edges + ALIGN__LINE) +
+           matrix;
+}
+
+static void take_by_edge(struct align__bt_fit *fit, struct align__arena *arena, size_t edges)
+{
+    bool ties = fit->tie >= 0;
+    double **const place[] = {&fit->curvature[0], ties ? &fit->curvature[1] : &fit->won,
+                              ties ? &fit->curvature[2] : &fit->lost,
+                              fit->reliability < 0 ? NULL : &fit->curvature[3]};
+    for (int k = 0; k < 4; k++)
+        fit->curvature[k] = NULL;
+    fit->won = fit->lost = NULL;
+    for (int k = 0; k < 4; k++)
+        if (place[k] != NULL)
+            *place[k] = align__arena_take(arena, sizeof(double) * edges);
+    for (int k = 0; k < 2; k++)
+        fit->side[k] = ties ? NULL : align__arena_take(arena, sizeof(int32_t) * edges);
 }
 
 void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, int64_t edges)
@@ -29,9 +46,7 @@ void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, i
     fit->trial = align__arena_take(arena, vector);
     fit->score = align__arena_take(arena, vector);
     fit->step = align__arena_take(arena, vector);
-    fit->curvature[3] = NULL;
-    for (int k = 0; k < (fit->reliability < 0 ? 3 : 4); k++)
-        fit->curvature[k] = align__arena_take(arena, sizeof(double) * (size_t)edges);
+    take_by_edge(fit, arena, (size_t)edges);
     for (int k = 0; k < 3; k++)
         fit->work[k] = align__arena_take(arena, vector);
     fit->triple = align__arena_take(arena, 3 * vector);
@@ -65,6 +80,58 @@ static double add_priors(struct align__bt_fit *fit, const double *x)
     }
     return value;
 }
+
+/* ---- games without ties ---- */
+
+void align__bt_read_edges(struct align__bt_fit *fit)
+{
+    double virtual = fit->prior.kind == ALIGN_BT_PRIOR_EDGE ? fit->prior.games / 2 : 0;
+    for (int64_t e = 0; fit->tie < 0 && e < fit->edge_count; e++) {
+        const struct align__bt_edge *edge = &fit->edges[e];
+        double more = edge->sum[ALIGN__BT_TIE] / 2 + virtual;
+        fit->side[0][e] = edge->i;
+        fit->side[1][e] = edge->j;
+        fit->won[e] = edge->sum[ALIGN__BT_WIN] + more;
+        fit->lost[e] = edge->sum[ALIGN__BT_LOSS] + more;
+    }
+}
+
+/* Slopes go to both ends; those of one i are added up first, as they follow each other. */
+static void store_games(struct align__bt_fit *fit, const struct align__games *games, int64_t n)
+{
+    for (int64_t k = 0; k < n;) {
+        const int64_t begin = k;
+        const int32_t i = games->i[k];
+        for (; k < n && games->i[k] == i; k++)
+            fit->score[games->j[k]] -= games->slope[k];
+        fit->score[i] += fit->f64->lane_sum(games->slope + begin, k - begin);
+    }
+    if (fit->home >= 0)
+        fit->score[fit->home] += fit->f64->lane_sum(games->slope, n);
+}
+
+static double add_games(struct align__bt_fit *fit, const double *x)
+{
+    enum { GAMES = 512 };
+    double slope[GAMES], value = 0;
+    for (int64_t e = 0; e < fit->edge_count; e += GAMES) {
+        int64_t left = fit->edge_count - e, n = left < GAMES ? left : GAMES;
+        struct align__games games = {.x = x,
+                                     .i = fit->side[0] + e,
+                                     .j = fit->side[1] + e,
+                                     .won = fit->won + e,
+                                     .lost = fit->lost + e,
+                                     .home = fit->home < 0 ? 0 : x[fit->home],
+                                     .slope = slope,
+                                     .curvature = fit->curvature[0] + e};
+        fit->f64->games(&games, n);
+        store_games(fit, &games, n);
+        value += games.value;
+    }
+    return value;
+}
+
+/* ---- other games ---- */
 
 /* Edges a block at a time: predictors, then the model on all of them, then slopes to where they go. */
 enum { BLOCK = ALIGN__BT_BLOCK };
@@ -115,6 +182,8 @@ static double add_edges(struct align__bt_fit *fit, const double *x)
 {
     struct block block;
     double value = 0, du = 0;
+    if (fit->tie < 0 && align__bt_is_plain(fit))
+        return add_games(fit, x);
     for (int64_t e = 0; e < fit->edge_count; e += BLOCK) {
         int64_t left = fit->edge_count - e;
         block.begin = e;
@@ -128,8 +197,10 @@ static double add_edges(struct align__bt_fit *fit, const double *x)
             .value = block.value,
             .slope = block.slope,
             .by_tie = block.by_tie,
-            .curvature = {fit->curvature[0] + e, fit->curvature[1] + e, fit->curvature[2] + e},
+            .curvature = {fit->curvature[0] + e},
         };
+        for (int k = 1; fit->tie >= 0 && k < 3; k++)
+            batch.curvature[k] = fit->curvature[k] + e;
         align__bt_models[fit->ties].batch(fit->f64, fit->ties, &batch);
         store_block(fit, &block);
         for (int64_t k = 0; k < block.count; k++) {

@@ -1,7 +1,8 @@
 #include "table.h"
 #include "../base/cpu.h"
 
-enum { BLOCK = 1024 };
+/* Small, so that reading rows and adding to cells go on side by side. */
+enum { BLOCK = 256 };
 
 /* Rows past the last are games of 0 against 1, so that loops over whole blocks find nothing wrong. */
 struct block {
@@ -151,12 +152,62 @@ static bool is_simple(const struct align__bt_table *table, const align_bt_rows *
            !align__present(&rows->outcome) && !align__present(&rows->weight);
 }
 
-static void add_simple(struct align__bt_table *table, const struct block *block)
+/* Wins in 16 bits before they go to a table of few items: these cells fit into the first cache. */
+enum { TALLY = 16384 };
+
+struct tally {
+    bool used;
+    int64_t rows;
+    uint16_t wins[TALLY];
+};
+
+/* Clearing and emptying it cost as much as a row a cell. */
+static void open_tally(struct tally *tally, const struct align__bt_table *table, int64_t rows)
 {
+    tally->used = table->cells <= TALLY && table->cells <= rows;
+    tally->rows = 0;
+    if (tally->used)
+        memset(tally->wins, 0, sizeof *tally->wins * (size_t)table->cells);
+}
+
+static void empty_tally(struct tally *tally, struct align__bt_table *table)
+{
+    const int64_t cells = tally->rows > 0 ? table->cells : 0;
+    uint64_t *restrict const wins = table->unit[ALIGN__BT_WIN];
+    uint16_t *restrict const more = tally->wins;
+    for (int64_t cell = 0; cell < cells; cell++)
+        wins[cell] += more[cell];
+    memset(more, 0, sizeof *more * (size_t)cells);
+    tally->rows = 0;
+}
+
+/* Asks for rows that come soon; there need not be any. */
+static void fetch_ahead(const int32_t *row)
+{
+    __builtin_prefetch((const void *)((uintptr_t)row + 4 * BLOCK * sizeof *row));
+}
+
+static void add_simple(struct tally *tally, struct align__bt_table *table,
+                       const struct block *block)
+{
+    enum { AT_ONCE = 16 };
+    const uint32_t *const cell = block->cell;
+    const int64_t rows = block->rows;
     uint64_t *const wins = table->unit[ALIGN__BT_WIN];
-    for (int64_t k = 0; k < block->rows; k++)
-        wins[block->cell[k]]++;
-    table->rows += block->rows;
+    uint16_t *const few = tally->wins;
+    int64_t k = 0;
+    if (tally->used && tally->rows + BLOCK > UINT16_MAX)
+        empty_tally(tally, table);
+    for (; tally->used && k + AT_ONCE <= rows; k += AT_ONCE) {
+        fetch_ahead(block->first + k);
+        fetch_ahead(block->second + k);
+        for (int l = 0; l < AT_ONCE; l++)
+            few[cell[k + l]]++;
+    }
+    tally->rows += k;
+    for (; k < rows; k++)
+        wins[cell[k]]++;
+    table->rows += rows;
 }
 
 static void take_back(const struct align__f64 *f64, struct align__bt_table *table,
@@ -196,21 +247,26 @@ align_status align__bt_add_rows(const align_exec *exec, struct align__bt_table *
     const struct align__f64 *f64 = align__f64(align__cpu_allowed(exec));
     int64_t total = rows->first.shape[0];
     struct block block;
+    struct tally tally;
     bool simple = is_simple(table, rows);
     align_status status = simple ? ALIGN_E_NONE : align__bt_check_rows(exec, rows, table->n_items);
+    open_tally(&tally, table, simple ? total : 0);
     *taken = 0;
     while (status == ALIGN_E_NONE && load_block(&block, rows, *taken, total)) {
         if (simple && !is_valid(f64, &block, table->n_items)) {
+            empty_tally(&tally, table);
             take_back(f64, table, rows, *taken);
             return name_wrong(exec, rows, &block, table->n_items);
         }
         if (simple)
-            add_simple(table, &block);
+            add_simple(&tally, table, &block);
         int64_t added = simple ? block.rows : add_block(table, &block);
         *taken += added;
         if (added < block.rows)
             break;
     }
+    if (tally.used)
+        empty_tally(&tally, table);
     return status;
 }
 
@@ -234,15 +290,19 @@ static void add_share(void *ctx, int64_t task)
     int64_t total = shares->rows->first.shape[0], each = total / shares->count;
     int64_t end = task + 1 < shares->count ? (task + 1) * each : total;
     struct block block;
+    struct tally tally;
     bool simple = is_simple(table, shares->rows), valid = true;
+    open_tally(&tally, table, simple ? end - task * each : 0);
     for (int64_t begin = task * each; valid && load_block(&block, shares->rows, begin, end);
          begin += BLOCK) {
         valid = is_valid(shares->f64, &block, table->n_items);
         if (valid && simple)
-            add_simple(table, &block);
+            add_simple(&tally, table, &block);
         else if (valid)
             add_block(table, &block);
     }
+    if (tally.used)
+        empty_tally(&tally, table);
     shares->valid[task] = valid;
 }
 

@@ -49,10 +49,12 @@ static void multiply(const struct align__bt_fit *fit, const double *prior, const
         struct align__bt_line line;
         align__bt_line_of_edge(fit, e, fit->x, &line);
         double d = align__bt_along(fit, &line, x);
-        align__bt_spread(fit, &line, fit->curvature[0][e] * d + fit->curvature[1][e] * u, out);
+        double flow = fit->curvature[0][e] * d + (fit->tie < 0 ? 0 : fit->curvature[1][e] * u);
+        align__bt_spread(fit, &line, flow, out);
         if (fit->curvature[3] != NULL)
             bend(&line, fit, fit->curvature[3][e], d, x, out);
-        dtie += fit->curvature[1][e] * d + fit->curvature[2][e] * u;
+        if (fit->tie >= 0)
+            dtie += fit->curvature[1][e] * d + fit->curvature[2][e] * u;
     }
     if (fit->tie >= 0)
         out[fit->tie] += dtie;

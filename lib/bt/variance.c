@@ -70,6 +70,8 @@ static void add_edges(struct align__bt_variance *variance, struct align__bt_fit 
         const struct align__bt_terms *w = &t[ALIGN__BT_WIN], *l = &t[ALIGN__BT_LOSS];
         double cross = square[ALIGN__BT_CROSS];
         fit->curvature[0][e] = dd + 2 * cross * w->d * l->d;
+        if (fit->tie < 0)
+            continue;
         fit->curvature[1][e] = du + cross * (w->d * l->u + w->u * l->d);
         fit->curvature[2][e] = uu + 2 * cross * w->u * l->u;
     }

@@ -50,6 +50,19 @@ struct align__swaps {
     double steepness;
 };
 
+/* Games between items of strengths x: i won and lost against j. With d = x_i - x_j + home,
+ *
+ *     value = sum of -won log s(d) - lost log s(-d), slope and curvature by d
+ */
+struct align__games {
+    const double *x;
+    const int32_t *i, *j;
+    const double *won, *lost;
+    double home;
+    double *slope, *curvature;
+    double value;
+};
+
 /* n is any number of elements, pointers are aligned for their type, out may be an input. */
 struct align__f64 {
     void (*exp)(double *out, const double *x, int64_t n);
@@ -67,6 +80,7 @@ struct align__f64 {
     void (*margin)(double *out, double beta, const double *x, const double *y, const double *offset,
                    int64_t n);
     void (*mixture)(const struct align__mixture *mixture, int64_t n);
+    void (*games)(struct align__games *games, int64_t n);
     void (*swaps)(struct align__swaps *swaps, int64_t n);
     /* True when low <= x <= high of every x: no NaN. */
     bool (*within)(const double *x, double low, double high, int64_t n);

@@ -233,6 +233,23 @@ static double lane_sum(const double *x, int64_t n)
     return sum_of_lanes(lanes);
 }
 
+/* ---- games ---- */
+
+static void games_f64(struct align__games *g, int64_t n)
+{
+    vd value[SUM_VECTORS] = {{0}};
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        const int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        const vd d = vd_gather_part(g->x, g->i + i, part) - vd_gather_part(g->x, g->j + i, part);
+        const struct logistic l = vd_logistic(d + g->home);
+        const vd won = vd_load_part(g->won + i, part), lost = vd_load_part(g->lost + i, part);
+        value[i / F64_LANES % SUM_VECTORS] += won * l.minus + lost * l.plus;
+        vd_store_part(g->slope + i, part, lost * l.s - won * l.c);
+        vd_store_part(g->curvature + i, part, (won + lost) * (l.s * l.c));
+    }
+    g->value = sum_of_lanes(value);
+}
+
 /* ---- pairs of a list ---- */
 
 struct swap_sums {
@@ -352,6 +369,7 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .times = times_f64,
     .margin = margin_f64,
     .mixture = mixture_f64,
+    .games = games_f64,
     .swaps = swaps_f64,
     .within = within_f64,
     .tame = tame_f64,

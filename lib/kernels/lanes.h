@@ -72,6 +72,21 @@ static inline void vd_store_part(double *at, int64_t n, vd x)
 #endif
 }
 
+/* The elements of an array that n indices name; the rest is 0. */
+static inline vd vd_gather_part(const double *from, const int32_t *index, int64_t n)
+{
+#if F64_LANES == 8
+    const __mmask8 there = (__mmask8)((1U << n) - 1);
+    const __m256i at = _mm256_maskz_loadu_epi32(there, index);
+    return (vd)_mm512_mask_i32gather_pd(_mm512_setzero_pd(), there, at, from, 8);
+#else
+    vd x = {0};
+    for (int64_t k = 0; k < n; k++)
+        x[k] = from[index[k]];
+    return x;
+#endif
+}
+
 /* Is a lane of a mask set? */
 static inline int vi_any(vi mask)
 {

@@ -468,6 +468,52 @@ START_TEST(f32_moves_by_any_stride)
 END_TEST
 
 /* Every length, and a wrong index of every kind at every place. */
+static double uniform(void)
+{
+    return (double)(random_bits() >> 11) * 0x1p-53;
+}
+
+/* Against long double, and with the bytes of plain C; what is outside of the first n is as it was. */
+START_TEST(games_are_sums_over_pairs)
+{
+    enum { GAMES = 43, ITEMS = 17 };
+    double strength[ITEMS], won[GAMES], lost[GAMES], out[2][GAMES + 1], plain[2][GAMES + 1];
+    int32_t i[GAMES], j[GAMES];
+    for (int k = 0; k < ITEMS; k++)
+        strength[k] = 40 * uniform() - 20;
+    for (int k = 0; k < GAMES; k++) {
+        i[k] = (int32_t)(random_bits() % ITEMS);
+        j[k] = (i[k] + 1 + (int32_t)(random_bits() % (ITEMS - 1))) % ITEMS;
+        won[k] = k % 5 == 0 ? 0 : 9 * uniform();
+        lost[k] = k % 7 == 0 ? 0 : 9 * uniform();
+    }
+    for (int n = 0; n <= GAMES; n++) {
+        double plain_value = 0;
+        for (int level = 0; level < LEVELS; level++) {
+            const struct align__f64 *f64 = align__f64(cpus[level] & align_cpu());
+            struct align__games games = {strength, i, j, won, lost, 0.375, out[0], out[1], 0};
+            long double value = 0, size = 0;
+            memset(out, 0xa5, sizeof out);
+            f64->games(&games, n);
+            for (int k = 0; k < n; k++) {
+                long double d = (long double)strength[i[k]] - strength[j[k]] + 0.375L;
+                long double p = 1 / (1 + expl(-d)), q = 1 / (1 + expl(d));
+                long double high = won[k] * -logl(p), low = lost[k] * -logl(q);
+                value += high + low;
+                size += high + low;
+                ck_assert_ldouble_le(fabsl(out[0][k] - (lost[k] * p - won[k] * q)), 1e-13L);
+                ck_assert_ldouble_le(fabsl(out[1][k] - (won[k] + lost[k]) * p * q), 1e-13L);
+            }
+            ck_assert_ldouble_le(fabsl(games.value - value), 1e-14L * size);
+            if (level == 0)
+                memcpy(plain, out, sizeof out), plain_value = games.value;
+            ck_assert_mem_eq(out, plain, sizeof out);
+            ck_assert_mem_eq(&games.value, &plain_value, sizeof plain_value);
+        }
+    }
+}
+END_TEST
+
 START_TEST(cells_of_pairs_and_wrong_ones)
 {
     enum { PAIRS = 80, ITEMS = 61 };
@@ -504,4 +550,5 @@ SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those
            every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
            arithmetic_keeps_its_conventions, ranges_are_closed_and_without_nan,
            mixtures_are_made_of_logistics, products_and_gaps, sums_lose_nothing,
-           swaps_are_sums_over_pairs, f32_moves_by_any_stride, cells_of_pairs_and_wrong_ones)
+           swaps_are_sums_over_pairs, games_are_sums_over_pairs, f32_moves_by_any_stride,
+           cells_of_pairs_and_wrong_ones)
