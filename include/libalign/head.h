@@ -43,16 +43,19 @@
  * So their logits carry the rounding of an F32 product of D terms, and the numbers above hold for those.
  * With ALIGN_FLAG_FAST, and a BLAS that has cblas_sbgemm, hidden and weight of BF16 are multiplied as they
  * are; gradients of logits are rounded to BF16 for that, and dhidden and dweight are within .3 % in norm.
+ * With or without that BLAS, a dweight of F32 beside a dhidden narrower than the products is then summed in place,
+ * and drifts with tokens, instead of making logits once more.
  * Only rows that count are visited, in the backward only those whose gradients are not all 0.
  * Two plans:
- *  - two passes: the backward makes the logits again; any loss; 8 N D V flops in all with dweight.
+ *  - two passes: the backward makes the logits again; any loss; 8 N D V flops in all with dweight (10 with more
+ *    tokens than a tile has, a dweight of F32 and a dhidden narrower than the products).
  *  - one pass: asking for `jhidden` makes the forward itself accumulate d token_logp / d hidden, and
  *    the backward only scales its rows, without reading hidden or weight; 4 N D V flops. For weights
  *    that need no gradient: dweight, dbias, dentropy, dkl and dlse must be absent.
  * Scratch is a tile, whatever N and V: 25 MiB and less for F32 operands with D = 1024 (at most 12 MiB
  * more for other dtypes), plus 8 V bytes for dbias, plus 4 V D for a dweight of BF16 or F16. kl against
  * another linear head makes its logits too, in tiles of half the size, and dkl makes both once more, as its
- * gradient needs kl whole.
+ * gradient needs kl whole (which takes 24 N bytes beside a dweight of F32, with more tokens than a tile has).
  *
  * A sharded vocabulary. Each of several processes (ranks) holds elements vocab_begin .. vocab_begin + V - 1
  * of vocab_total: those columns of logits, or those rows of weight and bias, and of the other head's. All
@@ -171,9 +174,8 @@ typedef struct align_head {
     align_tensor dlogits;
 
     /* Like hidden, weight and bias, at least one of them, any real dtype. dhidden may be `jhidden`
-     * itself. dweight is summed in F64 over tiles of tokens and written as F32 or F64 (as F32, with dkl or with
-     * a dhidden narrower than the products, in place); BF16 and F16 take 4 V D bytes of scratch, are
-     * rounded once, and cannot be added to. dbias is summed over tokens in F64. */
+     * itself. dweight is summed in F64 over tiles of tokens and written as F32 or F64; BF16 and F16 take 4 V D
+     * bytes of scratch, are rounded once, and cannot be added to. dbias is summed over tokens in F64. */
     align_tensor dhidden, dweight, dbias;
 
     uint32_t flags; /* ALIGN_HEAD_ADD_*, each with its output */

@@ -214,6 +214,8 @@ static align_status backward_linear(const struct align__head *head, struct align
 {
     struct align__linear linear;
     align_status status = align__linear_open(&linear, head, kept);
+    if (status == ALIGN_E_NONE && align__linear_begin_before(&linear))
+        status = walk_back(&linear);
     for (int64_t v = 0; status == ALIGN_E_NONE && (v == 0 || v < head->vocab); v += linear.band) {
         align__linear_begin(&linear, v);
         status = walk_back(&linear);

@@ -63,15 +63,21 @@ static int64_t rows_that_fit(const struct align__linear *linear, int64_t fit, in
     return rows < 1 ? 1 : rows;
 }
 
-/* Bands are for a dweight that would drift, and add to dhidden each: which must hold what it is given. dkl needs
- * all of the vocabulary before its first gradient. */
+/* Bands add to dhidden each, which must then hold what it is given. */
+static bool is_narrow(const struct align__linear *linear)
+{
+    const align_tensor *dhidden = &linear->head->args.dhidden;
+    return align__present(dhidden) && dhidden->dtype != ALIGN_F64 &&
+           dhidden->dtype != linear->own.dtype;
+}
+
+/* Bands are for a dweight that would drift. Logits made once more for it are left to those who have time. */
 static bool wants_bands(const struct align__linear *linear)
 {
     const align_head *args = &linear->head->args;
-    bool holds = !align__present(&args->dhidden) || args->dhidden.dtype == ALIGN_F64 ||
-                 args->dhidden.dtype == linear->own.dtype;
-    return args->dweight.ndim != 0 && args->dweight.dtype == ALIGN_F32 && holds &&
-           !align__present(&args->jhidden) && !align__present(&args->dkl);
+    bool fast = (linear->head->exec.flags & ALIGN_FLAG_FAST) != 0;
+    return args->dweight.ndim != 0 && args->dweight.dtype == ALIGN_F32 &&
+           !align__present(&args->jhidden) && !(fast && is_narrow(linear));
 }
 
 static void plan(struct align__linear *linear, const struct align__head *head)
@@ -85,6 +91,7 @@ static void plan(struct align__linear *linear, const struct align__head *head)
     linear->most = rows_that_fit(linear, fit, MOST_ROWS);
     linear->wide = linear->most <= fit / 2048 ? 2048 : fit / linear->most;
     linear->bands = head->rows > linear->most && wants_bands(linear);
+    linear->splits = linear->bands && is_narrow(linear);
     if (linear->bands) {
         linear->most = rows_that_fit(linear, fit / 2, MOST_ROWS / 2);
         linear->wide = BAND;
@@ -139,6 +146,8 @@ static void lay_out(struct align__linear *linear, struct blocks *blocks)
     linear->sums = block(blocks, way == ALIGN__WAY_SUMS || linear->bands, linear->band * width,
                          linear->bands ? sizeof(double) : bytes);
     linear->dbias = block(blocks, align__present(&head->args.dbias), head->vocab, sizeof(double));
+    linear->kl = block(blocks, linear->bands && align__present(&head->args.dkl), head->rows,
+                       sizeof *linear->kl);
 }
 
 size_t align__linear_scratch(const struct align__head *head)

@@ -9,7 +9,8 @@
  * Products are split along the columns of what they make (vocabulary, width) or, for dweight, along its
  * rows, so that each part keeps the long side of the tile; what is done to a row of logits, by tokens.
  * The backward of more tokens than a tile has walks over all of them for one stretch of the vocabulary at a
- * time, where that can be (`bands`): then a dweight of f32 has sums of f64, and does not drift with tokens.
+ * time (`bands`): then a dweight of f32 has sums of f64, and does not drift with tokens. What needs all of the
+ * vocabulary of a token, kl and a dhidden that cannot be added to without loss, is made in a walk before.
  * For kl the logits of the other head, when it is linear too, are made beside them. */
 #ifndef ALIGN__HEAD_LINEAR_H
 #define ALIGN__HEAD_LINEAR_H
@@ -45,8 +46,11 @@ struct align__linear {
         pitch; /* from a row of a tile to the next: no power of two, which caches map to one place */
 
     bool bands; /* the backward walks over all tokens for one stretch of the vocabulary at a time */
-    int64_t band;       /* what a walk covers of the vocabulary: a stretch, or all of it */
-    int64_t band_first; /* where the walk stands */
+    int64_t band;              /* what a walk covers of the vocabulary: a stretch, or all of it */
+    int64_t band_first;        /* where the walk stands */
+    bool before;               /* this is the walk before those over bands */
+    bool splits;               /* which makes dhidden, and they dweight */
+    struct align__head_kl *kl; /* [N] of the walk before, or NULL */
 
     struct align__kept *kept; /* or NULL */
 
@@ -72,7 +76,9 @@ align_status align__linear_open(struct align__linear *linear, const struct align
 align_status align__linear_forward(struct align__linear *linear, int64_t count);
 align_status align__linear_backward(struct align__linear *linear, int64_t count);
 
-/* A walk of the backward over all rows: before it, and what it can write only when all have passed. */
+/* A walk of the backward over all rows: before it, and what it can write only when all have passed. The first of
+ * these begins the walk before the others, or returns false: there is none. */
+bool align__linear_begin_before(struct align__linear *linear);
 void align__linear_begin(struct align__linear *linear, int64_t band_first);
 void align__linear_end(struct align__linear *linear);
 

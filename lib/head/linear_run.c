@@ -238,6 +238,18 @@ static void weight_share(const struct align__share *share)
     }
 }
 
+/* What this walk makes. */
+static bool makes_dhidden(const struct align__linear *linear)
+{
+    return align__present(&linear->head->args.dhidden) && linear->before == linear->splits;
+}
+
+static bool makes_weights(const struct align__linear *linear)
+{
+    const align_head *args = &linear->head->args;
+    return !linear->before && (align__present(&args->dweight) || align__present(&args->dbias));
+}
+
 /* dhidden holds something: the caller's own, or that of the bands before. */
 static bool adds_dhidden(const struct align__linear *linear)
 {
@@ -266,7 +278,7 @@ static int64_t pick_live(struct align__linear *linear, int64_t count)
         counted += row->weight != 0;
         if (row->kind != ALIGN__ROW_ZERO)
             linear->live[linear->count++] = i;
-        else if (!adds_dhidden(linear))
+        else if (makes_dhidden(linear) && !adds_dhidden(linear))
             clear_row(head, &head->args.dhidden, row->index);
     }
     return counted;
@@ -293,31 +305,47 @@ static align_status compare(struct align__linear *linear, int64_t count, int64_t
     }
     if (head->shared)
         status = align__head_join(head, linear->rows, count, status);
-    for (int64_t i = 0; i < linear->count && status == ALIGN_E_NONE; i++)
-        if (align__head_wants_kl(&linear->rows[linear->live[i]]))
-            align__head_gradient_kl(head, &linear->rows[linear->live[i]]);
+    for (int64_t i = 0; i < linear->count && status == ALIGN_E_NONE; i++) {
+        struct align__head_row *row = &linear->rows[linear->live[i]];
+        if (!align__head_wants_kl(row))
+            continue;
+        align__head_gradient_kl(head, row);
+        if (linear->kl != NULL)
+            linear->kl[row->index] = row->kl;
+    }
     return status;
+}
+
+/* kl as the walk before found it. */
+static void recall(struct align__linear *linear)
+{
+    for (int64_t i = 0; i < linear->count; i++) {
+        struct align__head_row *row = &linear->rows[linear->live[i]];
+        if (!align__head_wants_kl(row))
+            continue;
+        row->kl = linear->kl[row->index];
+        if (isnan(row->kl.value))
+            row->kind = ALIGN__ROW_NAN;
+    }
 }
 
 static int64_t band_end(const struct align__linear *linear)
 {
-    int64_t end = linear->band_first + linear->band;
+    int64_t end = linear->before ? linear->head->vocab : linear->band_first + linear->band;
     return end < linear->head->vocab ? end : linear->head->vocab;
 }
 
 static align_status walk_back(struct align__linear *linear, int64_t counted, bool compares)
 {
-    const align_head *args = &linear->head->args;
-    bool by_vocab = align__present(&args->dweight) || align__present(&args->dbias);
     align_status status = ALIGN_E_NONE;
     int64_t end = band_end(linear);
     for (int64_t v = linear->band_first; v < end && status == ALIGN_E_NONE; v += linear->wide) {
         status = align__linear_turn(linear, v, counted, compares);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);
-        if (status == ALIGN_E_NONE && align__present(&args->dhidden))
+        if (status == ALIGN_E_NONE && makes_dhidden(linear))
             status = align__linear_by_width(linear, align__linear_back);
-        if (status == ALIGN_E_NONE && by_vocab)
+        if (status == ALIGN_E_NONE && makes_weights(linear))
             status = align__linear_by_vocab(linear, weight_share);
     }
     return status;
@@ -325,23 +353,37 @@ static align_status walk_back(struct align__linear *linear, int64_t counted, boo
 
 align_status align__linear_backward(struct align__linear *linear, int64_t count)
 {
-    const align_head *args = &linear->head->args;
-    bool compares = align__present(&args->dkl);
+    bool compares = align__present(&linear->head->args.dkl);
+    bool recalls = linear->kl != NULL && !linear->before;
     int64_t counted = pick_live(linear, count);
     align_status status = align__linear_gather(linear, compares);
-    if (compares && status == ALIGN_E_NONE)
+    if (recalls)
+        recall(linear);
+    else if (compares && status == ALIGN_E_NONE)
         status = compare(linear, count, counted);
-    if (linear->count > 0 && status == ALIGN_E_NONE)
+    if (linear->count > 0 && status == ALIGN_E_NONE &&
+        (makes_dhidden(linear) || makes_weights(linear)))
         status = walk_back(linear, counted, compares);
     align__linear_pass(linear, counted);
     linear->started |= linear->count > 0;
-    if (status == ALIGN_E_NONE && align__present(&args->dhidden))
+    if (status == ALIGN_E_NONE && makes_dhidden(linear))
         status = align__linear_by_tokens(linear, store_dhidden);
     return status;
 }
 
+bool align__linear_begin_before(struct align__linear *linear)
+{
+    align__linear_begin(linear, 0);
+    linear->before = linear->splits || linear->kl != NULL;
+    return linear->before;
+}
+
+/* A walk that made dhidden has used up kept logits. */
 void align__linear_begin(struct align__linear *linear, int64_t band_first)
 {
+    if (linear->before && linear->splits)
+        linear->kept = NULL;
+    linear->before = false;
     linear->band_first = band_first;
     linear->started = false;
     if (linear->kept != NULL)

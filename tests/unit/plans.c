@@ -41,6 +41,7 @@ struct shape {
     const char *loss;
     int masked;          /* some rows do not count */
     align_dtype dweight; /* of the policy; 0: none, in one pass */
+    align_dtype dhidden; /* 0: F32 */
 };
 
 enum { SEQUENCES = 10, ROWS_MOST = 600 };
@@ -154,7 +155,8 @@ static struct bed *make_bed(const struct shape *shape)
     policy->token_logp = align_1d(bed->token_logp, ALIGN_F64, n);
     policy->lse = align_1d(bed->lse, ALIGN_F64, n);
     policy->dlogp = align_1d(bed->dlogp, ALIGN_F64, SEQUENCES);
-    policy->dhidden = align_2d(bed->dhidden, ALIGN_F32, n, d);
+    policy->dhidden = align_2d(bed->dhidden, shape->dhidden == 0 ? ALIGN_F32 : shape->dhidden, n,
+                               d);
     if (shape->dweight != 0)
         policy->dweight = align_2d(bed->dweight, shape->dweight, v, d);
     else
@@ -208,6 +210,11 @@ static size_t dweight_bytes(const struct shape *shape)
     return (size_t)(shape->v * shape->d * bytes);
 }
 
+static size_t dhidden_bytes(const struct bed *bed)
+{
+    return (size_t)(bed->shape.n * bed->shape.d * align_dtype_bytes(bed->policy.dhidden.dtype));
+}
+
 static void expect_equal(const struct bed *a, const struct bed *b)
 {
     const struct shape *shape = &a->shape;
@@ -215,27 +222,28 @@ static void expect_equal(const struct bed *a, const struct bed *b)
     ck_assert_mem_eq(a->lse, b->lse, sizeof a->lse);
     ck_assert_mem_eq(a->dlogp, b->dlogp, sizeof a->dlogp);
     ck_assert(a->value == b->value);
-    ck_assert_mem_eq(a->dhidden, b->dhidden, (size_t)(shape->n * shape->d) * sizeof *a->dhidden);
+    ck_assert_mem_eq(a->dhidden, b->dhidden, dhidden_bytes(a));
     ck_assert_mem_eq(a->dweight, b->dweight, dweight_bytes(shape));
     ck_assert_mem_eq(a->dbias, b->dbias, (size_t)shape->v * sizeof *a->dbias);
 }
 
-/* Two tiles of tokens and two bands of the vocabulary; one tile with three stretches; rows that do not count;
+/* Two tiles of tokens and two bands of the vocabulary; these with a walk of its own for dhidden; one tile with three stretches; rows that do not count;
  * sequences whose gradient is 0; f64, which this file's BLAS does not count; two tiles of tokens without bands; one
  * pass. */
 static const struct shape shapes[] = {
-    {530, 1100, 2060, ALIGN_F32, "dpo", 0, ALIGN_F32},
-    {300, 4200, 24, ALIGN_F32, "ipo", 1, ALIGN_F32},
-    {200, 2200, 24, ALIGN_BF16, "dpo", 1, ALIGN_F32},
-    {200, 2200, 24, ALIGN_BF16, "slic", 1, ALIGN_F32},
-    {200, 2200, 24, ALIGN_F16, "dpo", 1, ALIGN_BF16},
-    {200, 2200, 24, ALIGN_F64, "dpo", 0, ALIGN_F32},
-    {200, 2200, 24, ALIGN_F64, "dpo", 0, ALIGN_F64},
-    {530, 1100, 2060, ALIGN_F32, "dpo", 1, ALIGN_F64},
-    {300, 4200, 24, ALIGN_F32, "dpo", 1, 0},
-    {300, 4200, 24, ALIGN_BF16, "dpo", 0, 0},
-    {300, 4200, 24, ALIGN_F16, "dpo", 1, 0},
-    {300, 4200, 24, ALIGN_F64, "dpo", 0, 0},
+    {530, 1100, 2060, ALIGN_F32, "dpo", 0, ALIGN_F32, 0},
+    {530, 1100, 2060, ALIGN_F32, "dpo", 1, ALIGN_F32, ALIGN_BF16},
+    {300, 4200, 24, ALIGN_F32, "ipo", 1, ALIGN_F32, 0},
+    {200, 2200, 24, ALIGN_BF16, "dpo", 1, ALIGN_F32, 0},
+    {200, 2200, 24, ALIGN_BF16, "slic", 1, ALIGN_F32, 0},
+    {200, 2200, 24, ALIGN_F16, "dpo", 1, ALIGN_BF16, 0},
+    {200, 2200, 24, ALIGN_F64, "dpo", 0, ALIGN_F32, 0},
+    {200, 2200, 24, ALIGN_F64, "dpo", 0, ALIGN_F64, 0},
+    {530, 1100, 2060, ALIGN_F32, "dpo", 1, ALIGN_F64, 0},
+    {300, 4200, 24, ALIGN_F32, "dpo", 1, 0, 0},
+    {300, 4200, 24, ALIGN_BF16, "dpo", 0, 0, 0},
+    {300, 4200, 24, ALIGN_F16, "dpo", 1, 0, 0},
+    {300, 4200, 24, ALIGN_F64, "dpo", 0, 0, 0},
 };
 
 START_TEST(every_scratch_gives_equal_bits)
@@ -257,7 +265,7 @@ START_TEST(every_scratch_gives_equal_bits)
         ck_assert(shapes[i].dweight != 0 || best == least);
         double last = INFINITY;
         for (size_t s = 0; s <= SIZES; s++) {
-            memset(whole->dhidden, 0xff, (size_t)(shapes[i].n * shapes[i].d) * sizeof(float));
+            memset(whole->dhidden, 0xff, dhidden_bytes(whole));
             memset(whole->dweight, 0xff, dweight_bytes(&shapes[i]));
             double flops = run_step(whole, least + (best - least) * s / SIZES + s);
             expect_equal(parts, whole);
@@ -292,6 +300,14 @@ START_TEST(plans_have_their_flops)
     ck_assert(run_step(bed, best) == 6);
     double between = run_step(bed, (least + best) / 2);
     ck_assert(between > 6 && between < 8);
+    bed->policy.dhidden.dtype = ALIGN_BF16;
+    ck_assert(run_step(bed, least) == 10);
+    ck_assert(run_step(bed, best) == 8);
+    bed->exec.flags = ALIGN_FLAG_FAST;
+    ck_assert_int_eq(align_step_scratch(&bed->exec, &bed->step, &least, &best), ALIGN_E_NONE);
+    ck_assert(run_step(bed, least) == 8);
+    bed->exec.flags = 0;
+    bed->policy.dhidden.dtype = ALIGN_F32;
     bed->policy.jhidden = bed->policy.dhidden;
     bed->policy.dweight.ndim = 0;
     ck_assert_int_eq(align_step_scratch(&bed->exec, &bed->step, &least, &best), ALIGN_E_NONE);
@@ -304,7 +320,7 @@ END_TEST
 /* Rows that do not count are not multiplied, nor in the backward those without a gradient. */
 START_TEST(rows_without_use_cost_nothing)
 {
-    struct shape shape = shapes[1];
+    struct shape shape = shapes[2];
     struct bed *bed = make_bed(&shape);
     size_t least, best;
     bed->step.ref = NULL;
