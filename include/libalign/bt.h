@@ -439,9 +439,9 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
                                                          const align_bt_args *args, size_t *least,
                                                          size_t *best);
 
-/* Fits. Rows are counted, and draws made, in tasks of exec->parallel, with the same bits for any number of
- * workers and any scratch; the rest is on the calling thread, in one process: what several saw is merged
- * as counts, and exec->allreduce is not used. Polls exec->cancel once a step,
+/* Fits. Rows are counted, edges and rankings evaluated, and draws made in tasks of exec->parallel, with the
+ * same bits for any number of workers and any scratch; the rest, linear algebra above all, is on the calling
+ * thread, in one process: what several saw is merged as counts or ballots, and exec->allreduce is not used. Polls exec->cancel once a step,
  * and once in 256 draws.
  *
  *   NONE            a finite maximum, found to the tolerance

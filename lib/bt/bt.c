@@ -23,6 +23,12 @@ struct plan {
     size_t sweeps, variance, clusters, draw;
 };
 
+static size_t stage_doubles(const struct bt_call *call)
+{
+    return align__bt_stage_doubles(call->longest,
+                                   call->args.ties == ALIGN_BT_TIES_HALF ? 1 : call->longest);
+}
+
 /* Parameters in the order of align__bt_fit, with room for every tie that rankings may hold. */
 static struct align__bt_fit shape_of(const struct bt_call *call, int64_t ties)
 {
@@ -35,7 +41,9 @@ static struct align__bt_fit shape_of(const struct bt_call *call, int64_t ties)
                                 .bias = -1,
                                 .reliability = -1,
                                 .judges = args->n_annotators,
-                                .coefs = call->coefs};
+                                .coefs = call->coefs,
+                                .shares = call->ranked ? align__bt_rank_shares(call->units) : 1,
+                                .stage = call->ranked ? stage_doubles(call) : 0};
     fit.size = fit.n;
     if (ties > 0)
         fit.tie = fit.size;
@@ -74,7 +82,6 @@ static struct plan make_plan(const struct bt_call *call)
     bool ranked = call->ranked, table = args->rows != NULL && !call->rowwise;
     bool sorted = !ranked && !call->rowwise, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
     struct align__bt_fit shape = shape_of(call, most_ties(call));
-    int64_t most = most_ties(call) > 0 ? call->longest : 1;
     return (struct plan){
         .table = table ? align__bt_table_bytes(shape.n, call->pairs, call->weighted) : 0,
         .edges = sizeof(struct align__bt_edge) * (size_t)(most_links(call) + 1),
@@ -85,7 +92,7 @@ static struct plan make_plan(const struct bt_call *call)
         .z = call->coefs > 0 ? sizeof(double) * (edges + 1) * (size_t)call->coefs : 0,
         .frozen = sizeof(bool) * (size_t)shape.size,
         .ranked = ranked ? 2 * align__bt_rankings_bytes(call->units, call->longest) : 0,
-        .stage = ranked ? sizeof(double) * align__bt_stage_doubles(call->longest, most) : 0,
+        .stage = ranked ? sizeof(double) * shape.stage : 0,
         .graph = align__bt_graph_bytes(shape.n, most_links(call)),
         .exist = align__bt_exist_bytes(shape.n),
         .fit = align__bt_fit_bytes(&shape, call->edges),
@@ -392,6 +399,7 @@ static void set_up(const struct bt_call *call, struct work *work)
                                           .reliability = args->reliability_precision};
     bool ranked = call->ranked, sweeps = args->solver >= ALIGN_BT_SOLVER_MM;
     double scale = args->scale == 0 ? 1 : args->scale;
+    fit->exec = &call->exec;
     fit->f64 = align__f64(align__cpu_allowed(&call->exec));
     fit->edges = work->list.edges;
     fit->edge_count = ranked ? 0 : work->list.count;
@@ -429,6 +437,8 @@ static align_status run(const struct bt_call *call, struct work *work)
         int32_t prior = fit->prior.kind;
         fit->prior.kind = prior == ALIGN_BT_PRIOR_JEFFREYS ? ALIGN_BT_PRIOR_NONE : prior;
         align__bt_evaluate(fit, fit->x);
+        if (fit->status != ALIGN_E_NONE)
+            return fit->status;
         work->superfluous = align__bt_superfluous(fit);
         fit->prior.kind = prior;
         if (work->superfluous >= 0) {
@@ -495,6 +505,8 @@ static align_status find_spread(const struct bt_call *call, struct work *work)
         if (status != ALIGN_E_NONE)
             return status;
         work->has_errors = align__bt_variance_find(&work->variance, &work->fit);
+        if (work->fit.status != ALIGN_E_NONE)
+            return work->fit.status;
         if (work->has_errors)
             add_features(call, work);
         if (work->has_errors && (args->flags & ALIGN_BT_ANCHOR) != 0)

@@ -186,8 +186,9 @@ struct align__bt_fit {
     const bool *frozen; /* [size]: parameters that stay where they start; NULL: none */
     bool dense, exact;  /* exact: the Hessian, not only its part that is never negative */
     const struct align__f64 *f64;
-    bool bare;    /* no certificate: a refit */
-    bool watched; /* look for directions in which the likelihood has no maximum */
+    const align_exec *exec; /* of tasks */
+    bool bare;              /* no certificate: a refit */
+    bool watched;           /* look for directions in which the likelihood has no maximum */
     double tolerance;
     int64_t max_iterations;
 
@@ -196,30 +197,32 @@ struct align__bt_fit {
     double *curvature[4];
     double *won, *lost; /* [edges], without ties: points of i and of j, with those of the prior */
     int32_t *side[2];   /* [edges], without ties: i and j */
-    double *matrix;     /* [size, size], dense */
+    double *slope;      /* [edges]: by d; NULL where there is one task and no reliability */
+    struct align__bt_partial {
+        double value, by_tie;
+    } * partial;              /* [tasks] */
+    int64_t shares;           /* of rankings, for tasks */
+    size_t stage;             /* doubles that a stage of a ranking works with */
+    double *share;            /* [shares]: score, value, stage */
+    double *matrix;           /* [size, size], dense */
     double *work[4], *triple; /* [size], [3 * size] */
 
     int64_t iterations;
     double value, score_norm, decrement, last_step, norm, condition;
     double gauge; /* what the last factor added to the shift of each part that has no level */
     bool converged, receding;
+    align_status status; /* of the tasks of the last evaluation */
 };
 
-/* Both look at n, size, tie, reliability and dense; bytes are enough with ties and without. */
+/* Both look at n, size, tie, reliability, dense, shares and stage; bytes are enough with ties and without. */
 size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges);
 void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, int64_t edges);
-
-/* Fills in won, lost and side when edges are new. */
-void align__bt_read_edges(struct align__bt_fit *fit);
 
 /* Writes x. The run goes from there to convergence, to max_iterations, or until no step helps: NONE.
  * CANCELLED by the hook. */
 void align__bt_start(struct align__bt_fit *fit);
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit);
 double align__bt_log_likelihood(const struct align__bt_fit *fit);
-
-/* Minus the log-likelihood and the log-prior at x; fills score and curvatures. */
-double align__bt_evaluate(struct align__bt_fit *fit, const double *x);
 
 /* The precision of a parameter that is no strength. */
 double align__bt_ridge(const struct align__bt_fit *fit, int64_t place);
@@ -229,6 +232,19 @@ align_status align__bt_poll(const align_exec *exec, int64_t iterations);
 
 /* From x, however it was found: score, decrement, condition; strengths are centred. */
 void align__bt_certify(struct align__bt_fit *fit);
+
+/* ---- evaluate.c --------------------------------------------------------------------------- */
+
+/* Minus the log-likelihood and the log-prior at x; fills score, curvatures and status. */
+double align__bt_evaluate(struct align__bt_fit *fit, const double *x);
+
+/* Fills in won, lost and side when edges are new. */
+void align__bt_read_edges(struct align__bt_fit *fit);
+
+/* How many tasks edges make; into how many shares rankings with so many entries go; what these need. */
+int64_t align__bt_edge_tasks(int64_t edges);
+int64_t align__bt_rank_shares(int64_t entries);
+size_t align__bt_share_doubles(const struct align__bt_fit *fit);
 
 /* ---- sweeps.c: the fixed-point methods that people compare with ---------------------------- */
 

@@ -11,17 +11,11 @@
 
 /* ---- draws -------------------------------------------------------------------------------- */
 
-static int64_t stage_doubles(const struct bt_call *call)
-{
-    int64_t most = call->args.ties == ALIGN_BT_TIES_HALF ? 1 : call->longest;
-    return (int64_t)align__bt_stage_doubles(call->longest, most);
-}
-
 size_t align__bt_draw_bytes(const struct bt_call *call, const struct align__bt_fit *shape)
 {
     size_t ranked = !call->ranked ? 0
                                   : align__block(sizeof(double) * (size_t)call->units) +
-                                        align__block(sizeof(double) * (size_t)stage_doubles(call));
+                                        align__block(sizeof(double) * shape->stage);
     return align__block(sizeof(struct align__bt_edge) * (size_t)(call->edges + 1)) + ranked +
            align__bt_fit_bytes(shape, call->edges);
 }
@@ -86,6 +80,7 @@ static void refit(const struct batch *batch, struct slot *slot, int64_t draw)
 {
     align_exec quiet;
     align_exec_init(&quiet, sizeof quiet);
+    slot->fit.exec = &quiet;
     struct align__stream s = align__stream_of(batch->call->args.seed, draw);
     if (batch->found->ranked != NULL)
         draw_rankings(batch, slot, &s);
@@ -115,6 +110,7 @@ static void take_slot(const struct bt_call *call, struct slot *slot, struct alig
                       const struct align__bt_fit *found)
 {
     slot->fit = *found;
+    slot->fit.shares = 1;
     slot->edges = align__arena_take(arena, sizeof *slot->edges * (size_t)(call->edges + 1));
     align__bt_fit_take(&slot->fit, arena, call->edges);
     slot->fit.edges = slot->edges;
@@ -126,7 +122,7 @@ static void take_slot(const struct bt_call *call, struct slot *slot, struct alig
         return;
     slot->ranked = *found->ranked;
     slot->ranked.weight = align__arena_take(arena, sizeof(double) * (size_t)call->units);
-    slot->ranked.work = align__arena_take(arena, sizeof(double) * (size_t)stage_doubles(call));
+    slot->ranked.work = align__arena_take(arena, sizeof(double) * found->stage);
     slot->fit.ranked = &slot->ranked;
 }
 

@@ -14,13 +14,20 @@ static const double NOISE = 1e-13;
  * spends it). */
 static const double STALE = 1e-5;
 
+/* Where tasks leave them for later, or where the Hessian needs them. */
+static bool keeps_slopes(const struct align__bt_fit *fit, int64_t edges)
+{
+    return fit->reliability >= 0 || align__bt_edge_tasks(edges) > 1;
+}
+
 size_t align__bt_fit_bytes(const struct align__bt_fit *fit, int64_t edges)
 {
     size_t size = (size_t)fit->size, vector = align__block(sizeof(double) * size);
     size_t matrix = fit->dense ? align__block(sizeof(double) * size * size) : 0;
-    size_t by_edge = fit->reliability < 0 ? 4 : 5;
+    size_t by_edge = keeps_slopes(fit, edges) ? 5 : 4;
     return 11 * vector + by_edge * align__block(sizeof(double) * (size_t)edges + ALIGN__LINE) +
-           matrix;
+           align__block(sizeof *fit->partial * (size_t)align__bt_edge_tasks(edges)) +
+           align__block(sizeof(double) * align__bt_share_doubles(fit)) + matrix;
 }
 
 static void take_by_edge(struct align__bt_fit *fit, struct align__arena *arena, size_t edges)
@@ -28,13 +35,14 @@ static void take_by_edge(struct align__bt_fit *fit, struct align__arena *arena, 
     bool ties = fit->tie >= 0;
     double **const place[] = {&fit->curvature[0], ties ? &fit->curvature[1] : &fit->won,
                               ties ? &fit->curvature[2] : &fit->lost,
-                              fit->reliability < 0 ? NULL : &fit->curvature[3]};
+                              keeps_slopes(fit, (int64_t)edges) ? &fit->slope : NULL};
     for (int k = 0; k < 4; k++)
         fit->curvature[k] = NULL;
-    fit->won = fit->lost = NULL;
+    fit->won = fit->lost = fit->slope = NULL;
     for (int k = 0; k < 4; k++)
         if (place[k] != NULL)
             *place[k] = align__arena_take(arena, sizeof(double) * edges);
+    fit->curvature[3] = fit->reliability < 0 ? NULL : fit->slope;
     for (int k = 0; k < 2; k++)
         fit->side[k] = ties ? NULL : align__arena_take(arena, sizeof(int32_t) * edges);
 }
@@ -47,6 +55,10 @@ void align__bt_fit_take(struct align__bt_fit *fit, struct align__arena *arena, i
     fit->score = align__arena_take(arena, vector);
     fit->step = align__arena_take(arena, vector);
     take_by_edge(fit, arena, (size_t)edges);
+    fit->partial = align__arena_take(arena,
+                                     sizeof *fit->partial * (size_t)align__bt_edge_tasks(edges));
+    fit->share = align__arena_take(arena, sizeof(double) * align__bt_share_doubles(fit));
+    fit->status = ALIGN_E_NONE;
     for (int k = 0; k < 3; k++)
         fit->work[k] = align__arena_take(arena, vector);
     fit->triple = align__arena_take(arena, 3 * vector);
@@ -61,172 +73,6 @@ double align__bt_ridge(const struct align__bt_fit *fit, int64_t place)
     if (fit->reliability >= 0 && place >= fit->reliability)
         return fit->prior.reliability;
     return fit->bias >= 0 && place >= fit->bias ? fit->prior.bias : 0;
-}
-
-/* Adds the priors to score and value. */
-static double add_priors(struct align__bt_fit *fit, const double *x)
-{
-    align__bt_prior_fn prior = align__bt_priors[fit->prior.kind];
-    double value = 0;
-    for (int64_t i = 0; prior != NULL && i < fit->n; i++) {
-        struct align__bt_terms t = prior(&fit->prior, x[i]);
-        value += t.value;
-        fit->score[i] += t.d;
-    }
-    for (int64_t k = fit->n; k < fit->size; k++) {
-        double ridge = align__bt_ridge(fit, k);
-        value += ridge * x[k] * x[k] / 2;
-        fit->score[k] += ridge * x[k];
-    }
-    return value;
-}
-
-/* ---- games without ties ---- */
-
-void align__bt_read_edges(struct align__bt_fit *fit)
-{
-    double virtual = fit->prior.kind == ALIGN_BT_PRIOR_EDGE ? fit->prior.games / 2 : 0;
-    for (int64_t e = 0; fit->tie < 0 && e < fit->edge_count; e++) {
-        const struct align__bt_edge *edge = &fit->edges[e];
-        double more = edge->sum[ALIGN__BT_TIE] / 2 + virtual;
-        fit->side[0][e] = edge->i;
-        fit->side[1][e] = edge->j;
-        fit->won[e] = edge->sum[ALIGN__BT_WIN] + more;
-        fit->lost[e] = edge->sum[ALIGN__BT_LOSS] + more;
-    }
-}
-
-/* Slopes go to both ends; those of one i are added up first, as they follow each other. */
-static void store_games(struct align__bt_fit *fit, const struct align__games *games, int64_t n)
-{
-    for (int64_t k = 0; k < n;) {
-        const int64_t begin = k;
-        const int32_t i = games->i[k];
-        for (; k < n && games->i[k] == i; k++)
-            fit->score[games->j[k]] -= games->slope[k];
-        fit->score[i] += fit->f64->lane_sum(games->slope + begin, k - begin);
-    }
-    if (fit->home >= 0)
-        fit->score[fit->home] += fit->f64->lane_sum(games->slope, n);
-}
-
-static double add_games(struct align__bt_fit *fit, const double *x)
-{
-    enum { GAMES = 512 };
-    double slope[GAMES], value = 0;
-    for (int64_t e = 0; e < fit->edge_count; e += GAMES) {
-        int64_t left = fit->edge_count - e, n = left < GAMES ? left : GAMES;
-        struct align__games games = {.x = x,
-                                     .i = fit->side[0] + e,
-                                     .j = fit->side[1] + e,
-                                     .won = fit->won + e,
-                                     .lost = fit->lost + e,
-                                     .home = fit->home < 0 ? 0 : x[fit->home],
-                                     .slope = slope,
-                                     .curvature = fit->curvature[0] + e};
-        fit->f64->games(&games, n);
-        store_games(fit, &games, n);
-        value += games.value;
-    }
-    return value;
-}
-
-/* ---- other games ---- */
-
-/* Edges a block at a time: predictors, then the model on all of them, then slopes to where they go. */
-enum { BLOCK = ALIGN__BT_BLOCK };
-
-struct block {
-    int64_t begin, count;
-    struct align__bt_line line[BLOCK];
-    double d[BLOCK], sum[ALIGN__BT_OUTCOMES][BLOCK];
-    double value[BLOCK], slope[BLOCK], by_tie[BLOCK];
-};
-
-static void load_block(const struct align__bt_fit *fit, const double *x, struct block *block)
-{
-    double virtual = fit->prior.kind == ALIGN_BT_PRIOR_EDGE ? fit->prior.games / 2 : 0;
-    double home = fit->home < 0 ? 0 : x[fit->home];
-    for (int64_t k = 0; k < block->count; k++) {
-        const struct align__bt_edge *edge = &fit->edges[block->begin + k];
-        block->sum[0][k] = edge->sum[0] + virtual;
-        block->sum[1][k] = edge->sum[1];
-        block->sum[2][k] = edge->sum[2] + virtual;
-        block->d[k] = x[edge->i] - x[edge->j] + home;
-    }
-    for (int64_t k = 0; !align__bt_is_plain(fit) && k < block->count; k++) {
-        align__bt_line_of_edge(fit, block->begin + k, x, &block->line[k]);
-        block->d[k] = block->line[k].d;
-    }
-}
-
-static void store_block(const struct align__bt_fit *fit, const struct block *block)
-{
-    double home = 0;
-    if (!align__bt_is_plain(fit)) {
-        for (int64_t k = 0; k < block->count; k++)
-            align__bt_spread(fit, &block->line[k], block->slope[k], fit->score);
-        return;
-    }
-    for (int64_t k = 0; k < block->count; k++) {
-        const struct align__bt_edge *edge = &fit->edges[block->begin + k];
-        fit->score[edge->i] += block->slope[k];
-        fit->score[edge->j] -= block->slope[k];
-        home += block->slope[k];
-    }
-    if (fit->home >= 0)
-        fit->score[fit->home] += home;
-}
-
-static double add_edges(struct align__bt_fit *fit, const double *x)
-{
-    struct block block;
-    double value = 0, du = 0;
-    if (fit->tie < 0 && align__bt_is_plain(fit))
-        return add_games(fit, x);
-    for (int64_t e = 0; e < fit->edge_count; e += BLOCK) {
-        int64_t left = fit->edge_count - e;
-        block.begin = e;
-        block.count = left < BLOCK ? left : BLOCK;
-        load_block(fit, x, &block);
-        struct align__bt_batch batch = {
-            .n = block.count,
-            .u = fit->tie < 0 ? 0 : x[fit->tie],
-            .d = block.d,
-            .sum = {block.sum[0], block.sum[1], block.sum[2]},
-            .value = block.value,
-            .slope = block.slope,
-            .by_tie = block.by_tie,
-            .curvature = {fit->curvature[0] + e},
-        };
-        for (int k = 1; fit->tie >= 0 && k < 3; k++)
-            batch.curvature[k] = fit->curvature[k] + e;
-        align__bt_models[fit->ties].batch(fit->f64, fit->ties, &batch);
-        store_block(fit, &block);
-        for (int64_t k = 0; k < block.count; k++) {
-            value += block.value[k];
-            du += fit->tie < 0 ? 0 : block.by_tie[k];
-        }
-        if (fit->curvature[3] != NULL)
-            memcpy(fit->curvature[3] + e, block.slope, sizeof(double) * (size_t)block.count);
-    }
-    if (fit->tie >= 0)
-        fit->score[fit->tie] += du;
-    return value;
-}
-
-double align__bt_evaluate(struct align__bt_fit *fit, const double *x)
-{
-    memset(fit->score, 0, sizeof *fit->score * (size_t)fit->size);
-    double value = add_edges(fit, x);
-    for (int64_t r = 0; fit->ranked != NULL && r < fit->ranked->count; r++)
-        value += align__bt_rank_value(fit, r, x, fit->score);
-    value += add_priors(fit, x);
-    if (fit->prior.kind == ALIGN_BT_PRIOR_JEFFREYS)
-        value += align__bt_firth(fit, x);
-    for (int64_t k = 0; fit->frozen != NULL && k < fit->size; k++)
-        fit->score[k] = fit->frozen[k] ? 0 : fit->score[k];
-    return value;
 }
 
 double align__bt_log_likelihood(const struct align__bt_fit *fit)
@@ -291,6 +137,8 @@ static bool move(struct align__bt_fit *fit)
         for (int64_t i = 0; i < fit->size; i++)
             fit->trial[i] = fit->x[i] - length * fit->step[i];
         double value = align__bt_evaluate(fit, fit->trial);
+        if (fit->status != ALIGN_E_NONE)
+            return false;
         if (value <= fit->value - 1e-4 * length * fall + noise) {
             double *swap = fit->x;
             fit->x = fit->trial;
@@ -390,6 +238,8 @@ static void look_back(struct align__bt_fit *fit)
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit)
 {
     fit->value = align__bt_evaluate(fit, fit->x);
+    if (fit->status != ALIGN_E_NONE)
+        return fit->status;
     fit->converged = fit->receding = false;
     fit->last_step = 1;
     bool stuck = false;
@@ -399,6 +249,8 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
         if (status != ALIGN_E_NONE)
             return status;
         bool moved = solve(fit) && move(fit);
+        if (fit->status != ALIGN_E_NONE)
+            return fit->status;
         fit->iterations += moved;
         fit->converged = moved && fit->last_step <= fit->tolerance;
         fit->receding = fit->watched && !fit->converged && recedes(fit);

@@ -111,5 +111,5 @@ align_status align__bt_sweep(const align_exec *exec, struct align__bt_fit *fit, 
     double last = fit->last_step;
     align__bt_certify(fit);
     fit->last_step = last;
-    return ALIGN_E_NONE;
+    return fit->status;
 }

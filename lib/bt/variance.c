@@ -155,7 +155,7 @@ static void sandwich(struct align__bt_variance *variance, const struct align__bt
 bool align__bt_variance_find(struct align__bt_variance *variance, struct align__bt_fit *fit)
 {
     align__bt_evaluate(fit, fit->x);
-    if (!align__bt_invert(fit))
+    if (fit->status != ALIGN_E_NONE || !align__bt_invert(fit))
         return false;
     if (variance->kind != ALIGN_BT_FISHER)
         sandwich(variance, fit);

@@ -409,6 +409,77 @@ static align_status run_bt_draws(const align_exec *exec, struct memory *memory, 
     return fit_bt(exec, memory, 0, 12);
 }
 
+static align_status fit_sums(const align_exec *exec, struct memory *memory, align_bt_args *args)
+{
+    size_t least, best;
+    args->strength = take_1d(memory, ALIGN_F64, args->n_items);
+    args->se = take_1d(memory, ALIGN_F64, args->n_items);
+    align_status status = align_bt_scratch(exec, args, &least, &best);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_exec local = with_scratch(exec, memory, best);
+    return align_bt_fit(&local, args);
+}
+
+/* Counts of more pairs than one task takes, in each model of ties, and by MM. */
+static align_status run_bt_counts(const align_exec *exec, struct memory *memory, int variant)
+{
+    enum { ITEMS = 160, PAIRS = ITEMS * (ITEMS - 1) / 2 };
+    align_bt_args args;
+    align_bt_rows rows;
+    align_bt_counts counts;
+    align_bt_rows_init(&rows, sizeof rows);
+    rows.first = take_1d(memory, ALIGN_I32, PAIRS);
+    rows.second = take_1d(memory, ALIGN_I32, PAIRS);
+    rows.outcome = take_1d(memory, ALIGN_F64, PAIRS);
+    uint32_t state = 7;
+    for (int64_t i = 0, r = 0; i < ITEMS; i++)
+        for (int64_t j = 0; j < i; j++, r++) {
+            put(rows.first, r, (double)i);
+            put(rows.second, r, (double)j);
+            put(rows.outcome, r, (double)(int64_t)(3 * next(&state)) / 2);
+        }
+    size_t bytes = align_bt_counts_get_bytes(ITEMS, PAIRS);
+    align_bt_counts_init(&counts, take(memory, (int64_t)bytes, ALIGN_U8), bytes, ITEMS);
+    align_status status = align_bt_counts_update(NULL, &counts, &rows);
+    if (status != ALIGN_E_NONE)
+        return status;
+    align_bt_args_init(&args, sizeof args);
+    args.n_items = ITEMS;
+    args.counts = &counts;
+    args.solver = variant == 3 ? ALIGN_BT_SOLVER_MM : ALIGN_BT_SOLVER_AUTO;
+    args.ties = variant == 3 ? ALIGN_BT_TIES_HALF : variant;
+    return fit_sums(exec, memory, &args);
+}
+
+/* Rankings of five, without shared places and with them. */
+static align_status run_bt_rankings(const align_exec *exec, struct memory *memory, int variant)
+{
+    enum { ITEMS = 30, ROWS = 4000, LENGTH = 5 };
+    align_bt_args args;
+    align_bt_rankings rows;
+    align_bt_rankings_init(&rows, sizeof rows);
+    rows.offsets = take_1d(memory, ALIGN_I64, ROWS + 1);
+    rows.item = take_1d(memory, ALIGN_I32, ROWS * LENGTH);
+    rows.place = take_1d(memory, ALIGN_I32, ROWS * LENGTH);
+    uint32_t state = 3;
+    for (int64_t r = 0; r <= ROWS; r++)
+        put(rows.offsets, r, (double)(r * LENGTH));
+    for (int64_t r = 0; r < ROWS; r++) {
+        int64_t begin = (int64_t)(ITEMS * next(&state)), step = 1 + (int64_t)(5 * next(&state));
+        for (int64_t k = 0; k < LENGTH; k++) {
+            put(rows.item, r * LENGTH + k, (double)((begin + k * step) % ITEMS));
+            put(rows.place, r * LENGTH + k,
+                (double)(k == 1 && variant == 1 && r % 3 == 0 ? 0 : (k + r) % LENGTH));
+        }
+    }
+    align_bt_args_init(&args, sizeof args);
+    args.n_items = ITEMS;
+    args.rankings = &rows;
+    args.ties = variant == 1 ? ALIGN_BT_TIES_DAVIDSON : ALIGN_BT_TIES_HALF;
+    return fit_sums(exec, memory, &args);
+}
+
 /* ---- linear rewards ---- */
 
 static align_status run_reward(const align_exec *exec, struct memory *memory, int variant)
@@ -443,6 +514,8 @@ const struct call calls[] = {
     {"align_dense_eval", run_dense, 1},
     {"align_bt_fit", run_bt_fit, 2},
     {"align_bt_fit with draws", run_bt_draws, 1},
+    {"align_bt_fit of counts", run_bt_counts, 4},
+    {"align_bt_fit of rankings", run_bt_rankings, 2},
     {"align_reward_fit", run_reward, 1},
     {NULL, NULL, 0},
 };

@@ -43,8 +43,9 @@ static int32_t run_hook(void *user, int64_t tasks, align_task_fn fn, void *ctx)
 
 static struct memory new_memory(void)
 {
-    struct memory memory = {calloc(1, MEMORY_BYTES), 0};
+    struct memory memory = {aligned_alloc(64, MEMORY_BYTES), 0};
     ck_assert_ptr_nonnull(memory.bytes);
+    memset(memory.bytes, 0, MEMORY_BYTES);
     return memory;
 }
 

@@ -217,10 +217,11 @@ START_TEST(bad_plain_rows_are_named)
 }
 END_TEST
 
-/* A hook that runs tasks from the last to the first and remembers how many there were. */
+/* A hook that runs tasks from the last to the first and remembers how many it was given first. */
 static int32_t run_backwards(void *user, int64_t tasks, align_task_fn fn, void *ctx)
 {
-    *(int64_t *)user = tasks;
+    int64_t *first = user;
+    *first = *first == 0 ? tasks : *first;
     for (int64_t i = tasks - 1; i >= 0; i--)
         fn(ctx, i);
     return 0;
@@ -274,7 +275,8 @@ START_TEST(tasks_count_as_one_does)
                                  status);
                 ck_assert_mem_eq(alone, shared, sizeof(double) * (size_t)n);
                 ck_assert(answer.args.log_likelihood == second.args.log_likelihood);
-                ck_assert(part < 2 || tasks == (workers == 1 ? 0 : 2));
+                /* Two tables; with one worker only the tasks of edges, of which many make two. */
+                ck_assert(part < 2 || tasks == (workers > 1 || trial / 2 == 1 ? 2 : 0));
             }
         games.second[15000] = n;
         games.first[12345] = games.second[12345];
