@@ -9,8 +9,13 @@ void align_exec_init(align_exec *exec, size_t size)
     exec->size = size;
 }
 
-align_status align__import(const align_exec *exec, const char *owner, void *local, size_t known,
-                           size_t least, const void *user)
+void align__clear(void *at, size_t size)
+{
+    memset(at, 0, size);
+}
+
+align_status align__see(const align_exec *exec, const char *owner, const void **seen, void *local,
+                        size_t known, size_t least, const void *user)
 {
     if (user == NULL)
         return ALIGN__FAIL(exec, NULL_STRUCT, .owner = owner);
@@ -24,10 +29,23 @@ align_status align__import(const align_exec *exec, const char *owner, void *loca
         if (bytes[i] != 0)
             return ALIGN__FAIL(exec, STRUCT_TAIL, .owner = owner, .field = "size",
                                .value = (double)size, .high = (double)known);
-    memcpy(local, user, size < known ? size : known);
-    if (size < known)
+    *seen = user;
+    if (size < known) {
+        memcpy(local, user, size);
         memset((char *)local + size, 0, known - size);
+        *seen = local;
+    }
     return ALIGN_E_NONE;
+}
+
+align_status align__import(const align_exec *exec, const char *owner, void *local, size_t known,
+                           size_t least, const void *user)
+{
+    const void *seen = NULL;
+    align_status status = align__see(exec, owner, &seen, local, known, least, user);
+    if (status == ALIGN_E_NONE && seen != local)
+        memcpy(local, seen, known);
+    return status;
 }
 
 align_status align__enter(align_exec *exec, const align_exec *user)

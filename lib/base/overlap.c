@@ -120,19 +120,19 @@ struct extent {
 static inline struct extent extent_of(const align_tensor *t)
 {
     const int64_t bytes = align__bytes(t->dtype), base = (int64_t)(intptr_t)t->data;
-    int64_t low = 0, high = 1;
+    int64_t back = 0, all = 0;
     for (int32_t k = 0; k < t->ndim; k++) {
         const int64_t length = t->stride[k] * (t->shape[k] - 1);
-        low += length < 0 ? length : 0;
-        high += length > 0 ? length : 0;
+        back += length & -(int64_t)(length < 0);
+        all += length;
     }
-    return (struct extent){base + low * bytes, base + high * bytes};
+    return (struct extent){base + back * bytes, base + (all - back + 1) * bytes};
 }
 
 /* Most pairs of views are told apart by where they begin and end. */
 static inline bool are_apart(struct extent x, struct extent y)
 {
-    return x.high <= y.low || y.high <= x.low;
+    return (x.high <= y.low) | (y.high <= x.low);
 }
 
 /* One row after the other without gaps, as most outputs are. */
@@ -147,17 +147,18 @@ static bool is_packed(const align_tensor *t)
     return true;
 }
 
-bool align__are_apart(const struct align__named *all, int n, int outputs)
+bool align__are_apart(const struct align__named *all, int inputs, int n)
 {
     enum { MOST = 32 };
     struct extent extents[MOST];
-    for (int i = 0; i < n && i < MOST; i++)
-        extents[i] = extent_of(all[i].tensor);
     bool apart = n <= MOST;
-    for (int i = n - outputs; i < n && apart; i++) {
+    for (int i = 0; i < n && apart; i++) {
+        extents[i] = extent_of(all[i].tensor);
+        if (i < inputs)
+            continue;
         apart = is_packed(all[i].tensor);
-        for (int j = 0; j < i && apart; j++)
-            apart = are_apart(extents[i], extents[j]);
+        for (int j = 0; j < i; j++)
+            apart &= are_apart(extents[i], extents[j]);
     }
     return apart;
 }

@@ -60,7 +60,7 @@ static int sets_of(align_dtype dtype)
     }
 }
 
-static align_status bad_dtype(const align_exec *exec, struct align__named named, int set)
+static align_status bad_dtype(const align_exec *exec, const struct align__named *named, int set)
 {
     static const struct {
         int set;
@@ -78,29 +78,42 @@ static align_status bad_dtype(const align_exec *exec, struct align__named named,
     int i = 0;
     while (words[i].set != set)
         i++;
-    return ALIGN__FAIL(exec, TENSOR_DTYPE, .owner = named.owner, .field = named.field,
-                       .value = named.tensor->dtype, .word = words[i].word);
+    return ALIGN__FAIL(exec, TENSOR_DTYPE, .owner = named->owner, .field = named->field,
+                       .value = named->tensor->dtype, .word = words[i].word);
 }
 
 /* What the bytes between two elements may come to, so that neither pointers nor int64 overflow. */
-static const double most_bytes = PTRDIFF_MAX < INT64_MAX ? (double)PTRDIFF_MAX : 0x1p62;
+static const int64_t most_bytes = PTRDIFF_MAX < INT64_MAX ? PTRDIFF_MAX : INT64_C(1) << 62;
 
-static align_status check_sizes(const align_exec *exec, struct align__named named, bool *empty)
+/* Adds `size` strides to what is reached; false when that is too far. */
+static bool add_reach(int64_t *reach, int64_t size, int64_t stride, int64_t bytes)
 {
-    const align_tensor *t = named.tensor;
-    const double most = most_bytes / (double)align__bytes(t->dtype);
-    double reach = 0;
+    int64_t length;
+    if (size > INT64_C(1) << 53 || __builtin_mul_overflow(size, stride, &length) ||
+        __builtin_mul_overflow(length, bytes, &length) || length < -most_bytes)
+        return false;
+    length = length < 0 ? -length : length;
+    if (length > most_bytes - *reach)
+        return false;
+    *reach += length;
+    return true;
+}
+
+static align_status check_sizes(const align_exec *exec, const struct align__named *named,
+                                bool *empty)
+{
+    const align_tensor *t = named->tensor;
+    const int64_t bytes = align__bytes(t->dtype);
+    int64_t reach = 0;
     *empty = false;
     for (int32_t k = 0; k < t->ndim; k++) {
-        const double size = (double)t->shape[k], stride = (double)t->stride[k];
-        if (size < 0)
-            return ALIGN__FAIL(exec, TENSOR_NEGATIVE, .owner = named.owner, .field = named.field,
-                               .value = size, .low = k);
-        reach += size * (stride < 0 ? -stride : stride);
-        if (reach > most || size > 0x1p53)
-            return ALIGN__FAIL(exec, TENSOR_EXTENT, .owner = named.owner, .field = named.field,
-                               .value = stride, .low = k);
-        *empty = *empty || size == 0;
+        if (t->shape[k] < 0)
+            return ALIGN__FAIL(exec, TENSOR_NEGATIVE, .owner = named->owner, .field = named->field,
+                               .value = (double)t->shape[k], .low = k);
+        if (!add_reach(&reach, t->shape[k], t->stride[k], bytes))
+            return ALIGN__FAIL(exec, TENSOR_EXTENT, .owner = named->owner, .field = named->field,
+                               .value = (double)t->stride[k], .low = k);
+        *empty |= t->shape[k] == 0;
     }
     return ALIGN_E_NONE;
 }
@@ -116,44 +129,61 @@ static int32_t alignment(align_dtype dtype)
     return bytes < most ? bytes : most;
 }
 
-align_status align__check_tensor(const align_exec *exec, struct align__named named, int set)
+/* Sizes and strides of which no product overflows, as nearly all are. */
+static bool is_small(const align_tensor *t)
 {
-    const align_tensor *t = named.tensor;
-    if (!align__present(t))
-        return ALIGN_E_NONE;
+    enum { BITS = sizeof(void *) > 4 ? 28 : 12 };
+    uint64_t all = 0;
+    for (int32_t k = 0; k < t->ndim; k++)
+        all |= (uint64_t)t->shape[k] | ((uint64_t)t->stride[k] + (UINT64_C(1) << (BITS - 1)));
+    return all >> BITS == 0;
+}
+
+static bool is_aligned(const align_tensor *t)
+{
+    const int32_t multiple = alignment(t->dtype); /* a power of two */
+    return ((uintptr_t)t->data & (uintptr_t)(multiple - 1)) == 0;
+}
+
+bool align__is_plain(const align_tensor *t, int set)
+{
+    return t->ndim >= 1 && t->ndim <= 3 && (sets_of(t->dtype) & set) != 0 && is_small(t) &&
+           t->data != NULL && is_aligned(t);
+}
+
+align_status align__check_closely(const align_exec *exec, const struct align__named *named, int set)
+{
+    const align_tensor *t = named->tensor;
+    bool empty;
     if (t->ndim < 1 || t->ndim > 3)
-        return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named.owner, .field = named.field,
+        return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named->owner, .field = named->field,
                            .value = t->ndim, .word = "1, 2 or 3");
     if ((sets_of(t->dtype) & set) == 0)
         return bad_dtype(exec, named, set);
-    bool empty;
     align_status status = check_sizes(exec, named, &empty);
     if (status != ALIGN_E_NONE || empty)
         return status;
     if (t->data == NULL)
-        return ALIGN__FAIL(exec, TENSOR_DATA, .owner = named.owner, .field = named.field);
-    const int32_t multiple = alignment(t->dtype); /* a power of two */
-    if (((uintptr_t)t->data & (uintptr_t)(multiple - 1)) != 0)
-        return ALIGN__FAIL(exec, TENSOR_ALIGN, .owner = named.owner, .field = named.field,
-                           .low = multiple);
+        return ALIGN__FAIL(exec, TENSOR_DATA, .owner = named->owner, .field = named->field);
+    if (!is_aligned(t))
+        return ALIGN__FAIL(exec, TENSOR_ALIGN, .owner = named->owner, .field = named->field,
+                           .low = alignment(t->dtype));
     return ALIGN_E_NONE;
 }
 
-align_status align__check_shape(const align_exec *exec, struct align__named named, int32_t ndim,
+align_status align__wrong_shape(const align_exec *exec, struct align__named named, int32_t ndim,
                                 const int64_t *shape)
 {
     static const char *const words[] = {"0", "1", "2", "3"};
     const align_tensor *t = named.tensor;
-    if (!align__present(t))
-        return ALIGN_E_NONE;
+    int32_t k = 0;
     if (t->ndim != ndim)
         return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named.owner, .field = named.field,
                            .value = t->ndim, .word = words[ndim]);
-    for (int32_t k = 0; k < ndim; k++)
-        if (t->shape[k] != shape[k])
-            return ALIGN__FAIL(exec, TENSOR_SIZE, .owner = named.owner, .field = named.field,
-                               .value = (double)t->shape[k], .low = k, .high = (double)shape[k]);
-    return ALIGN_E_NONE;
+    while (t->shape[k] == shape[k])
+        k++;
+    return ALIGN__FAIL(exec, TENSOR_SIZE, .owner = named.owner, .field = named.field,
+                       .value = (double)t->shape[k], .low = k, .high = (double)shape[k]);
 }
 
 align_status align__check_output(const align_exec *exec, struct align__named output,

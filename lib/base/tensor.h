@@ -35,21 +35,43 @@ struct align__named {
     const align_tensor *tensor;
 };
 
+/* True for a present tensor that a glance shows to pass; the check of what is left. */
+bool align__is_plain(const align_tensor *t, int set);
+align_status align__check_closely(const align_exec *exec, const struct align__named *named,
+                                  int set);
+
 /* What any present tensor must be: 1 to 3 dimensions, sizes of 0 or more, a dtype of `set`, data
  * aligned for it, an extent that fits memory. An absent tensor passes. */
-align_status align__check_tensor(const align_exec *exec, struct align__named named, int set);
+static inline align_status align__check_tensor(const align_exec *exec, struct align__named named,
+                                               int set)
+{
+    const align_tensor *t = named.tensor;
+    return !align__present(t) || align__is_plain(t, set) ? ALIGN_E_NONE
+                                                         : align__check_closely(exec, &named, set);
+}
+
+/* Says how a tensor differs from `ndim` dimensions of these sizes. */
+align_status align__wrong_shape(const align_exec *exec, struct align__named named, int32_t ndim,
+                                const int64_t *shape);
 
 /* Exactly `ndim` dimensions of these sizes. An absent tensor passes. */
-align_status align__check_shape(const align_exec *exec, struct align__named named, int32_t ndim,
-                                const int64_t *shape);
+static inline align_status align__check_shape(const align_exec *exec, struct align__named named,
+                                              int32_t ndim, const int64_t *shape)
+{
+    const align_tensor *t = named.tensor;
+    bool same = t->ndim == ndim;
+    for (int32_t k = 0; k < ndim && same; k++)
+        same = t->shape[k] == shape[k];
+    return same || !align__present(t) ? ALIGN_E_NONE : align__wrong_shape(exec, named, ndim, shape);
+}
 
 /* An output: no two of its elements share memory, and none with any of `others`. */
 align_status align__check_output(const align_exec *exec, struct align__named output,
                                  const struct align__named *others, int count);
 
-/* True when a glance at n tensors, all present, shows that each of the last `outputs` passes align__check_output with
+/* True when a glance at n tensors, all present, shows that each but the first `inputs` passes align__check_output with
  * all of them. */
-bool align__are_apart(const struct align__named *all, int n, int outputs);
+bool align__are_apart(const struct align__named *all, int inputs, int n);
 
 /* True when some element of a shares a byte with some element of b. */
 bool align__shares(const align_tensor *a, const align_tensor *b);

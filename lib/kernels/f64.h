@@ -103,6 +103,9 @@ struct align__f64 {
 
 const struct align__f64 *align__f64(uint64_t cpu);
 
+/* The same for arrays of n elements at most. */
+const struct align__f64 *align__f64_for(uint64_t cpu, int64_t n);
+
 extern const struct align__f64 align__f64_c;
 extern const struct align__f64 align__f64_avx2;
 extern const struct align__f64 align__f64_avx512;

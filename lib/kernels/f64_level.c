@@ -173,13 +173,13 @@ static bool within_f64(const double *x, double low, double high, int64_t n)
 
 static bool tame_f64(const double *x, int64_t n)
 {
-    vi wild[SUM_VECTORS] = {{0}}, any = {0};
-    for (int64_t i = 0; i < n; i += SUM_LANES)
-        for (int v = 0; v < SUM_VECTORS; v++)
-            wild[v] |= ~(vd_abs(vd_load_of(x + i, n - i, v)) < 0x1p1000);
-    for (int v = 0; v < SUM_VECTORS; v++)
-        any |= wild[v];
-    return !vi_any(any);
+    vi wild = {0};
+    int64_t i = 0;
+    for (; i + F64_LANES <= n; i += F64_LANES)
+        wild |= ~(vd_abs(vd_load(x + i)) < 0x1p1000);
+    if (i < n)
+        wild |= ~(vd_abs(vd_load_part(x + i, n - i)) < 0x1p1000);
+    return !vi_any(wild);
 }
 
 /* a + b = sum + lost exactly (Knuth's two-sum). */
@@ -190,14 +190,15 @@ static inline void two_sum(vd *sum, vd *lost, vd b)
     *sum = s;
 }
 
-/* The lanes of a sum in order, with the same care. */
-static struct align__sum join_lanes(const vd sums[SUM_VECTORS], const vd losts[SUM_VECTORS])
+/* The lanes of a sum of n in order, with the same care. */
+static struct align__sum join_lanes(const vd sums[SUM_VECTORS], const vd losts[SUM_VECTORS],
+                                    int64_t n)
 {
     double sum[SUM_LANES], lost[SUM_LANES];
     memcpy(sum, sums, sizeof sum);
     memcpy(lost, losts, sizeof lost);
     struct align__sum all = {0, 0};
-    for (int lane = 0; lane < SUM_LANES; lane++) {
+    for (int lane = 0; lane < SUM_LANES && lane < n; lane++) {
         double a = all.sum, b = sum[lane], s = a + b, part = s - a;
         all.lost += ((a - (s - part)) + (b - part)) + lost[lane];
         all.sum = s;
@@ -212,7 +213,7 @@ static struct align__sum sum_f64(const double *x, int64_t n)
     for (int64_t i = 0; i < n; i += SUM_LANES)
         for (int v = 0; v < SUM_VECTORS; v++)
             two_sum(&sums[v], &losts[v], vd_load_of(x + i, n - i, v));
-    return join_lanes(sums, losts);
+    return join_lanes(sums, losts, n);
 }
 
 static double sum_of_lanes(const vd lanes[SUM_VECTORS])
@@ -309,23 +310,36 @@ static void swaps_f64(struct align__swaps *w, int64_t n)
         losts[v] = to[v].lost;
         lanes[v] = to[v].steepness;
     }
-    w->value = join_lanes(sums, losts);
+    w->value = join_lanes(sums, losts, n);
     w->steepness = sum_of_lanes(lanes);
 }
 
 /* ---- f32 ---- */
 
+/* Vectors that are stored whole, so that they can be loaded again at once. */
+static void widen_by_vectors(double *out, const float *in, int64_t stride, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + F64_LANES <= n; i += F64_LANES) {
+        vd x;
+        for (int k = 0; k < F64_LANES; k++)
+            x[k] = (double)in[stride * (i + k)];
+        vd_store(out + i, x);
+    }
+    for (; i < n; i++)
+        out[i] = (double)in[stride * i];
+}
+
 static void widen(double *out, const float *in, int64_t stride, int64_t n)
 {
+    const int64_t most = stride == 1 || stride == 2 ? n & ~INT64_C(15) : 0;
     if (stride == 1)
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < most; i++)
             out[i] = (double)in[i];
-    else if (stride == 2)
-        for (int64_t i = 0; i < n; i++)
-            out[i] = (double)in[2 * i];
     else
-        for (int64_t i = 0; i < n; i++)
-            out[i] = (double)in[stride * i];
+        for (int64_t i = 0; i < most; i++)
+            out[i] = (double)in[2 * i];
+    widen_by_vectors(out + most, in + stride * most, stride, n - most);
 }
 
 static void narrow(float *out, int64_t stride, const double *in, int64_t n)

@@ -23,8 +23,8 @@ static void keys_of(const struct align__plan *plan, int64_t g, double key[2])
     struct align__place place;
     for (int k = 0; k < 2; k++) {
         align__find(plan, g, k, &place);
-        score[k] = number(&plan->args.score, place);
-        ref[k] = number(&plan->args.ref, place);
+        score[k] = number(&plan->args->score, place);
+        ref[k] = number(&plan->args->ref, place);
     }
     const bool margins = plan->row->couple == ALIGN__COUPLE_MARGINS;
     key[0] = margins ? align__minus(score[0], score[1]) : align__minus(score[0], ref[0]);

@@ -2,7 +2,6 @@
  *
  * Groups are cut into chunks by shapes alone, and every chunk keeps its own sums, which are added in the
  * order of the chunks: so the bits do not depend on who ran what. */
-#include "../base/cpu.h"
 #include "couple.h"
 #include "metrics.h"
 #include "pair.h"
@@ -37,8 +36,8 @@ static int64_t count_chunks(const struct align__plan *plan)
 
 static bool writes_items(const struct align__plan *plan)
 {
-    return align__present(&plan->args.dscore) || align__present(&plan->args.daux) ||
-           align__present(&plan->args.hscore);
+    return align__present(&plan->args->dscore) || align__present(&plan->args->daux) ||
+           align__present(&plan->args->hscore);
 }
 
 static void keep_metrics(struct partial *partial, align__metric_sums sums, uint32_t count)
@@ -66,7 +65,7 @@ static void finish_block(const struct align__plan *plan, struct align__block *b,
 {
     double weighed[ALIGN__BLOCK];
     const double *value = b->value;
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     for (int i = 0; batch->any_nan && i < b->n; i++)
         if (batch->nan[i])
             b->value[i] = NAN;
@@ -95,7 +94,7 @@ static void run_blocks(const struct align__plan *plan, int64_t first, int64_t en
     struct align__block block;
     struct align__batch batch;
     align__metric_sums sums;
-    const bool metrics = align__present(&plan->args.metrics);
+    const bool metrics = align__present(&plan->args->metrics);
     if (metrics)
         memset(sums, 0, sizeof sums);
     align__batch_open(plan, &batch, &block);
@@ -166,12 +165,12 @@ static void run_lists(const struct align__plan *plan, int64_t first, int64_t end
 {
     struct align__list list;
     align__metric_sums sums;
-    const bool metrics = align__present(&plan->args.metrics);
+    const bool metrics = align__present(&plan->args->metrics);
     if (metrics)
         memset(sums, 0, sizeof sums);
     int64_t *at = align__list_lay(&list, slot, plan->width);
     list.params = &plan->params;
-    list.f64 = align__f64(align__cpu_allowed(&plan->exec));
+    list.f64 = plan->f64;
     for (int64_t g = first; g < end; g++)
         if (align__is_live(plan, g))
             run_list(plan, g, &list, at, metrics ? sums : NULL, partial);
@@ -230,7 +229,7 @@ static double join(const struct align__total *first, int64_t chunks)
 
 static void put_sums(const struct align__plan *plan, const struct partial *partials, int64_t chunks)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     const bool add = (a->flags & ALIGN_LOSS_ADD) != 0;
     if (align__given(plan, ALIGN__FIELD_value))
         align__put(&a->value, 0, 0, align__times(plan->factor, join(&partials->value, chunks)),

@@ -92,7 +92,7 @@ uint32_t align__loss_n_params(const struct align__loss_row *row)
 static void set_defaults(const struct align__loss_row *row, align_loss_id id,
                          align_loss_params *params)
 {
-    memset(params, 0, sizeof *params);
+    align__clear(params, sizeof *params);
     params->size = sizeof *params;
     params->loss = id;
     for (const struct align__param_use *use = row->params; use->param != ALIGN__PARAM_END; use++)

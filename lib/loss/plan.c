@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include "../base/cpu.h"
 #include "metrics.h"
 #include "params.h"
 
@@ -50,31 +51,20 @@ static uint32_t fields_of(uint32_t bits)
     return set;
 }
 
-static bool take_first(uint32_t *set, int *field)
+const char *align__field_name(int field)
 {
-    if (*set == 0)
-        return false;
-    *field = __builtin_ctz(*set);
-    *set &= *set - 1;
-    return true;
+    return fields[field].name;
 }
 
-static struct align__named named(const struct align__plan *plan, int field)
+const align_tensor *align__field_tensor(const struct align__plan *plan, int field)
 {
-    const char *args = (const char *)&plan->args;
-    return (struct align__named){OWNER, fields[field].name,
-                                 (const align_tensor *)(args + fields[field].offset)};
+    const char *args = (const char *)plan->args;
+    return (const align_tensor *)(args + fields[field].offset);
 }
 
-int align__plan_given(const struct align__plan *plan, struct align__named *given, int *outputs)
+static inline struct align__named named(const struct align__plan *plan, int field)
 {
-    int n = 0, field;
-    *outputs = 0;
-    for (uint32_t left = plan->given; take_first(&left, &field); n++) {
-        given[n] = named(plan, field);
-        *outputs += field >= ALIGN__FIELD_OUTPUTS;
-    }
-    return n;
+    return (struct align__named){OWNER, fields[field].name, align__field_tensor(plan, field)};
 }
 
 /* What the row needs and reads with these parameters: count only where lengths are divided by, places only
@@ -113,7 +103,7 @@ static align_status check_fields(const struct align__plan *plan)
     row_reads(plan, &needs, &reads);
     align_status status = ALIGN_E_NONE;
     uint32_t left = plan->given | (needs != 0 ? fields_of(needs) : 0);
-    for (int field; status == ALIGN_E_NONE && take_first(&left, &field);)
+    for (int field; status == ALIGN_E_NONE && align__take_field(&left, &field);)
         status = check_field(plan, field, reads);
     return status;
 }
@@ -134,7 +124,7 @@ static align_status bad_size(const struct align__plan *plan, const char *field,
 
 static align_status read_offsets(struct align__plan *plan)
 {
-    const align_tensor *t = &plan->args.offsets;
+    const align_tensor *t = &plan->args->offsets;
     int64_t before = 0;
     plan->width = 0;
     for (int64_t g = 0; g <= plan->groups; g++) {
@@ -152,7 +142,7 @@ static align_status read_offsets(struct align__plan *plan)
 
 static align_status find_form(struct align__plan *plan)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     const int32_t arity = plan->row->arity;
     if (!align__present(&a->score))
         return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = "score",
@@ -190,7 +180,7 @@ static align_status find_form(struct align__plan *plan)
 
 static align_status check_shape(const struct align__plan *plan, int field)
 {
-    const align_tensor *score = &plan->args.score;
+    const align_tensor *score = &plan->args->score;
     int64_t shape[2] = {1, 2};
     switch (fields[field].shape) {
     case LIKE_SCORE:
@@ -217,14 +207,14 @@ static align_status check_shapes(const struct align__plan *plan)
 {
     align_status status = ALIGN_E_NONE;
     uint32_t left = plan->given;
-    for (int field; status == ALIGN_E_NONE && take_first(&left, &field);)
+    for (int field; status == ALIGN_E_NONE && align__take_field(&left, &field);)
         status = check_shape(plan, field);
     return status;
 }
 
 static align_status check_mask_shape(struct align__plan *plan)
 {
-    const align_tensor *mask = &plan->args.mask, *score = &plan->args.score;
+    const align_tensor *mask = &plan->args->mask, *score = &plan->args->score;
     if (!align__present(mask))
         return ALIGN_E_NONE;
     bool group = mask->ndim == 1 && mask->shape[0] == plan->groups;
@@ -243,7 +233,7 @@ static align_status check_mask_shape(struct align__plan *plan)
 /* Places belong to an item of one list, and to one order of it. */
 static align_status check_rank(const struct align__plan *plan)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     const align_loss_params *p = &plan->params;
     const bool in = align__present(&a->rank), out = align__present(&a->rank_out);
     const bool moving = in && (p->near_scores != 0 || p->rescale != ALIGN_RESCALE_NONE);
@@ -260,56 +250,61 @@ static align_status check_rank(const struct align__plan *plan)
 align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
                                 const align_loss_args *args)
 {
+    const void *seen = NULL;
     plan->twin[0] = plan->twin[1] = NULL;
     align_status status = align__enter(&plan->exec, exec);
     plan->early = false;
     if (status == ALIGN_E_NONE)
-        status = align__import(&plan->exec, OWNER, &plan->args, sizeof plan->args, ARGS_FIRST_SIZE,
-                               args);
+        status = align__see(&plan->exec, OWNER, &seen, &plan->copy, sizeof plan->copy,
+                            ARGS_FIRST_SIZE, args);
     if (status != ALIGN_E_NONE)
         return status;
-    plan->row = align__loss_row(plan->args.loss);
+    plan->args = seen;
+    plan->row = align__loss_row(plan->args->loss);
     if (plan->row == NULL)
         return ALIGN__FAIL(&plan->exec, FIELD_BOUNDS, .owner = OWNER, .field = "loss",
-                           .value = plan->args.loss, .low = 1, .high = align_loss_count());
-    if ((plan->args.flags & ~(uint32_t)ALIGN_LOSS_ADD) != 0)
+                           .value = plan->args->loss, .low = 1, .high = align_loss_count());
+    if ((plan->args->flags & ~(uint32_t)ALIGN_LOSS_ADD) != 0)
         return ALIGN__FAIL(&plan->exec, FLAG_UNKNOWN, .owner = OWNER, .field = "flags",
-                           .value = plan->args.flags, .word = "align_loss_eval");
-    status = align__loss_params(&plan->exec, plan->row, plan->args.loss, &plan->params,
-                                plan->args.params);
-    plan->given = fields_given(&plan->args);
+                           .value = plan->args->flags, .word = "align_loss_eval");
+    status = align__loss_params(&plan->exec, plan->row, plan->args->loss, &plan->params,
+                                plan->args->params);
+    plan->given = fields_given(plan->args);
     if (status == ALIGN_E_NONE)
         status = check_fields(plan);
     if (status == ALIGN_E_NONE)
         status = find_form(plan);
-    if (status == ALIGN_E_NONE)
-        status = check_shapes(plan);
+    if (status != ALIGN_E_NONE)
+        return status;
+    plan->f64 = align__f64_for(align__cpu_allowed(&plan->exec),
+                               plan->row->arity == ALIGN_LOSS_LIST ? plan->width : plan->groups);
+    status = check_shapes(plan);
     if (status == ALIGN_E_NONE)
         status = check_mask_shape(plan);
     if (status == ALIGN_E_NONE)
         status = check_rank(plan);
-    plan->may_miss = align__present(&plan->args.mask) || plan->form != ALIGN__FORM_VIEW;
+    plan->may_miss = align__present(&plan->args->mask) || plan->form != ALIGN__FORM_VIEW;
     return status;
 }
 
 static bool is_masked(const struct align__plan *plan, int64_t i, int64_t j)
 {
-    return align__load(plan->args.mask.dtype, align__at(&plan->args.mask, i, j)) == 0;
+    return align__load(plan->args->mask.dtype, align__at(&plan->args->mask, i, j)) == 0;
 }
 
 bool align__find(const struct align__plan *plan, int64_t g, int64_t k, struct align__place *place)
 {
     *place = (struct align__place){g, k};
     if (plan->form == ALIGN__FORM_INDEX) {
-        const align_tensor *index = &plan->args.index;
+        const align_tensor *index = &plan->args->index;
         *place = (struct align__place){(int64_t)align__load(index->dtype, align__at(index, g, k)),
                                        0};
         if (place->i < 0)
             return false;
     } else if (plan->form == ALIGN__FORM_OFFSETS) {
-        *place = (struct align__place){align__offset_at(&plan->args.offsets, g) + k, 0};
+        *place = (struct align__place){align__offset_at(&plan->args->offsets, g) + k, 0};
     }
-    if (!align__present(&plan->args.mask) || plan->mask_is_group)
+    if (!align__present(&plan->args->mask) || plan->mask_is_group)
         return true;
     return !is_masked(plan, place->i, place->j);
 }
@@ -318,7 +313,7 @@ bool align__is_live(const struct align__plan *plan, int64_t g)
 {
     if (!plan->may_miss)
         return plan->width > 0;
-    if (align__present(&plan->args.mask) && plan->mask_is_group && is_masked(plan, g, 0))
+    if (align__present(&plan->args->mask) && plan->mask_is_group && is_masked(plan, g, 0))
         return false;
     const bool all = plan->row->arity != ALIGN_LOSS_LIST;
     struct align__place place;

@@ -21,9 +21,11 @@ enum align__form { ALIGN__FORM_VIEW, ALIGN__FORM_INDEX, ALIGN__FORM_OFFSETS };
 
 struct align__plan {
     align_exec exec;
-    align_loss_args args;
+    const align_loss_args *args; /* the caller's, or a copy of a shorter one */
+    align_loss_args copy;
     align_loss_params params;
     const struct align__loss_row *row;
+    const struct align__f64 *f64;
     uint32_t given; /* bit i: field i is there */
     enum align__form form;
     int64_t groups, sequences; /* sequences: 0 in the view form */
@@ -51,8 +53,19 @@ static inline bool align__given(const struct align__plan *plan, enum align__fiel
     return (plan->given >> field & 1) != 0;
 }
 
-/* The fields that are there, in their order, of which *outputs are outputs; returns how many. */
-int align__plan_given(const struct align__plan *plan, struct align__named *given, int *outputs);
+/* Takes the first field from a set of bits; false when there is none. */
+static inline bool align__take_field(uint32_t *set, int *field)
+{
+    if (*set == 0)
+        return false;
+    *field = __builtin_ctz(*set);
+    *set &= *set - 1;
+    return true;
+}
+
+/* The name and the tensor of a field. */
+const char *align__field_name(int field);
+const align_tensor *align__field_tensor(const struct align__plan *plan, int field);
 
 /* Where an item is in tensors that are like score. */
 struct align__place {
@@ -69,7 +82,8 @@ static inline int64_t align__items(const struct align__plan *plan, int64_t g)
 {
     if (plan->form != ALIGN__FORM_OFFSETS)
         return plan->width;
-    return align__offset_at(&plan->args.offsets, g + 1) - align__offset_at(&plan->args.offsets, g);
+    return align__offset_at(&plan->args->offsets, g + 1) -
+           align__offset_at(&plan->args->offsets, g);
 }
 
 /* Finds item k of group g; false when it is absent. */

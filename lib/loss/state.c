@@ -59,7 +59,7 @@ static void join(align_loss_state *state, int k, double count, double mean, doub
 
 static double ratio_at(const struct align__plan *plan, int64_t g, int64_t k)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     struct align__place place;
     align__find(plan, g, k, &place);
     const double score = align__load(a->score.dtype, align__at(&a->score, place.i, place.j));
@@ -71,7 +71,7 @@ static double ratio_at(const struct align__plan *plan, int64_t g, int64_t k)
 
 static bool is_desirable(const struct align__plan *plan, int64_t g)
 {
-    const align_tensor *label = &plan->args.label;
+    const align_tensor *label = &plan->args->label;
     struct align__place place;
     align__find(plan, g, 0, &place);
     return align__load(label->dtype, align__at(label, place.i, place.j)) >= 0.5;
@@ -80,7 +80,7 @@ static bool is_desirable(const struct align__plan *plan, int64_t g)
 /* The numbers of group g under its divergence, at most two, with the class of each; those that are not finite are left out. */
 static int numbers_of(const struct align__plan *plan, int64_t g, double x[2], int kind[2])
 {
-    const align_loss_id loss = plan->args.loss;
+    const align_loss_id loss = plan->args->loss;
     const align_loss_params *p = &plan->params;
     const double beta = p->beta, u = ratio_at(plan, g, 0);
     int n = 1;
@@ -152,9 +152,9 @@ static align_status open_plan(struct align__plan *plan, const align_exec *exec,
         status = check_state(&own, OWNER, state, local);
     if (status == ALIGN_E_NONE)
         status = align__plan_shapes(plan, exec, args);
-    if (status == ALIGN_E_NONE && plan->args.loss != local->loss)
+    if (status == ALIGN_E_NONE && plan->args->loss != local->loss)
         return ALIGN__FAIL(&own, LOSS_STATE_OF, .owner = "align_loss_args", .field = "loss",
-                           .value = plan->args.loss, .low = local->loss);
+                           .value = plan->args->loss, .low = local->loss);
     return status;
 }
 
@@ -247,9 +247,9 @@ align_status align_loss_state_apply(const align_exec *exec, align_loss_state *st
         return status;
     if (local.loss == ALIGN_LOSS_BETA_DPO) {
         average(&local);
-        status = write_beta(&plan.exec, &local, &plan.args);
+        status = write_beta(&plan.exec, &local, plan.args);
     } else {
-        const align_tensor *offset = &plan.args.offset;
+        const align_tensor *offset = &plan.args->offset;
         const double z0 = local.mean[0] > 0 ? local.mean[0] : 0;
         const double x = local.loss == ALIGN_LOSS_KTO ? plan.params.beta * z0 : shift_of(&local);
         if (!align__present(offset))

@@ -1,6 +1,5 @@
 #include "transfer.h"
 
-#include "../base/cpu.h"
 #include "math.h"
 
 #include <string.h>
@@ -13,7 +12,7 @@ void align__put(const align_tensor *out, int64_t i, int64_t j, double x, bool ad
 
 static bool adds(const struct align__plan *plan)
 {
-    return (plan->args.flags & ALIGN_LOSS_ADD) != 0;
+    return (plan->args->flags & ALIGN_LOSS_ADD) != 0;
 }
 
 static void clear(const align_tensor *t)
@@ -28,7 +27,7 @@ static void clear(const align_tensor *t)
 
 void align__clear_outputs(const struct align__plan *plan)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     if (!plan->may_miss && plan->width > 0)
         return;
     clear(&a->group_value);
@@ -42,11 +41,13 @@ void align__clear_outputs(const struct align__plan *plan)
 
 /* ---- singles and pairs ---- */
 
+/* Whole eights, which cost less than a loop that stops at the last group. */
 static void fill(const struct align__plan *plan, double *x, double value)
 {
     const int64_t most = plan->groups < ALIGN__BLOCK ? plan->groups : ALIGN__BLOCK;
-    for (int64_t i = 0; i < most; i++)
-        x[i] = value;
+    for (int64_t i = 0; i < most; i += 8)
+        for (int64_t j = 0; j < 8; j++)
+            x[i + j] = value;
 }
 
 /* Small calls should not pay for columns that the row does not look at. */
@@ -69,7 +70,7 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
 {
     const uint32_t reads = align__loss_reads(plan->row);
     block->params = &plan->params;
-    block->f64 = align__f64(align__cpu_allowed(&plan->exec));
+    block->f64 = plan->f64;
     block->given =
         (align__given(plan, ALIGN__FIELD_label) ? (uint32_t)ALIGN_LOSS_READS_LABEL : 0U) |
         (align__given(plan, ALIGN__FIELD_count) ? (uint32_t)ALIGN_LOSS_READS_COUNT : 0U) |
@@ -163,43 +164,55 @@ static void look(struct align__batch *batch, const double *x)
     batch->any_odd = true;
 }
 
-/* A column of numbers that may be anything. */
-static void get_numbers(struct align__batch *batch, const align_tensor *t, int k, double *out)
+/* What is read for each item: from which tensor, to where, and whether any number is allowed there. */
+struct column {
+    size_t tensor, side;
+    bool any;
+};
+
+#define COLUMN(name, to, any)                                                                      \
+    [ALIGN__FIELD_##name] = {offsetof(align_loss_args, name), offsetof(struct align__side, to), any}
+static const struct column columns[] = {
+    COLUMN(score, score, true),  COLUMN(ref, ratio, true), COLUMN(old, old, true),
+    COLUMN(count, count, false), COLUMN(aux, aux, true),   COLUMN(label, label, false),
+};
+enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
+static void get_columns(const struct align__plan *plan, struct align__batch *batch,
+                        struct align__block *block)
 {
-    get(batch, t, k, out);
-    look(batch, out);
+    uint32_t left = plan->given & ((UINT32_C(1) << COLUMNS) - 1);
+    for (int field; align__take_field(&left, &field);) {
+        const char *args = (const char *)plan->args;
+        const align_tensor *t = (const align_tensor *)(args + columns[field].tensor);
+        for (int k = 0; k < plan->row->arity; k++) {
+            double *to = (double *)((char *)&block->side[k] + columns[field].side);
+            get(batch, t, k, to);
+            if (columns[field].any)
+                look(batch, to);
+        }
+    }
 }
 
-static void get_side(const struct align__plan *plan, struct align__batch *batch,
-                     struct align__side *side, int k)
+/* What follows from the columns of a side. */
+static void derive(const struct align__plan *plan, const struct align__batch *batch,
+                   struct align__side *side, int k)
 {
-    const align_loss_args *a = &plan->args;
-    get_numbers(batch, &a->score, k, side->score);
-    if (align__given(plan, ALIGN__FIELD_aux))
-        get_numbers(batch, &a->aux, k, side->aux);
-    if (align__given(plan, ALIGN__FIELD_old))
-        get_numbers(batch, &a->old, k, side->old);
-    if (align__given(plan, ALIGN__FIELD_label))
-        get(batch, &a->label, k, side->label);
-    if (align__given(plan, ALIGN__FIELD_count)) {
-        get(batch, &a->count, k, side->count);
+    if (align__given(plan, ALIGN__FIELD_count))
         for (int i = 0; i < batch->n; i++)
             side->share[i] = side->count[i] > 0 ? 1 / side->count[i] : 0;
-    }
     for (int i = 0; plan->twin[k] != NULL && i < batch->n; i++)
         side->twin[i] = plan->twin[k][batch->dense ? batch->first + i : batch->group[i]];
-    if (!align__given(plan, ALIGN__FIELD_ref)) {
+    if (align__given(plan, ALIGN__FIELD_ref))
+        batch->f64->minus(side->ratio, side->score, side->ratio, batch->n);
+    else
         memcpy(side->ratio, side->score, (size_t)batch->n * sizeof side->score[0]);
-        return;
-    }
-    get_numbers(batch, &a->ref, k, side->ratio);
-    batch->f64->minus(side->ratio, side->score, side->ratio, batch->n);
 }
 
 static void get_groups(const struct align__plan *plan, struct align__batch *batch,
                        struct align__block *block)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     if (align__given(plan, ALIGN__FIELD_prob))
         get_group(batch, &a->prob, block->prob);
     if (align__given(plan, ALIGN__FIELD_offset))
@@ -219,8 +232,9 @@ bool align__batch_next(const struct align__plan *plan, struct align__batch *batc
     if (batch->n == 0)
         return false;
     batch->any_odd = batch->any_nan = false;
+    get_columns(plan, batch, block);
     for (int k = 0; k < plan->row->arity; k++)
-        get_side(plan, batch, &block->side[k], k);
+        derive(plan, batch, &block->side[k], k);
     get_groups(plan, batch, block);
     return true;
 }
@@ -250,7 +264,7 @@ void align__batch_put(const struct align__plan *plan, const struct align__batch 
 void align__batch_put_group(const struct align__plan *plan, const struct align__batch *batch,
                             const double *value)
 {
-    const align_tensor *out = &plan->args.group_value;
+    const align_tensor *out = &plan->args->group_value;
     if (batch->dense)
         put_column(batch, out, 0, value);
     else
@@ -318,7 +332,7 @@ static void look_list(const align_tensor *t, const double *x, int64_t n, struct 
 struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
                                      struct align__list *list, int64_t *at)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     struct align__listed seen = {.weight = 1};
     struct align__place place;
     list->n = 0;
@@ -375,7 +389,7 @@ static void put_list(const struct align__plan *plan, int64_t g, const int64_t *a
 void align__list_put(const struct align__plan *plan, int64_t g, const struct align__list *list,
                      const int64_t *at, double factor)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     put_list(plan, g, at, list->n, &a->dscore, factor, list->d);
     put_list(plan, g, at, list->n, &a->daux, factor, list->daux);
     put_list(plan, g, at, list->n, &a->hscore, factor, list->h);

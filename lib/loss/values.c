@@ -2,7 +2,6 @@
 #include "plan.h"
 
 #include "../base/cpu.h"
-#include "metrics.h"
 
 #include <math.h>
 
@@ -10,7 +9,7 @@
 
 static align_status check_index(const struct align__plan *plan)
 {
-    const align_tensor *index = &plan->args.index;
+    const align_tensor *index = &plan->args->index;
     if (plan->form != ALIGN__FORM_INDEX)
         return ALIGN_E_NONE;
     for (int64_t g = 0; g < plan->groups; g++)
@@ -26,7 +25,7 @@ static align_status check_index(const struct align__plan *plan)
 
 static align_status check_mask(const struct align__plan *plan)
 {
-    const align_tensor *mask = &plan->args.mask;
+    const align_tensor *mask = &plan->args->mask;
     if (!align__present(mask))
         return ALIGN_E_NONE;
     const int64_t inner = mask->ndim > 1 ? mask->shape[1] : 1;
@@ -72,42 +71,50 @@ static align_status check_number(const struct align__plan *plan, const struct ra
     return align__fail(&plan->exec, &fault);
 }
 
-/* Lists the checks on numbers per item and per group that these arguments call for. */
-static int ranges_of_items(const struct align__plan *plan, struct range *ranges)
+/* What numbers must be; those of a label are the row's. */
+static const struct {
+    double least, most;
+} limits[ALIGN__FIELD_COUNT] = {
+    [ALIGN__FIELD_score] = {-ALIGN__ANY, ALIGN__ANY},
+    [ALIGN__FIELD_ref] = {-ALIGN__ANY, ALIGN__ANY},
+    [ALIGN__FIELD_old] = {-ALIGN__ANY, ALIGN__ANY},
+    [ALIGN__FIELD_aux] = {-ALIGN__ANY, ALIGN__ANY},
+    [ALIGN__FIELD_count] = {0, ALIGN__ANY},
+    [ALIGN__FIELD_rank] = {1, 0x1p53},
+    [ALIGN__FIELD_prob] = {0, 1},
+    [ALIGN__FIELD_weight] = {0, ALIGN__ANY},
+    [ALIGN__FIELD_offset] = {-ALIGN__ANY, ALIGN__ANY},
+};
+
+#define BIT(name) (UINT32_C(1) << ALIGN__FIELD_##name)
+static const uint32_t by_group = BIT(prob) | BIT(weight) | BIT(offset);
+static const uint32_t by_item = BIT(count) | BIT(label) | BIT(rank);
+static const uint32_t free_numbers = BIT(score) | BIT(ref) | BIT(old) | BIT(aux);
+
+/* Lists the checks on numbers of these fields. */
+static int ranges_of(const struct align__plan *plan, uint32_t set, struct range *ranges)
 {
-    const align_loss_args *a = &plan->args;
-    const bool finite = (plan->exec.flags & ALIGN_FLAG_FINITE) != 0;
-    const struct range all[] = {
-        {"score", &a->score, -ALIGN__ANY, ALIGN__ANY, true, false},
-        {"ref", &a->ref, -ALIGN__ANY, ALIGN__ANY, true, false},
-        {"old", &a->old, -ALIGN__ANY, ALIGN__ANY, true, false},
-        {"aux", &a->aux, -ALIGN__ANY, ALIGN__ANY, true, false},
-        {"count", &a->count, 0, ALIGN__ANY, false, false},
-        {"label", &a->label, plan->row->label_least, plan->row->label_most, false, false},
-        {"rank", &a->rank, 1, 0x1p53, false, false},
-    };
     int n = 0;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (align__present(all[i].tensor) && (finite || !all[i].finite_flag) &&
-            !(plan->early && all[i].tensor != &a->label))
-            ranges[n++] = all[i];
-    if (plan->row->log_probs)
-        ranges[n++] = (struct range){"score", &a->score, -INFINITY, 0, .nan_passes = true};
+    for (int field; align__take_field(&set, &field); n++) {
+        const bool label = field == ALIGN__FIELD_label;
+        ranges[n] = (struct range){.field = align__field_name(field),
+                                   .tensor = align__field_tensor(plan, field),
+                                   .least = label ? plan->row->label_least : limits[field].least,
+                                   .most = label ? plan->row->label_most : limits[field].most,
+                                   .finite_flag = (free_numbers >> field & 1) != 0};
+    }
     return n;
 }
 
-static int ranges_of_groups(const struct align__plan *plan, struct range *ranges)
+static int ranges_of_items(const struct align__plan *plan, struct range *ranges)
 {
-    const align_loss_args *a = &plan->args;
-    const struct range all[] = {
-        {"prob", &a->prob, 0, 1, false, false},
-        {"weight", &a->weight, 0, ALIGN__ANY, false, false},
-        {"offset", &a->offset, -ALIGN__ANY, ALIGN__ANY, false, false},
-    };
-    int n = 0;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (align__present(all[i].tensor))
-            ranges[n++] = all[i];
+    const bool finite = (plan->exec.flags & ALIGN_FLAG_FINITE) != 0;
+    uint32_t set = plan->given & (finite ? by_item | free_numbers : by_item);
+    if (plan->early)
+        set &= BIT(label);
+    int n = ranges_of(plan, set, ranges);
+    if (plan->row->log_probs)
+        ranges[n++] = (struct range){"score", &plan->args->score, -INFINITY, 0, .nan_passes = true};
     return n;
 }
 
@@ -168,7 +175,8 @@ static bool are_all_within(const struct align__plan *plan, const struct range *r
 static align_status check_numbers(struct align__plan *plan)
 {
     struct range items[8], groups[3];
-    const int n_items = ranges_of_items(plan, items), n_groups = ranges_of_groups(plan, groups);
+    const int n_items = ranges_of_items(plan, items),
+              n_groups = ranges_of(plan, plan->given & by_group, groups);
     plan->live = plan->width > 0 ? plan->groups : 0;
     if (n_items + n_groups == 0 && !plan->may_miss)
         return ALIGN_E_NONE;
@@ -189,7 +197,7 @@ static align_status check_numbers(struct align__plan *plan)
 
 static align_status check_factor(struct align__plan *plan)
 {
-    const align_loss_args *a = &plan->args;
+    const align_loss_args *a = plan->args;
     if (!(a->denom >= 0 && a->denom <= ALIGN__ANY))
         return ALIGN__FAIL(&plan->exec, FIELD_VALUE, .owner = OWNER, .field = "denom",
                            .value = a->denom, .word = "a finite number of 0 or more");
@@ -202,17 +210,23 @@ static align_status check_factor(struct align__plan *plan)
 static align_status check_outputs(const struct align__plan *plan)
 {
     struct align__named given[ALIGN__FIELD_COUNT];
-    int outputs, n = align__plan_given(plan, given, &outputs);
-    const bool apart = align__are_apart(given, n, outputs);
-    for (int i = n - outputs; i < n && !apart; i++) {
-        align_status status = align__check_output(&plan->exec, given[i], given, n);
-        if (status != ALIGN_E_NONE)
-            return status;
+    int n = 0, inputs = 0;
+    uint32_t left = plan->given;
+    if (left >> ALIGN__FIELD_OUTPUTS == 0)
+        return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = "value",
+                           .word = "a call without any other output");
+    for (int field; align__take_field(&left, &field); n++) {
+        given[n].owner = OWNER;
+        given[n].field = align__field_name(field);
+        given[n].tensor = align__field_tensor(plan, field);
+        inputs += field < ALIGN__FIELD_OUTPUTS;
     }
-    if (outputs > 0)
+    if (align__are_apart(given, inputs, n))
         return ALIGN_E_NONE;
-    return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = "value",
-                       .word = "a call without any other output");
+    align_status status = ALIGN_E_NONE;
+    for (int i = inputs; i < n && status == ALIGN_E_NONE; i++)
+        status = align__check_output(&plan->exec, given[i], given, n);
+    return status;
 }
 
 align_status align__plan_inputs(struct align__plan *plan)
@@ -234,7 +248,7 @@ align_status align__plan_values(struct align__plan *plan)
         status = align__plan_inputs(plan);
     if (status != ALIGN_E_NONE)
         return status;
-    double denom = plan->args.denom != 0 ? plan->args.denom : (double)plan->live;
-    plan->factor = plan->live > 0 ? plan->args.scale / denom : 0;
+    double denom = plan->args->denom != 0 ? plan->args->denom : (double)plan->live;
+    plan->factor = plan->live > 0 ? plan->args->scale / denom : 0;
     return ALIGN_E_NONE;
 }
