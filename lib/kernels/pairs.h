@@ -115,7 +115,7 @@ static inline void add_high(d8 sum[4], const float *high, int64_t n)
             int64_t i = 0, count = left < BLOCK ? left : BLOCK;                                    \
             for (; i + 32 <= count; i += 32) {                                                     \
                 v16 x[2] = {load(z + i), load(z + i + 16)};                                        \
-                fetch_strips(z + i, 32 * sizeof *z, ALIGN__STRIP * sizeof *z);                     \
+                FETCH_STRIPS(z + i, 32);                                                           \
                 split_terms(&k, x, high + i, low, 2);                                              \
             }                                                                                      \
             for (; i < count; i += 16) {                                                           \

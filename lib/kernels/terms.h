@@ -45,8 +45,8 @@ static inline v16 term(v16 x, const struct constants *k)
     return v16_mul(p, v16_to_power(t));
 }
 
-/* Bytes: far enough to hide memory, near enough to stay in the cache. */
-enum { AHEAD = 4096 };
+/* Bytes: far enough to hide memory, near enough to stay in the caches. */
+enum { NEAR = 4096, FAR = 16384 };
 
 /* `store` may follow the reads of its own 16 elements only, as out may be z. */
 #define TERMS(kind, type, load, store)                                                             \
@@ -59,7 +59,7 @@ enum { AHEAD = 4096 };
         type *out = gradient;                                                                      \
         int64_t i = 0;                                                                             \
         for (; i + 16 <= n; i += 16) {                                                             \
-            v16_prefetch(v16_ahead(z + i, AHEAD));                                                 \
+            fetch(z + i, 16 * sizeof *z, NEAR, FAR);                                               \
             store(out + i, v16_mul(f, term(lift(load(z + i), &k), &k)));                           \
         }                                                                                          \
         if (i < n) {                                                                               \
@@ -95,7 +95,7 @@ static inline void add_terms(v16 *part, const v16 *z, const struct constants *k,
             int64_t i = 0, count = left < CHUNK ? left : CHUNK;                                    \
             for (; i + 64 <= count; i += 64) {                                                     \
                 v16 x[4];                                                                          \
-                fetch_strips(z + i, 64 * sizeof *z, ALIGN__STRIP * sizeof *z);                     \
+                FETCH_STRIPS(z + i, 64);                                                           \
                 for (int j = 0; j < 4; j++)                                                        \
                     x[j] = load(z + i + 16 * j);                                                   \
                 add_terms(part, x, &k, 4);                                                         \
