@@ -37,7 +37,7 @@ LEVELS = {
     "avx512": (X86, "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c", "ALIGN__V16_AVX512"),
     "neon": (ARM, None, "ALIGN__V16_NEON"),
 }
-LEVEL_SOURCES = ("kernels/level.c", "kernels/f64_level.c", "kernels/f32_level.c")
+KERNEL_SOURCES = ("kernels/level.c", "kernels/f64_level.c", "kernels/f32_level.c")
 
 
 def tokens(text):
@@ -143,7 +143,7 @@ def file_scope(text, shared):
 
 
 def renamed(text, names, suffix):
-    """The text with these names changed, where they are not those of fields."""
+    """The text with these names changed, where they are not those of fields or rows of losses."""
     words = [(match.lastgroup, match.group()) for match in TOKEN.finditer(text)]
     solid = [i for i, (kind, _) in enumerate(words) if kind != "skip"]
     records, depth = [], 0  # how deep the brackets stood where each struct that is open began
@@ -159,7 +159,7 @@ def renamed(text, names, suffix):
         depth += word in ("(", "{", "[")
         is_declarator = (records and records[-1] == depth - 1 and after in (";", ",", "[", ":") or
                          records and before == ["(", "*"])
-        is_field = before[-1:] in (["."], ["->"]) or is_declarator
+        is_field = before[-1:] in (["."], ["->"]) or before == ["ALIGN__ROW", "("] or is_declarator
         if kind == "name" and word in names and not is_field:
             words[i] = kind, word + suffix
     return "".join(word for _, word in words)
@@ -198,6 +198,11 @@ class Tree:
     def sources(self):
         listed = re.search(r"^sources = files\((.*?)^\)", self.read("lib/meson.build"), re.DOTALL | re.MULTILINE)
         return re.findall(r"'([^']+)'", listed[1])
+
+    def level_sources(self):
+        """Those that stand there once for each instruction set."""
+        rows = re.search(r"^loss_rows = files\((.*?)^\)", self.read("lib/kernels/meson.build"), re.DOTALL | re.MULTILINE)
+        return KERNEL_SOURCES + tuple(re.findall(r"'\.\./([^']+)'", rows[1]))
 
     def version(self):
         header = self.read("include/libalign/base.h")
@@ -325,13 +330,15 @@ def source(tree):
         suffix = "_in_" + re.sub(r"\W", "_", path[:-2])
         body = tree.inlined(f"lib/{path}", seen, public=False, change=lambda text: renamed(text, clashing, suffix))
         parts.append(f"\n/* ---- lib/{path} ---- */\n\n{body}" + undefined(tree.read(f"lib/{path}")))
-    for path in LEVEL_SOURCES:
+    for path in tree.level_sources():
         for level in LEVELS:
             if level != "neon" or path == "kernels/level.c":
                 parts.append(f"\n/* ---- lib/{path}, {level} ---- */\n\n" + level_section(tree, level, path, seen))
     code = levels_defined() + "".join(parts)
     internal = {word for kind, word in tokens(code) if kind == "name" and re.match(r"align__[a-z]", word)}
-    internal |= {f"align__{table}_{level}" for table in ("f32", "f64", "kernels") for level in LEVELS}
+    rows = re.findall(r"^ROW\(\w+, (\w+)\)", tree.read("lib/loss/rows.def"), re.MULTILINE)
+    tables = ["f32", "f64", "kernels"] + [f"loss_{row}" for row in rows]
+    internal |= {f"align__{table}_{level}" for table in tables for level in LEVELS}
     return head(tree, "one source") + PROLOGUE + namespace(internal) + code
 
 

@@ -2,7 +2,8 @@
  *
  * Largest errors of the elementary ones, in units of the last place, as tests/kernels/f64.c measures them against long double:
  *
- *     exp 1.1    log 0.9    log1p 0.9    expm1 1.3    tanh 2.6    its slope 4.4    softplus 2.2    s, c 2.9
+ *     exp 1.1    log 0.9    log1p 0.9    expm1 1.3    rest 1.3, its log 2.0    tanh 2.6    its slope 4.4    softplus 2.2
+ *     s, c 2.9
  *
  * over all finite arguments, subnormal results included. Infinities and NaN are those of the C library. */
 #ifndef ALIGN__F64_H
@@ -69,6 +70,8 @@ struct align__f64 {
     void (*log)(double *out, const double *x, int64_t n);
     void (*log1p)(double *out, const double *x, int64_t n);
     void (*expm1)(double *out, const double *x, int64_t n);
+    /* 1 - e^x and its logarithm, for x <= 0. */
+    void (*rest)(double *rest, double *log_rest, const double *x, int64_t n);
     /* tanh, and its derivative. */
     void (*tanh)(double *out, const double *x, int64_t n);
     void (*tanh_slope)(double *out, const double *x, int64_t n);
@@ -76,6 +79,8 @@ struct align__f64 {
     /* x - y, with 0 for two equal infinities; w x, with 0 for w = 0 whatever x is. */
     void (*minus)(double *out, const double *x, const double *y, int64_t n);
     void (*times)(double *out, const double *w, const double *x, int64_t n);
+    /* 1 / n, or 0 for n = 0. */
+    void (*shares)(double *out, const double *count, int64_t n);
     /* beta (x - y) - offset, with x - y as in minus. */
     void (*margin)(double *out, double beta, const double *x, const double *y, const double *offset,
                    int64_t n);
@@ -97,6 +102,10 @@ struct align__f64 {
     /* From and to every stride-th f32. */
     void (*widen)(double *out, const float *in, int64_t stride, int64_t n);
     void (*narrow)(float *out, int64_t stride, const double *in, int64_t n);
+    /* Rows of one f32, or of two where y is not NULL: from them, true when all are finite; and w x, w y to them, with
+     * products as in times. */
+    bool (*read_rows)(double *x, double *y, const float *in, int64_t n);
+    void (*write_rows)(float *out, const double *w, const double *x, const double *y, int64_t n);
     /* cell = a items + b modulo 2^32; false when some a or b is not in 0..items-1, or a is b. */
     bool (*cells)(uint32_t *cell, const int32_t *a, const int32_t *b, int32_t items, int64_t n);
 };

@@ -62,6 +62,25 @@ static void times_f64(double *out, const double *w, const double *x, int64_t n)
     }
 }
 
+static void rest_f64(double *rest, double *log_rest, const double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        struct rest r = vd_rest(vd_load_part(x + i, part));
+        vd_store_part(rest + i, part, r.rest);
+        vd_store_part(log_rest + i, part, r.log_rest);
+    }
+}
+
+static void shares_f64(double *out, const double *count, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES) {
+        int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        vd x = vd_load_part(count + i, part);
+        vd_store_part(out + i, part, (vd)((vi)(1.0 / x) & (x > 0.0)));
+    }
+}
+
 /* ---- the logistic family ---- */
 
 struct logistic {
@@ -69,10 +88,11 @@ struct logistic {
 };
 
 /* With e = exp(-|z|): softplus(z) and softplus(-z) are max(+-z, 0) + log1p(e), s and c are 1 / (1 + e)
- * and e / (1 + e) in the order of the sign. */
+ * and e / (1 + e) in the order of the sign. log1p of a small e is e: its powers would underflow, which is slow. */
 static inline struct logistic vd_logistic(vd z)
 {
-    vd zero = vd_all(0), e = vd_exp(-vd_abs(z)), tail = e - vd_log_part(e);
+    vd zero = vd_all(0), e = vd_exp(-vd_abs(z));
+    vd tail = e - vd_log_part((vd)((vi)e & (e > 0x1p-60)));
     vd near = 1.0 / (e + 1.0), far = e * near;
     vi up = z > 0.0;
     return (struct logistic){vd_pick(up, z, zero) + tail, tail - vd_pick(up, zero, z),
@@ -352,6 +372,61 @@ static void narrow(float *out, int64_t stride, const double *in, int64_t n)
             out[stride * i] = (float)in[i];
 }
 
+static bool read_one(double *restrict x, const float *restrict in, int64_t n)
+{
+    int32_t odd = 0;
+    for (int64_t i = 0; i < n; i++) {
+        odd |= !(fabsf(in[i]) < INFINITY);
+        x[i] = (double)in[i];
+    }
+    return odd == 0;
+}
+
+static bool read_two(double *restrict x, double *restrict y, const float *restrict in, int64_t n)
+{
+    int32_t odd = 0;
+    for (int64_t i = 0; i < n; i++) {
+        odd |= !(fabsf(in[2 * i]) < INFINITY) | !(fabsf(in[2 * i + 1]) < INFINITY);
+        x[i] = (double)in[2 * i];
+        y[i] = (double)in[2 * i + 1];
+    }
+    return odd == 0;
+}
+
+static bool read_rows(double *x, double *y, const float *in, int64_t n)
+{
+    return y == NULL ? read_one(x, in, n) : read_two(x, y, in, n);
+}
+
+static inline double times(double w, double x)
+{
+    return w == 0 ? 0 : w * x;
+}
+
+static void write_one(float *restrict out, const double *restrict w, const double *restrict x,
+                      int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)times(w[i], x[i]);
+}
+
+static void write_two(float *restrict out, const double *restrict w, const double *restrict x,
+                      const double *restrict y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[2 * i] = (float)times(w[i], x[i]);
+        out[2 * i + 1] = (float)times(w[i], y[i]);
+    }
+}
+
+static void write_rows(float *out, const double *w, const double *x, const double *y, int64_t n)
+{
+    if (y == NULL)
+        write_one(out, w, x, n);
+    else
+        write_two(out, w, x, y, n);
+}
+
 /* ---- indices ---- */
 
 /* Of a wrong index x the sign of x or of last - x is set. */
@@ -376,11 +451,13 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .log = log_f64,
     .log1p = log1p_f64,
     .expm1 = expm1_f64,
+    .rest = rest_f64,
     .tanh = tanh_f64,
     .tanh_slope = tanh_slope_f64,
     .logistic = logistic_f64,
     .minus = minus_f64,
     .times = times_f64,
+    .shares = shares_f64,
     .margin = margin_f64,
     .mixture = mixture_f64,
     .games = games_f64,
@@ -394,5 +471,7 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .gap = gap_f32,
     .widen = widen,
     .narrow = narrow,
+    .read_rows = read_rows,
+    .write_rows = write_rows,
     .cells = cells_of_pairs,
 };

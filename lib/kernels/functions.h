@@ -37,32 +37,54 @@ static inline vd vd_exp_rest(vd r)
     return vd_poly(q, r);
 }
 
-/* x = k ln 2 + r. The power of two is applied in halves, so that the one rounding of a subnormal result is the
- * last step. */
-static inline vd vd_exp(vd x)
+/* 2^k p. The power of two is applied in halves, so that the one rounding of a subnormal result is the last step. */
+static inline vd vd_scale(vd p, vd k)
 {
-    x = vd_pick(x > 710.0, vd_all(710), x);
-    x = vd_pick(x < -746.0, vd_all(-746), x);
-    vd k = vd_exp_whole(x), r = (x - k * F64_LN2_HIGH) - k * F64_LN2_LOW;
-    vd p = (r * r * vd_exp_rest(r) + r) + 1.0;
+#if F64_LANES == 8
+    return (vd)_mm512_scalef_pd((__m512d)p, (__m512d)k);
+#else
     vd half = (k * 0.5 + 0x1.8p52) - 0x1.8p52;
     return p * vd_power(half) * vd_power(k - half);
+#endif
 }
 
-/* e^x - 1 = 2 (a + b (r + r^2 q(r))) with b = 2^(k-1) and a = b - 1/2, of which a + b r is kept in two parts, as is r:
- * where a and b r cancel, nothing of r is lost. What is below 2^-55 is its own result. */
+/* x = k ln 2 + r. Where e^x is 0, x is put to 0 meanwhile: processors are slow where results underflow. */
+static inline vd vd_exp(vd x)
+{
+    vi gone = x < -746.0;
+    x = (vd)((vi)vd_pick(x > 710.0, vd_all(710), x) & ~gone);
+    vd k = vd_exp_whole(x), r = (x - k * F64_LN2_HIGH) - k * F64_LN2_LOW;
+    return (vd)((vi)vd_scale((r * r * vd_exp_rest(r) + r) + 1.0, k) & ~gone);
+}
+
+/* x = k ln 2 + r with e^r = 1 + r + tail, where tail has what rounding took from r. */
+struct reduced {
+    vd k, r, tail;
+};
+
+static inline struct reduced vd_reduce(vd x)
+{
+    vd k = vd_exp_whole(x), high = x - k * F64_LN2_HIGH, low = k * F64_LN2_LOW;
+    vd r = high - low, lost = (high - r) - low;
+    return (struct reduced){k, r, r * r * vd_exp_rest(r) + lost * (r + 1.0)};
+}
+
+/* e^x - 1 = 2 (a + b (r + tail)) with b = 2^(k-1) and a = b - 1/2, of which a + b r is kept in two parts, as is r:
+ * where a and b r cancel, nothing of r is lost. */
+static inline vd vd_less_one(struct reduced x)
+{
+    vd b = vd_power(x.k - 1.0), a = b - 0.5, step = b * x.r;
+    vd sum = a + step;
+    return (sum + ((step - (sum - a)) + b * x.tail)) * 2.0;
+}
+
+/* What is below 2^-55 is its own result. */
 static inline vd vd_expm1(vd x)
 {
     vd small = x;
     x = vd_pick(x > 710.0, vd_all(710), x);
     x = vd_pick(x < -40.0, vd_all(-40), x);
-    vd k = vd_exp_whole(x), high = x - k * F64_LN2_HIGH, low = k * F64_LN2_LOW;
-    vd r = high - low, rest = (high - r) - low;
-    vd tail = r * r * vd_exp_rest(r) + rest * (r + 1.0);
-    vd b = vd_power(k - 1.0), a = b - 0.5, step = b * r;
-    vd sum = a + step;
-    vd y = (sum + ((step - (sum - a)) + b * tail)) * 2.0;
-    return vd_pick(vd_abs(small) < 0x1p-55, small, y);
+    return vd_pick(vd_abs(small) < 0x1p-55, small, vd_less_one(vd_reduce(x)));
 }
 
 /* With t = e^(-2 |x|) - 1, tanh |x| = -t / (t + 2). */
@@ -122,4 +144,25 @@ static inline vd vd_log1p(vd x)
     y = vd_pick(x == -1.0, vd_all(-INFINITY), y);
     y = vd_pick(x == INFINITY, x, y);
     return vd_pick(x >= -1.0, y, vd_all(NAN));
+}
+
+struct rest {
+    vd rest, log_rest;
+};
+
+/* 1 - e^x and log of it, for x <= 0: log1p(-e^x) where that is above log 1/2, with what rounding 1 - e^x lost, else
+ * log(1 - e^x). Both powers come from one reduction; far down, where 1 - e^x is 1, only e^x needs its scale. */
+static inline struct rest vd_rest(vd x)
+{
+    vi gone = x < -746.0;
+    struct reduced e = vd_reduce((vd)((vi)x & ~gone));
+    vd p = (vd)((vi)vd_scale((e.tail + e.r) + 1.0, e.k) & ~gone), one = vd_all(1);
+    e.k = vd_pick((e.k < -60.0) | gone, vd_all(-60), e.k);
+    vd rest = vd_pick(vd_abs(x) < 0x1p-55, -x, -vd_less_one(e));
+    vi high = rest > 0.5, tiny = rest < 0x1p-1022;
+    vd u = vd_pick(high, 1.0 - p, vd_pick(tiny, rest * 0x1p54, rest));
+    vd lost = (vd)((vi)((-p - (u - one)) / u) & high);
+    vd y = vd_log_split(u, (vd)((vi)vd_all(54) & tiny), lost);
+    vd edge = vd_pick(rest == 0.0, vd_all(-INFINITY), vd_all(NAN));
+    return (struct rest){rest, vd_pick(rest > 0.0, y, edge)};
 }

@@ -73,3 +73,24 @@ double align__divergence_bounded(const align_loss_params *params, double u)
         return s;
     return copysign(ALIGN__FAR * (2 - 690 / size), s);
 }
+
+void align__divergence_gaps(const align_loss_params *params, const double *u, const double *v,
+                            double *gap, int n)
+{
+    for (int i = 0; i < n; i++)
+        gap[i] = align__divergence_minus(params, u[i], v[i]);
+}
+
+void align__divergence_gaps_by(const align_loss_params *params, const double *x, const double *u,
+                               const double *y, const double *v, double *gap, int n)
+{
+    for (int i = 0; i < n; i++)
+        gap[i] = align__divergence_apart(params, x[i], u[i], y[i], v[i]);
+}
+
+void align__divergence_worths(const align_loss_params *params, const double *u, double *worth,
+                              int n)
+{
+    for (int i = 0; i < n; i++)
+        worth[i] = align__divergence(params, u[i]).value;
+}

@@ -15,6 +15,14 @@ double align__divergence_minus(const align_loss_params *params, double u, double
 double align__divergence_apart(const align_loss_params *params, double a, double u, double b,
                                double v);
 
+/* The first two of n pairs; and S(u) - S(0) of n log-ratios. */
+void align__divergence_gaps(const align_loss_params *params, const double *u, const double *v,
+                            double *gap, int n);
+void align__divergence_gaps_by(const align_loss_params *params, const double *x, const double *u,
+                               const double *y, const double *v, double *gap, int n);
+void align__divergence_worths(const align_loss_params *params, const double *u, double *worth,
+                              int n);
+
 /* S(u) - S(0), S'(u) and S''(u). */
 struct align__phi align__divergence(const align_loss_params *params, double u);
 

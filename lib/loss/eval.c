@@ -76,16 +76,41 @@ static void finish_block(const struct align__plan *plan, struct align__block *b,
     align__add_all(&partial->value, b->f64, value, b->n);
     if (align__given(plan, ALIGN__FIELD_group_value))
         align__batch_put_group(plan, batch, b->value);
-    for (int k = 0; k < plan->row->arity; k++) {
-        if (align__given(plan, ALIGN__FIELD_dscore))
-            align__batch_put(plan, batch, k, &a->dscore, b->side[k].d);
-        if (align__given(plan, ALIGN__FIELD_daux))
-            align__batch_put(plan, batch, k, &a->daux, b->side[k].daux);
-        if (align__given(plan, ALIGN__FIELD_hscore))
-            align__batch_put(plan, batch, k, &a->hscore, b->side[k].h);
-    }
+    const bool pair = plan->row->arity == ALIGN_LOSS_PAIR;
+    const struct align__side *x = &b->side[0], *y = &b->side[1];
+    if (align__given(plan, ALIGN__FIELD_dscore))
+        align__batch_put(plan, batch, &a->dscore, x->d, pair ? y->d : NULL);
+    if (align__given(plan, ALIGN__FIELD_daux))
+        align__batch_put(plan, batch, &a->daux, x->daux, pair ? y->daux : NULL);
+    if (align__given(plan, ALIGN__FIELD_hscore))
+        align__batch_put(plan, batch, &a->hscore, x->h, pair ? y->h : NULL);
     if (align__given(plan, ALIGN__FIELD_dparam))
         learn_from(plan, b, batch, partial);
+}
+
+/* What log-ratios are worth, where rows look at them. */
+static void find_worths(const struct align__plan *plan, struct align__block *b)
+{
+    for (int k = 0; k < plan->row->arity; k++) {
+        struct align__side *side = &b->side[k];
+        b->worth[k] = side->ratio;
+        if (plan->params.divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+            continue;
+        align__divergence_worths(b->params, side->ratio, side->worth, b->n);
+        b->worth[k] = side->worth;
+    }
+}
+
+/* From derivatives by what a log-ratio u is worth to those by scores. */
+static void chain(const align_loss_params *params, const double *u, double *d, double *h, int64_t n)
+{
+    if (params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
+        return;
+    for (int64_t i = 0; i < n; i++) {
+        const struct align__phi s = align__divergence(params, u[i]);
+        h[i] = align__plus(align__times(h[i], s.slope * s.slope), align__times(d[i], s.curve));
+        d[i] = align__times(d[i], s.slope);
+    }
 }
 
 static void run_blocks(const struct align__plan *plan, int64_t first, int64_t end,
@@ -99,7 +124,10 @@ static void run_blocks(const struct align__plan *plan, int64_t first, int64_t en
         memset(sums, 0, sizeof sums);
     align__batch_open(plan, &batch, &block);
     while (align__batch_next(plan, &batch, &block, &first, end)) {
+        find_worths(plan, &block);
         plan->row->block(&block);
+        for (int k = 0; k < plan->row->arity; k++)
+            chain(block.params, block.side[k].ratio, block.side[k].d, block.side[k].h, block.n);
         finish_block(plan, &block, &batch, partial);
         if (metrics)
             align__metrics_block(sums, plan->row, &block, batch.weight,
@@ -110,17 +138,6 @@ static void run_blocks(const struct align__plan *plan, int64_t first, int64_t en
 }
 
 /* ---- lists ---- */
-
-/* From derivatives by what log-ratios are worth to those by scores. */
-static void chain(struct align__list *list)
-{
-    for (int64_t i = 0; i < list->n; i++) {
-        const struct align__phi s = align__divergence(list->params, list->log_ratio[i]);
-        list->h[i] = align__plus(align__times(list->h[i], s.slope * s.slope),
-                                 align__times(list->d[i], s.curve));
-        list->d[i] = align__times(list->d[i], s.slope);
-    }
-}
 
 /* The row's function, on what log-ratios are worth. */
 static void run_row(const struct align__loss_row *row, struct align__list *list)
@@ -138,7 +155,7 @@ static void run_row(const struct align__loss_row *row, struct align__list *list)
     row->list(list);
     if (far && fabs(list->value) >= 0x1p-10 * list->params->beta * ALIGN__FAR)
         list->value = copysign(INFINITY, list->value);
-    chain(list);
+    chain(list->params, list->log_ratio, list->d, list->h, list->n);
 }
 
 static void run_list(const struct align__plan *plan, int64_t g, struct align__list *list,

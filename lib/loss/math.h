@@ -13,10 +13,11 @@ static inline double align__minus(double x, double y)
     return x == y ? 0 : x - y;
 }
 
-/* x y, with 0 where one is 0 and the other infinite or NaN. */
+/* x y, with 0 where one is 0 and the other infinite or NaN. Without branches, so that loops become vectors. */
 static inline double align__times(double x, double y)
 {
-    return x == 0 || y == 0 ? 0 : x * y;
+    const double product = x * y;
+    return ((x == 0) | (y == 0)) != 0 ? 0 : product;
 }
 
 /* x + y, with 0 for two opposite infinities. */

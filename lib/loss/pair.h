@@ -11,36 +11,26 @@
 struct align__phi {
     double value, slope, curve;
 };
-typedef struct align__phi (*align__phi_fn)(double z, const align_loss_params *params);
 
-/* Soft label of pair i: t that the first item is preferred, f that the second is; t + f = 1. */
+/* Soft label of a pair: t that the first item is preferred, f that the second is; t + f = 1. */
 struct align__soft {
     double t, f;
 };
 
-static inline struct align__soft align__soft(const struct align__block *b, int i)
+static inline struct align__soft align__soft(double prob, double eps)
 {
-    const double p = b->prob[i], eps = b->params->label_smoothing;
-    return (struct align__soft){p * (1 - eps) + (1 - p) * eps, p * eps + (1 - p) * (1 - eps)};
+    return (struct align__soft){prob * (1 - eps) + (1 - prob) * eps,
+                                prob * eps + (1 - prob) * (1 - eps)};
 }
 
-/* t phi(z) + f phi(-z), for t and f of any sign, from the two. */
-static inline struct align__phi align__mix_two(struct align__soft soft, struct align__phi right,
-                                               struct align__phi wrong)
+/* t phi(z) + f phi(-z), from the two. */
+static inline struct align__phi align__mix(struct align__soft soft, struct align__phi right,
+                                           struct align__phi wrong)
 {
     return (struct align__phi){
         align__plus(align__times(soft.t, right.value), align__times(soft.f, wrong.value)),
         align__times(soft.t, right.slope) - align__times(soft.f, wrong.slope),
         align__times(soft.t, right.curve) + align__times(soft.f, wrong.curve)};
-}
-
-static inline struct align__phi align__mix(struct align__soft soft, align__phi_fn phi, double z,
-                                           const align_loss_params *params)
-{
-    const struct align__phi right = phi(z, params);
-    if (soft.f == 0)
-        return right;
-    return align__mix_two(soft, right, phi(-z, params));
 }
 
 /* Logistics of n numbers, of which a block keeps two sets. */
@@ -69,7 +59,7 @@ static inline struct align__logistic align__logistic_at(const struct align__bloc
     return (struct align__logistic){l[0][i], l[1][i], l[2][i], l[3][i]};
 }
 
-/* The same for phi = softplus(-z), of which the logistics are known. */
+/* t phi(z) + f phi(-z) of phi = softplus(-z), of which the logistics are known. */
 static inline struct align__phi align__mix_of(struct align__soft soft, struct align__logistic l)
 {
     return (struct align__phi){
@@ -77,33 +67,27 @@ static inline struct align__phi align__mix_of(struct align__soft soft, struct al
         soft.f * l.s - soft.t * l.c, (soft.t + soft.f) * l.s * l.c};
 }
 
-/* The same of the block's first set, for its soft label. */
-static inline struct align__phi align__mix_at(const struct align__block *b, int i)
-{
-    return align__mix_of(align__soft(b, i), align__logistic_at(b, 0, i));
-}
-
-static inline struct align__phi align__mix_logistic(struct align__soft soft, double z)
-{
-    return align__mix_of(soft, align__logistic(z));
-}
-
-/* beta (x - y) - offset of pair i, kept as its margin. */
-static inline double align__margin(struct align__block *b, int i, double beta, double x, double y)
-{
-    return b->margin[i] = beta * align__minus(x, y) - b->offset[i];
-}
-
-/* Writes a link of a margin whose x and y move with the scores by dx and dy. */
-static inline void align__link(struct align__block *b, int i, double beta, struct align__phi phi,
-                               double dx, double dy)
+/* Writes a link of a margin beta (x - y). */
+static inline void align__link(struct align__block *b, int i, double beta, struct align__phi phi)
 {
     const double slope = beta * phi.slope, curve = beta * beta * phi.curve;
     b->value[i] = phi.value;
-    b->side[0].d[i] = align__times(slope, dx);
-    b->side[1].d[i] = -align__times(slope, dy);
-    b->side[0].h[i] = align__times(curve, dx * dx);
-    b->side[1].h[i] = align__times(curve, dy * dy);
+    b->side[0].d[i] = slope;
+    b->side[1].d[i] = -slope;
+    b->side[0].h[i] = b->side[1].h[i] = curve;
+}
+
+/* The same where x and y move with the scores by dx and dy. */
+static inline void align__link_by(struct align__block *b, const double *dx, const double *dy)
+{
+    for (int k = 0; k < 2; k++) {
+        const double *by = k == 0 ? dx : dy;
+        double *d = b->side[k].d, *h = b->side[k].h;
+        for (int i = 0; i < b->n; i++) {
+            d[i] = align__times(d[i], by[i]);
+            h[i] = align__times(h[i], by[i] * by[i]);
+        }
+    }
 }
 
 /* Adds to value and slopes of pair i. */
@@ -156,13 +140,30 @@ static inline void align__mix_smooth_by(struct align__block *b, const double *dx
 static inline void align__hinge_links(struct align__block *b, const double *m, const double *dx,
                                       const double *dy)
 {
+    double *value = b->value, *d[] = {b->side[0].d, b->side[1].d};
     for (int i = 0; i < b->n; i++) {
-        const double z = b->margin[i];
-        const bool inside = z < m[i];
-        b->value[i] = inside ? m[i] - z : 0;
-        b->side[0].d[i] = inside ? (dx != NULL ? -dx[i] : -1) : 0;
-        b->side[1].d[i] = inside ? (dy != NULL ? dy[i] : 1) : 0;
+        const double gap = m[i] - b->margin[i], inside = b->margin[i] < m[i];
+        value[i] = inside != 0 ? gap : 0;
+        d[0][i] = 0 - inside;
+        d[1][i] = inside;
         b->side[0].h[i] = b->side[1].h[i] = 0;
+    }
+    if (dx == NULL)
+        return;
+    b->f64->times(d[0], dx, d[0], b->n);
+    b->f64->times(d[1], dy, d[1], b->n);
+}
+
+/* Links t max(0, m - z) + f max(0, m + z) of all margins z = beta (x - y). */
+static inline void align__hinge_mix(struct align__block *b, double beta)
+{
+    const double m = b->params->margin, eps = b->params->label_smoothing;
+    for (int i = 0; i < b->n; i++) {
+        const double z = b->margin[i], right = z < m, wrong = -z < m;
+        const struct align__soft soft = align__soft(b->prob[i], eps);
+        const double t = right * soft.t, f = wrong * soft.f;
+        align__link(b, i, beta,
+                    (struct align__phi){align__times(t, m - z) + align__times(f, m + z), f - t, 0});
     }
 }
 
@@ -176,101 +177,50 @@ static inline void align__mean_margins(struct align__block *b, double beta, cons
     align__margins(b, beta, mean[0], mean[1]);
 }
 
-/* What the log-ratio of item k stands for, with its derivatives: itself, or its score under a divergence. */
-static inline struct align__phi align__worth(const struct align__block *b, int k, int i)
+/* ---- what log-ratios are worth: themselves, or their score under a divergence ----
+ *
+ * Rows write derivatives by worths, in b->worth; eval.c takes them on to scores. */
+
+static inline bool align__worths_are_ratios(const struct align__block *b)
 {
-    const double u = b->side[k].ratio[i];
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
-        return (struct align__phi){u, 1, 0};
-    return align__divergence(b->params, u);
+    return b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL;
 }
 
-static inline double align__worth_minus(const struct align__block *b, int i)
+/* How far the worths of u and v are apart. */
+static inline void align__worth_gaps(const struct align__block *b, const double *u, const double *v,
+                                     double *gap)
 {
-    const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-    return b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL
-               ? align__minus(u, v)
-               : align__divergence_minus(b->params, u, v);
+    if (align__worths_are_ratios(b))
+        b->f64->minus(gap, u, v, b->n);
+    else
+        align__divergence_gaps(b->params, u, v, gap, b->n);
 }
 
-/* The margin of log-ratios, of which the first counts dx times and the second dy times. */
-static inline double align__ratio_apart(struct align__block *b, int i, double beta, double dx,
-                                        double dy)
+/* beta x worth of the first item - beta y worth of the second - offset, for each pair's own x and y. */
+static inline void align__ratio_margins_by(struct align__block *b, double beta, const double *x,
+                                           const double *y)
 {
-    const double u = b->side[0].ratio[i], v = b->side[1].ratio[i];
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
-        return align__margin(b, i, beta, align__times(dx, u), align__times(dy, v));
-    return b->margin[i] = beta * align__divergence_apart(b->params, dx, u, dy, v) - b->offset[i];
-}
-
-static inline double align__ratio_margin(struct align__block *b, int i, double beta)
-{
-    return align__ratio_apart(b, i, beta, 1, 1);
-}
-
-/* Writes a link of such a margin. */
-static inline void align__ratio_links(struct align__block *b, int i, double beta,
-                                      struct align__phi phi, double dx, double dy)
-{
-    align__link(b, i, beta, phi, dx, dy);
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
-        return;
-    for (int k = 0; k < 2; k++) {
-        const double share = k == 0 ? dx : -dy, slope = beta * share * phi.slope;
-        const double curve = beta * share * (beta * share) * phi.curve;
-        const struct align__phi s = align__worth(b, k, i);
-        b->side[k].d[i] = align__times(slope, s.slope);
-        b->side[k].h[i] = align__plus(align__times(curve, s.slope * s.slope),
-                                      align__times(slope, s.curve));
-    }
-}
-
-static inline void align__ratio_link(struct align__block *b, int i, double beta,
-                                     struct align__phi phi)
-{
-    align__ratio_links(b, i, beta, phi, 1, 1);
+    const double *u = b->side[0].ratio, *v = b->side[1].ratio;
+    double gap[ALIGN__BLOCK];
+    if (align__worths_are_ratios(b))
+        for (int i = 0; i < b->n; i++)
+            gap[i] = align__minus(align__times(x[i], u[i]), align__times(y[i], v[i]));
+    else
+        align__divergence_gaps_by(b->params, x, u, y, v, gap, b->n);
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] = beta * gap[i] - b->offset[i];
 }
 
 static inline void align__ratio_margins(struct align__block *b, double beta)
 {
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL)
-        align__margins(b, beta, b->side[0].ratio, b->side[1].ratio);
-    for (int i = 0; i < b->n && b->params->divergence != ALIGN_DIVERGENCE_REVERSE_KL; i++)
-        align__ratio_margin(b, i, beta);
-}
-
-/* Links of all such margins, which are known: t softplus(-z) + f softplus(z), t being `right` at prob 1 and `wrong`
- * at 0. */
-static inline void align__ratio_mix(struct align__block *b, double right, double wrong,
-                                    const double *dx, const double *dy)
-{
-    const double beta = b->params->beta;
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
-        align__mix_margins_by(b, beta, right, wrong, dx, dy);
+    const double *u = b->side[0].ratio, *v = b->side[1].ratio;
+    if (align__worths_are_ratios(b)) {
+        align__margins(b, beta, u, v);
         return;
     }
-    align__logistics_of(b, 0, b->margin);
-    for (int i = 0; i < b->n; i++) {
-        const double p = b->prob[i];
-        const struct align__soft soft = {p * right + (1 - p) * wrong, p * wrong + (1 - p) * right};
-        align__ratio_links(b, i, beta, align__mix_of(soft, align__logistic_at(b, 0, i)),
-                           dx != NULL ? dx[i] : 1, dy != NULL ? dy[i] : 1);
-    }
-}
-
-/* Writes item k's derivatives from those by r = beta worth. */
-static inline void align__put_worth(struct align__block *b, int k, int i, struct align__phi worth,
-                                    struct align__phi by)
-{
-    const double beta = b->params->beta, slope = beta * by.slope, curve = beta * beta * by.curve;
-    if (b->params->divergence == ALIGN_DIVERGENCE_REVERSE_KL) {
-        b->side[k].d[i] = slope;
-        b->side[k].h[i] = curve;
-        return;
-    }
-    b->side[k].d[i] = align__times(slope, worth.slope);
-    b->side[k].h[i] = align__plus(align__times(curve, worth.slope * worth.slope),
-                                  align__times(slope, worth.curve));
+    align__divergence_gaps(b->params, u, v, b->margin, b->n);
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] = beta * b->margin[i] - b->offset[i];
 }
 
 /* 1 / count, or 0 for a sequence without tokens. */

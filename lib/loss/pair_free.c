@@ -24,26 +24,13 @@
                [ALIGN__PROP_SWAP] = CHOSEN_ALONE}
 #define BY_LENGTH "scores are divided by lengths"
 
-static double score_mean(const struct align__block *b, int i, int k)
-{
-    return align__times(align__share(&b->side[k], i), b->side[k].score[i]);
-}
-
-static struct align__phi hinge_phi(double z, const align_loss_params *p)
-{
-    const double inside = z < p->margin;
-    return (struct align__phi){align__times(inside, p->margin - z), -inside, 0};
-}
-
 static void slic(struct align__block *b)
 {
-    for (int i = 0; i < b->n; i++) {
-        const double z = align__margin(b, i, 1, b->side[0].score[i], b->side[1].score[i]);
-        align__link(b, i, 1, align__mix(align__soft(b, i), hinge_phi, z, b->params), 1, 1);
-    }
+    align__margins(b, 1, b->side[0].score, b->side[1].score);
+    align__hinge_mix(b, 1);
 }
 
-const struct align__loss_row align__loss_slic = {
+const struct align__loss_row ALIGN__ROW(slic) = {
     .golden = "turbo-alignment 72e737d, SLIC_HF",
     .name = "slic",
     .brief = "SLiC-HF's rank calibration on log-probabilities; add the row sft on the target's "
@@ -61,17 +48,18 @@ const struct align__loss_row align__loss_slic = {
 static void slic_margin(struct align__block *b)
 {
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
+    const double beta = b->params->beta;
     double m[ALIGN__BLOCK];
     if (mean)
         align__mean_margins(b, 1, b->side[0].score, b->side[1].score);
     else
         align__margins(b, 1, b->side[0].score, b->side[1].score);
     for (int i = 0; i < b->n; i++)
-        m[i] = b->params->beta * (b->side[0].label[i] - b->side[1].label[i]);
+        m[i] = beta * (b->side[0].label[i] - b->side[1].label[i]);
     align__hinge_links(b, m, mean ? b->side[0].share : NULL, mean ? b->side[1].share : NULL);
 }
 
-const struct align__loss_row align__loss_slic_margin = {
+const struct align__loss_row ALIGN__ROW(slic_margin) = {
     .golden = "PyTorch margin_ranking_loss",
     .name = "slic_margin",
     .brief =
@@ -92,16 +80,23 @@ const struct align__loss_row align__loss_slic_margin = {
                            "the first item is the better one, whatever labels say"},
 };
 
+/* The target margin is taken off. */
+static void shift_margins(struct align__block *b)
+{
+    const double margin = b->params->margin;
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] -= margin;
+}
+
 static void simpo(struct align__block *b)
 {
     const double beta = b->params->beta;
     align__mean_margins(b, beta, b->side[0].score, b->side[1].score);
-    for (int i = 0; i < b->n; i++)
-        b->margin[i] -= b->params->margin;
+    shift_margins(b);
     align__mix_smooth_by(b, b->side[0].share, b->side[1].share);
 }
 
-const struct align__loss_row align__loss_simpo = {
+const struct align__loss_row ALIGN__ROW(simpo) = {
     .golden = "TRL f2cd5771, CPOTrainer simpo",
     .name = "simpo",
     .brief = "simple preference optimisation: log-probability a token, with a target margin",
@@ -123,23 +118,22 @@ const struct align__loss_row align__loss_simpo = {
  * that two large rewards cannot become inf - inf, and how both items move them. */
 static void alpha_po(struct align__block *b)
 {
-    const double alpha = b->params->alpha, beta = b->params->beta;
+    const double alpha = b->params->alpha, beta = b->params->beta, margin = b->params->margin;
     double x[2][ALIGN__BLOCK], by[2][ALIGN__BLOCK], less[ALIGN__BLOCK];
     for (int k = 0; k < 2; k++) {
         b->f64->times(x[k], b->side[k].share, b->side[k].score, b->n);
         for (int i = 0; i < b->n; i++)
-            by[k][i] = alpha == 0 ? 0 : -alpha * x[k][i];
+            by[k][i] = align__times(-alpha, x[k][i]);
         b->f64->exp(by[k], by[k], b->n);
     }
     for (int i = 0; i < b->n; i++)
-        less[i] = -fabs(alpha * align__minus(x[0][i], x[1][i]));
+        less[i] = -fabs(align__times(alpha, align__minus(x[0][i], x[1][i])));
     b->f64->expm1(less, less, b->n);
     for (int i = 0; i < b->n; i++) {
         const double gap = align__minus(x[0][i], x[1][i]), t = -less[i] / alpha;
-        const double apart = alpha == 0         ? gap
-                             : alpha * gap >= 0 ? align__times(t, by[1][i])
-                                                : -align__times(t, by[0][i]);
-        b->margin[i] = beta * apart - b->params->margin - b->offset[i];
+        const double up = align__times(t, by[1][i]), down = -align__times(t, by[0][i]);
+        const double curved = alpha * gap >= 0 ? up : down, apart = alpha == 0 ? gap : curved;
+        b->margin[i] = beta * apart - margin - b->offset[i];
     }
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < b->n; i++)
@@ -147,7 +141,7 @@ static void alpha_po(struct align__block *b)
     align__mix_smooth_by(b, by[0], by[1]);
 }
 
-const struct align__loss_row align__loss_alpha_po = {
+const struct align__loss_row ALIGN__ROW(alpha_po) = {
     .golden = "TRL f2cd5771, CPOTrainer simpo with alpha",
     .name = "alpha_po",
     .brief = "AlphaPO: SimPO with rewards (1 - p^-alpha) / alpha; alpha 0 is SimPO",
@@ -171,12 +165,16 @@ const struct align__loss_row align__loss_alpha_po = {
 };
 
 /* Adds lambda times the negative log-likelihood of the chosen item, summed or a token. */
-static void add_likelihood(struct align__block *b, int i)
+static void add_likelihood(struct align__block *b)
 {
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
-    const double share = mean ? align__share(&b->side[0], i) : 1;
-    const double factor = b->params->lambda * share;
-    align__also(b, i, -align__times(factor, b->side[0].score[i]), -factor, 0);
+    const double lambda = b->params->lambda;
+    struct align__side *side = &b->side[0];
+    for (int i = 0; i < b->n; i++) {
+        const double factor = lambda * (mean ? side->share[i] : 1);
+        b->value[i] = align__plus(b->value[i], -align__times(factor, side->score[i]));
+        side->d[i] = align__plus(side->d[i], -factor);
+    }
 }
 
 static void cpo(struct align__block *b)
@@ -184,8 +182,7 @@ static void cpo(struct align__block *b)
     const double beta = b->params->beta, eps = b->params->label_smoothing;
     align__margins(b, beta, b->side[0].score, b->side[1].score);
     align__mix_margins(b, beta, 1 - eps, eps);
-    for (int i = 0; i < b->n; i++)
-        add_likelihood(b, i);
+    add_likelihood(b);
 }
 
 static const struct align__preset cpo_presets[] = {
@@ -194,7 +191,7 @@ static const struct align__preset cpo_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_cpo = {
+const struct align__loss_row ALIGN__ROW(cpo) = {
     .golden = "TRL f2cd5771, CPOTrainer sigmoid",
     .name = "cpo",
     .brief = "contrastive preference optimisation: dpo without a reference, and the chosen item's "
@@ -215,27 +212,29 @@ const struct align__loss_row align__loss_cpo = {
 /* z moves with a by 1 - b w' / n_w and with b by w - b w' / n_l, w(gap) = min(1, alpha e^(gamma gap) - 1). */
 static void arpo(struct align__block *b)
 {
-    const align_loss_params *p = b->params;
-    double mean[ALIGN__BLOCK], power[ALIGN__BLOCK], by[2][ALIGN__BLOCK];
+    const double alpha = b->params->alpha, beta = b->params->beta, gamma = b->params->gamma;
+    double gap[ALIGN__BLOCK], power[ALIGN__BLOCK], far[ALIGN__BLOCK], by[2][ALIGN__BLOCK];
+    const double *a = b->side[0].score, *y = b->side[1].score;
+    const double *share[] = {b->side[0].share, b->side[1].share};
     for (int i = 0; i < b->n; i++) {
-        mean[i] = align__minus(score_mean(b, i, 0), score_mean(b, i, 1));
-        power[i] = p->gamma * fabs(mean[i]);
+        gap[i] = align__minus(align__times(share[0][i], a[i]), align__times(share[1][i], y[i]));
+        power[i] = gamma * fabs(gap[i]);
     }
     b->f64->exp(power, power, b->n);
     for (int i = 0; i < b->n; i++) {
-        const double y = b->side[1].score[i], gap = mean[i], grown = p->alpha * power[i];
+        const double grown = alpha * power[i], sign = (gap[i] > 0) - (gap[i] < 0);
         const bool full = grown - 1 >= 1;
-        const double w = full ? 1 : grown - 1;
-        const double slope = full || gap == 0 ? 0 : p->gamma * (gap > 0 ? grown : -grown);
-        const double by_gap = align__times(slope, y);
-        align__margin(b, i, p->beta, b->side[0].score[i], align__times(w, y));
-        by[0][i] = 1 - align__times(align__share(&b->side[0], i), by_gap);
-        by[1][i] = w - align__times(align__share(&b->side[1], i), by_gap);
+        const double w = full ? 1 : grown - 1, slope = full ? 0 : gamma * sign * grown;
+        const double by_gap = align__times(slope, y[i]);
+        far[i] = align__times(w, y[i]);
+        by[0][i] = 1 - align__times(share[0][i], by_gap);
+        by[1][i] = w - align__times(share[1][i], by_gap);
     }
-    align__mix_margins_by(b, p->beta, 1, 0, by[0], by[1]);
+    align__margins(b, beta, a, far);
+    align__mix_margins_by(b, beta, 1, 0, by[0], by[1]);
 }
 
-const struct align__loss_row align__loss_arpo = {
+const struct align__loss_row ALIGN__ROW(arpo) = {
     .name = "arpo",
     .brief =
         "adaptive rejection: cpo's margin with the rejected item weighted by how far apart the "
@@ -263,11 +262,10 @@ static void rrhf(struct align__block *b)
     for (int i = 0; i < b->n; i++)
         m[i] = 0;
     align__hinge_links(b, m, b->side[0].share, b->side[1].share);
-    for (int i = 0; i < b->n; i++)
-        add_likelihood(b, i);
+    add_likelihood(b);
 }
 
-const struct align__loss_row align__loss_rrhf = {
+const struct align__loss_row ALIGN__ROW(rrhf) = {
     .golden = "PyTorch margin_ranking_loss (without its likelihood)",
     .name = "rrhf",
     .brief =
@@ -291,11 +289,10 @@ static void tpo(struct align__block *b)
         align__mean_margins(b, beta, b->side[0].score, b->side[1].score);
     else
         align__margins(b, beta, b->side[0].score, b->side[1].score);
-    for (int i = 0; i < b->n; i++)
-        b->margin[i] -= b->params->margin;
+    shift_margins(b);
     align__mix_smooth_by(b, mean ? b->side[0].share : NULL, mean ? b->side[1].share : NULL);
     for (int i = 0; i < b->n; i++) {
-        align__also(b, i, -align__times(lambda, b->side[0].aux[i]), 0, 0);
+        b->value[i] = align__plus(b->value[i], -align__times(lambda, b->side[0].aux[i]));
         b->side[0].daux[i] = -lambda;
         b->side[1].daux[i] = 0;
     }
@@ -306,7 +303,7 @@ static const struct align__preset tpo_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_tpo = {
+const struct align__loss_row ALIGN__ROW(tpo) = {
     .golden = "TRL f2cd5771, TPOTrainer sigmoid",
     .name = "tpo",
     .brief = "triple preference optimisation: a pair, and the likelihood of a gold response, whose "

@@ -12,71 +12,61 @@
                [ALIGN__PROP_SUM_ZERO] = ALONE,                                                     \
                [ALIGN__PROP_SWAP] = ALONE}
 
-/* Mean log-probability x with 1 - e^x, and log of that. */
-struct mean {
-    double x, rest, log_rest, share;
+/* Mean log-probabilities x of a block with 1 - e^x, and log of that. */
+struct means {
+    double x[ALIGN__BLOCK], rest[ALIGN__BLOCK], log_rest[ALIGN__BLOCK];
 };
 
-static void means_of(const struct align__block *b, int k, struct mean *means)
+static void means_of(const struct align__block *b, int k, struct means *means)
 {
-    const struct align__side *side = &b->side[k];
-    double x[ALIGN__BLOCK], less[ALIGN__BLOCK], far[ALIGN__BLOCK], near[ALIGN__BLOCK];
-    b->f64->times(x, side->share, side->score, b->n);
-    b->f64->expm1(less, x, b->n);
-    b->f64->exp(far, x, b->n);
-    for (int i = 0; i < b->n; i++) {
-        near[i] = -less[i];
-        far[i] = -far[i];
-    }
-    b->f64->log(near, near, b->n);
-    b->f64->log1p(far, far, b->n);
-    for (int i = 0; i < b->n; i++)
-        means[i] = (struct mean){x[i], -less[i], -less[i] > 0.5 ? far[i] : near[i], side->share[i]};
+    b->f64->times(means->x, b->side[k].share, b->side[k].score, b->n);
+    b->f64->rest(means->rest, means->log_rest, means->x, b->n);
 }
 
 /* s(-lo) / (1 - p) and s(-lo) / (1 - q) for lo = logit p - logit q, by the ratio r of the smaller to the
- * larger of p and q: exact where p or q is within rounding of 0 or 1. */
-struct odds {
-    double gap, by_p, by_q;
-};
-
-static struct odds odds_of(struct mean p, struct mean q, double r)
+ * larger of p and q: exact where p or q is within rounding of 0 or 1. The former to by[0], the latter to by[1], lo to
+ * the margins. */
+static void odds_of(struct align__block *b, const struct means *p, const struct means *q,
+                    double by[2][ALIGN__BLOCK])
 {
-    const double ahead = align__minus(p.x, q.x);
-    const double low = ahead > 0 ? r : 1, high = ahead > 0 ? 1 : r;
-    const double sum = low * p.rest + high * q.rest;
-    if (sum == 0)
-        return (struct odds){0, INFINITY, INFINITY};
-    return (struct odds){align__plus(ahead, align__minus(q.log_rest, p.log_rest)), low / sum,
-                         align__times(low * p.rest / sum, 1 / q.rest)};
+    double ahead[ALIGN__BLOCK], ratio[ALIGN__BLOCK];
+    b->f64->minus(ahead, p->x, q->x, b->n);
+    for (int i = 0; i < b->n; i++)
+        ratio[i] = -fabs(ahead[i]);
+    b->f64->exp(ratio, ratio, b->n);
+    for (int i = 0; i < b->n; i++) {
+        const double low = ahead[i] > 0 ? ratio[i] : 1, high = ahead[i] > 0 ? 1 : ratio[i];
+        const double own = low * p->rest[i], sum = own + high * q->rest[i];
+        const double gap = align__plus(ahead[i], align__minus(q->log_rest[i], p->log_rest[i]));
+        const double by_p = low / sum, by_q = align__times(own / sum, 1 / q->rest[i]);
+        b->margin[i] = sum == 0 ? 0 : gap;
+        by[0][i] = sum == 0 ? INFINITY : by_p;
+        by[1][i] = sum == 0 ? INFINITY : by_q;
+    }
 }
 
 static void orpo(struct align__block *b)
 {
     const double beta = b->params->beta;
     const bool given = (b->given & ALIGN_LOSS_READS_AUX) != 0;
-    struct mean p[ALIGN__BLOCK], q[ALIGN__BLOCK];
-    double ratio[ALIGN__BLOCK];
-    means_of(b, 0, p);
-    means_of(b, 1, q);
-    for (int i = 0; i < b->n; i++)
-        ratio[i] = -fabs(align__minus(p[i].x, q[i].x));
-    b->f64->exp(ratio, ratio, b->n);
-    for (int i = 0; i < b->n; i++) {
-        const struct odds odds = odds_of(p[i], q[i], ratio[i]);
-        b->margin[i] = odds.gap;
-        b->side[0].d[i] = -align__times(p[i].share, beta * odds.by_p + (given ? 0 : 1));
-        b->side[1].d[i] = align__times(q[i].share, beta * odds.by_q);
-        b->side[0].daux[i] = 1;
-        b->side[1].daux[i] = 0;
-    }
+    struct align__side *x = &b->side[0], *y = &b->side[1];
+    struct means p, q;
+    double by[2][ALIGN__BLOCK];
+    means_of(b, 0, &p);
+    means_of(b, 1, &q);
+    odds_of(b, &p, &q, by);
     align__logistics_of(b, 0, b->margin);
-    for (int i = 0; i < b->n; i++)
-        b->value[i] = align__plus(given ? b->side[0].aux[i] : -p[i].x,
-                                  beta * align__logistic_at(b, 0, i).minus);
+    for (int i = 0; i < b->n; i++) {
+        const double own = given ? x->aux[i] : -p.x[i];
+        b->value[i] = align__plus(own, beta * align__logistic_at(b, 0, i).minus);
+        x->d[i] = -align__times(x->share[i], beta * by[0][i] + (given ? 0 : 1));
+        y->d[i] = align__times(y->share[i], beta * by[1][i]);
+        x->daux[i] = 1;
+        y->daux[i] = 0;
+    }
 }
 
-const struct align__loss_row align__loss_orpo = {
+const struct align__loss_row ALIGN__ROW(orpo) = {
     .golden = "turbo-alignment 72e737d, ORPO",
     .name = "orpo",
     .brief =
@@ -97,23 +87,19 @@ const struct align__loss_row align__loss_orpo = {
     UNLESS_ODDS,
 };
 
-/* s(-beta lo) / (1 - p), which for p = 1 is 0, 1 or infinity with beta above, at or below 1. */
-static double odds_slope(struct mean p, double wrong, double beta)
-{
-    return p.rest > 0 ? wrong / p.rest : pow(0, beta - 1);
-}
-
-/* softplus(-+beta lo) with lo = logit p; its slope by x is -+beta s(-+beta lo) / (1 - p). */
+/* softplus(-+beta lo) with lo = logit p; its slope by x is -+beta s(-+beta lo) / (1 - p), and for p = 1 0, beta or
+ * infinity with beta above, at or below 1. */
 static void asft(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    struct mean p[ALIGN__BLOCK], q[ALIGN__BLOCK];
+    const double beta = b->params->beta, edge = pow(0, beta - 1);
+    struct align__side *x = &b->side[0], *y = &b->side[1];
+    struct means p, q;
     double up[ALIGN__BLOCK], down[ALIGN__BLOCK];
-    means_of(b, 0, p);
-    means_of(b, 1, q);
+    means_of(b, 0, &p);
+    means_of(b, 1, &q);
     for (int i = 0; i < b->n; i++) {
-        up[i] = beta * align__minus(p[i].x, p[i].log_rest);
-        down[i] = beta * align__minus(q[i].x, q[i].log_rest);
+        up[i] = beta * align__minus(p.x[i], p.log_rest[i]);
+        down[i] = beta * align__minus(q.x[i], q.log_rest[i]);
         b->margin[i] = align__minus(up[i], down[i]);
     }
     align__logistics_of(b, 0, up);
@@ -121,13 +107,14 @@ static void asft(struct align__block *b)
     for (int i = 0; i < b->n; i++) {
         const struct align__logistic u = align__logistic_at(b, 0, i),
                                      v = align__logistic_at(b, 1, i);
-        b->value[i] = u.minus + v.plus - p[i].x;
-        b->side[0].d[i] = -align__times(p[i].share, 1 + beta * odds_slope(p[i], u.c, beta));
-        b->side[1].d[i] = align__times(q[i].share, align__times(beta * v.s, 1 / q[i].rest));
+        const double within = u.c / p.rest[i], slope = p.rest[i] > 0 ? within : edge;
+        b->value[i] = u.minus + v.plus - p.x[i];
+        x->d[i] = -align__times(x->share[i], 1 + beta * slope);
+        y->d[i] = align__times(y->share[i], align__times(beta * v.s, 1 / q.rest[i]));
     }
 }
 
-const struct align__loss_row align__loss_asft = {
+const struct align__loss_row ALIGN__ROW(asft) = {
     .golden = "turbo-alignment 72e737d, ASFT",
     .name = "asft",
     .brief = "aligned supervised fine-tuning: the chosen item's odds up, the rejected one's down. "

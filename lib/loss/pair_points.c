@@ -12,12 +12,20 @@
                [ALIGN__PROP_SUM_ZERO] = APART,                                                     \
                [ALIGN__PROP_SWAP] = "the two items have different roles"}
 
-/* One item's part: value, slope and curve by r = beta worth. */
-static void put(struct align__block *b, int i, int k, struct align__phi worth,
-                struct align__phi part)
+/* One item's part: slope and curve by r = beta worth. */
+static void put(struct align__block *b, int i, int k, double beta, struct align__phi part)
 {
-    b->value[i] = k == 0 ? part.value : align__plus(b->value[i], part.value);
-    align__put_worth(b, k, i, worth, part);
+    b->side[k].d[i] = beta * part.slope;
+    b->side[k].h[i] = beta * beta * part.curve;
+}
+
+/* Both items' parts. */
+static void put_both(struct align__block *b, int i, double beta, struct align__phi own,
+                     struct align__phi other)
+{
+    b->value[i] = align__plus(own.value, other.value);
+    put(b, i, 0, beta, own);
+    put(b, i, 1, beta, other);
 }
 
 typedef void (*logistics_fn)(struct align__block *b, int set, const double *z);
@@ -29,11 +37,12 @@ static void compare(struct align__block *b, logistics_fn logistics)
     double r[ALIGN__BLOCK];
     for (int k = 0; k < 2; k++) {
         for (int i = 0; i < b->n; i++)
-            r[i] = beta * align__worth(b, k, i).value - b->offset[i];
+            r[i] = beta * b->worth[k][i] - b->offset[i];
         logistics(b, k, r);
     }
+    align__worth_gaps(b, b->side[0].ratio, b->side[1].ratio, b->margin);
     for (int i = 0; i < b->n; i++)
-        b->margin[i] = beta * align__worth_minus(b, i);
+        b->margin[i] *= beta;
 }
 
 /* t softplus(-r) + f softplus(r) of side k. */
@@ -44,14 +53,13 @@ static struct align__phi cross(const struct align__block *b, int k, int i, doubl
 
 static void nca_pair(struct align__block *b)
 {
+    const double beta = b->params->beta;
     compare(b, align__logistics_of);
-    for (int i = 0; i < b->n; i++) {
-        put(b, i, 0, align__worth(b, 0, i), cross(b, 0, i, 1, 0.5));
-        put(b, i, 1, align__worth(b, 1, i), cross(b, 1, i, 0, 0.5));
-    }
+    for (int i = 0; i < b->n; i++)
+        put_both(b, i, beta, cross(b, 0, i, 1, 0.5), cross(b, 1, i, 0, 0.5));
 }
 
-const struct align__loss_row align__loss_nca_pair = {
+const struct align__loss_row ALIGN__ROW(nca_pair) = {
     .golden = "TRL f2cd5771, DPOTrainer nca_pair; turbo-alignment 72e737d, NCA_PAIR",
     .name = "nca_pair",
     .brief = "noise contrastive alignment of pairs: keeps the chosen item's likelihood up",
@@ -68,14 +76,13 @@ const struct align__loss_row align__loss_nca_pair = {
 
 static void bco_pair(struct align__block *b)
 {
+    const double beta = b->params->beta;
     compare(b, align__logistics_of);
-    for (int i = 0; i < b->n; i++) {
-        put(b, i, 0, align__worth(b, 0, i), cross(b, 0, i, 1, 0));
-        put(b, i, 1, align__worth(b, 1, i), cross(b, 1, i, 0, 1));
-    }
+    for (int i = 0; i < b->n; i++)
+        put_both(b, i, beta, cross(b, 0, i, 1, 0), cross(b, 1, i, 0, 1));
 }
 
-const struct align__loss_row align__loss_bco_pair = {
+const struct align__loss_row ALIGN__ROW(bco_pair) = {
     .golden = "TRL f2cd5771, DPOTrainer bco_pair",
     .name = "bco_pair",
     .brief = "binary classifier optimisation of pairs; offset is the reward shift delta, which "
@@ -95,23 +102,20 @@ static void sppo(struct align__block *b)
 {
     const double beta = b->params->beta;
     const bool given = (b->given & ALIGN_LOSS_READS_LABEL) != 0;
-    for (int i = 0; i < b->n; i++) {
-        b->margin[i] = align__divergence_minus(b->params, b->side[0].ratio[i], b->side[1].ratio[i]);
-        b->value[i] = 0;
-        for (int k = 0; k < 2; k++) {
-            struct align__side *side = &b->side[k];
-            const double p = given ? side->label[i] : k == 0 ? 1 : 0;
-            const struct align__phi worth = align__worth(b, k, i);
-            const double e = worth.value - (p - 0.5) / beta;
-            b->value[i] += e * e;
-            side->d[i] = align__times(2 * e, worth.slope);
-            side->h[i] = align__plus(align__times(2, worth.slope * worth.slope),
-                                     align__times(2 * e, worth.curve));
+    align__worth_gaps(b, b->side[0].ratio, b->side[1].ratio, b->margin);
+    for (int k = 0; k < 2; k++) {
+        struct align__side *side = &b->side[k];
+        const double *worth = b->worth[k], wins = k == 0;
+        for (int i = 0; i < b->n; i++) {
+            const double p = given ? side->label[i] : wins, e = worth[i] - (p - 0.5) / beta;
+            b->value[i] = k == 0 ? e * e : b->value[i] + e * e;
+            side->d[i] = 2 * e;
+            side->h[i] = 2;
         }
     }
 }
 
-const struct align__loss_row align__loss_sppo = {
+const struct align__loss_row ALIGN__ROW(sppo) = {
     .golden = "TRL f2cd5771, DPOTrainer sppo_hard",
     .name = "sppo",
     .brief = "self-play preference optimisation; labels are each item's probability P of winning, "
@@ -144,14 +148,14 @@ static struct align__phi falling(struct align__logistic l)
 
 static void apo_zero(struct align__block *b)
 {
+    const double beta = b->params->beta;
     compare(b, align__sigmoids_of);
-    for (int i = 0; i < b->n; i++) {
-        put(b, i, 0, align__worth(b, 0, i), falling(align__sigmoid_at(b, 0, i)));
-        put(b, i, 1, align__worth(b, 1, i), sigmoid(align__sigmoid_at(b, 1, i)));
-    }
+    for (int i = 0; i < b->n; i++)
+        put_both(b, i, beta, falling(align__sigmoid_at(b, 0, i)),
+                 sigmoid(align__sigmoid_at(b, 1, i)));
 }
 
-const struct align__loss_row align__loss_apo_zero = {
+const struct align__loss_row ALIGN__ROW(apo_zero) = {
     .golden = "TRL f2cd5771, DPOTrainer apo_zero",
     .name = "apo_zero",
     .brief = "anchored preference optimisation: chosen up, rejected down",
@@ -167,6 +171,7 @@ const struct align__loss_row align__loss_apo_zero = {
 
 static void apo_down(struct align__block *b)
 {
+    const double beta = b->params->beta;
     compare(b, align__sigmoids_of);
     align__sigmoids_of(b, 1, b->margin);
     for (int i = 0; i < b->n; i++) {
@@ -174,13 +179,13 @@ static void apo_down(struct align__block *b)
         const struct align__phi away = falling(align__sigmoid_at(b, 1, i));
         const struct align__phi both = {own.value + away.value, own.slope + away.slope,
                                         own.curve + away.curve};
-        put(b, i, 0, align__worth(b, 0, i), both);
-        align__put_worth(b, 1, i, align__worth(b, 1, i),
-                         (struct align__phi){0, -away.slope, away.curve});
+        b->value[i] = both.value;
+        put(b, i, 0, beta, both);
+        put(b, i, 1, beta, (struct align__phi){0, -away.slope, away.curve});
     }
 }
 
-const struct align__loss_row align__loss_apo_down = {
+const struct align__loss_row ALIGN__ROW(apo_down) = {
     .golden = "TRL f2cd5771, DPOTrainer apo_down",
     .name = "apo_down",
     .brief = "anchored preference optimisation: both down, rejected more",
@@ -199,24 +204,20 @@ static void cal_dpo(struct align__block *b)
 {
     const double target = 0.5 / b->params->beta, lambda = b->params->lambda;
     align__ratio_margins(b, 1);
-    align__logistics_of(b, 0, b->margin);
-    for (int i = 0; i < b->n; i++) {
-        align__ratio_link(b, i, 1, cross(b, 0, i, 1, 0));
-        for (int k = 0; k < 2; k++) {
-            struct align__side *side = &b->side[k];
-            const struct align__phi worth = align__worth(b, k, i);
-            const double e = worth.value + (k == 0 ? -target : target);
-            const double slope = align__times(2 * lambda, e);
+    align__mix_margins(b, 1, 1, 0);
+    for (int k = 0; k < 2; k++) {
+        struct align__side *side = &b->side[k];
+        const double *worth = b->worth[k], wanted = k == 0 ? target : -target;
+        for (int i = 0; i < b->n; i++) {
+            const double e = worth[i] - wanted;
             b->value[i] = align__plus(b->value[i], align__times(lambda, e * e));
-            side->d[i] = align__plus(side->d[i], align__times(slope, worth.slope));
-            side->h[i] = align__plus(
-                side->h[i], align__plus(align__times(2 * lambda, worth.slope * worth.slope),
-                                        align__times(slope, worth.curve)));
+            side->d[i] = align__plus(side->d[i], align__times(2 * lambda, e));
+            side->h[i] += 2 * lambda;
         }
     }
 }
 
-const struct align__loss_row align__loss_cal_dpo = {
+const struct align__loss_row ALIGN__ROW(cal_dpo) = {
     .golden = "turbo-alignment 72e737d, CAL_DPO",
     .name = "cal_dpo",
     .brief =

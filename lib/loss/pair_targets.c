@@ -26,21 +26,22 @@ static void margins(struct align__block *b)
 
 static void exo(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    const double beta = b->params->beta, eps = b->params->label_smoothing;
     double t[ALIGN__BLOCK], f[ALIGN__BLOCK];
     margins(b);
     for (int i = 0; i < b->n; i++) {
-        t[i] = align__soft(b, i).t;
-        f[i] = align__soft(b, i).f;
+        const struct align__soft soft = align__soft(b->prob[i], eps);
+        t[i] = soft.t;
+        f[i] = soft.f;
     }
     b->f64->log(t, t, b->n);
     b->f64->log(f, f, b->n);
     for (int i = 0; i < b->n; i++)
-        align__ratio_link(b, i, beta,
-                          kl_to_target(b->margin[i], align__logistic_at(b, 0, i), t[i], f[i]));
+        align__link(b, i, beta,
+                    kl_to_target(b->margin[i], align__logistic_at(b, 0, i), t[i], f[i]));
 }
 
-const struct align__loss_row align__loss_exo = {
+const struct align__loss_row ALIGN__ROW(exo) = {
     .golden = "TRL f2cd5771, DPOTrainer exo_pair",
     .name = "exo",
     .brief =
@@ -59,16 +60,17 @@ const struct align__loss_row align__loss_exo = {
 };
 
 /* eta (label_w - label_l): the log-odds that the rewards ask for. */
-static double wanted(const struct align__block *b, int i)
+static void wanted(const struct align__block *b, double *x)
 {
-    return b->params->eta * (b->side[0].label[i] - b->side[1].label[i]);
+    const double eta = b->params->eta;
+    for (int i = 0; i < b->n; i++)
+        x[i] = eta * (b->side[0].label[i] - b->side[1].label[i]);
 }
 
 static void all_wanted(struct align__block *b)
 {
     double x[ALIGN__BLOCK];
-    for (int i = 0; i < b->n; i++)
-        x[i] = wanted(b, i);
+    wanted(b, x);
     align__logistics_of(b, 1, x);
 }
 
@@ -79,8 +81,8 @@ static void rpo_fwd(struct align__block *b)
     all_wanted(b);
     for (int i = 0; i < b->n; i++) {
         const struct align__logistic p = align__logistic_at(b, 1, i);
-        align__ratio_link(
-            b, i, beta, kl_to_target(b->margin[i], align__logistic_at(b, 0, i), -p.minus, -p.plus));
+        align__link(b, i, beta,
+                    kl_to_target(b->margin[i], align__logistic_at(b, 0, i), -p.minus, -p.plus));
     }
 }
 
@@ -99,21 +101,24 @@ static void rpo_bwd(struct align__block *b)
     margins(b);
     all_wanted(b);
     for (int i = 0; i < b->n; i++)
-        align__ratio_link(b, i, beta,
-                          kl_from_target(align__logistic_at(b, 0, i), align__logistic_at(b, 1, i)));
+        align__link(b, i, beta,
+                    kl_from_target(align__logistic_at(b, 0, i), align__logistic_at(b, 1, i)));
 }
 
 static void rpo_sq(struct align__block *b)
 {
     const double beta = b->params->beta;
+    double x[ALIGN__BLOCK];
+    align__ratio_margins(b, beta);
+    wanted(b, x);
     for (int i = 0; i < b->n; i++) {
-        const double e = align__ratio_margin(b, i, beta) - wanted(b, i);
-        align__ratio_link(b, i, beta, (struct align__phi){e * e, 2 * e, 2});
+        const double e = b->margin[i] - x[i];
+        align__link(b, i, beta, (struct align__phi){e * e, 2 * e, 2});
     }
 }
 
-#define RPO(id, text, form, slope)                                                                 \
-    .name = #id, .brief = text,                                                                    \
+#define RPO(text, form, slope)                                                                     \
+    .brief = text,                                                                                 \
     .source =                                                                                      \
         "Sun et al. 2025 (RPO), arXiv 2502.00203, Sec. 3; Nemotron-4, arXiv 2406.11704, Eq. 2",    \
     .formula = form                                                                                \
@@ -121,23 +126,27 @@ static void rpo_sq(struct align__block *b)
     .gradient = "du = " slope ", dv = -du", .arity = ALIGN_LOSS_PAIR,                              \
     .needs = ALIGN_LOSS_READS_LABEL, .reads = READS_LINK, .label_least = -ALIGN__ANY,              \
     .label_most = ALIGN__ANY,                                                                      \
-    .params = {BETA(0.1), {ALIGN__PARAM_ETA, 1, 0, ALIGN__ANY}, ALIGN__DIVERGENCE}, .block = id
+    .params = {BETA(0.1), {ALIGN__PARAM_ETA, 1, 0, ALIGN__ANY}, ALIGN__DIVERGENCE}
 
-const struct align__loss_row align__loss_rpo_bwd = {
+const struct align__loss_row ALIGN__ROW(rpo_bwd) = {
     .golden = "PyTorch kl_div",
-    RPO(rpo_bwd,
-        "reward-aware preferences, backward KL: dpo with the rewards' probability as label",
+    .name = "rpo_bwd",
+    .block = rpo_bwd,
+    RPO("reward-aware preferences, backward KL: dpo with the rewards' probability as label",
         "KL(s(x) || s(z))", "beta (s(-x) s(z) - s(x) s(-z))"),
 };
 
-const struct align__loss_row align__loss_rpo_fwd = {
+const struct align__loss_row ALIGN__ROW(rpo_fwd) = {
     .golden = "PyTorch kl_div",
-    RPO(rpo_fwd, "reward-aware preferences, forward KL: exo with the rewards' probability as label",
+    .name = "rpo_fwd",
+    .block = rpo_fwd,
+    RPO("reward-aware preferences, forward KL: exo with the rewards' probability as label",
         "KL(s(z) || s(x))", "beta s(z) s(-z) (z - x)"),
 };
 
-const struct align__loss_row align__loss_rpo_sq = {
+const struct align__loss_row ALIGN__ROW(rpo_sq) = {
     .golden = "PyTorch mse_loss",
-    RPO(rpo_sq, "reward-aware preferences, squared distance of margins", "(z - x)^2",
-        "2 beta (z - x)"),
+    .name = "rpo_sq",
+    .block = rpo_sq,
+    RPO("reward-aware preferences, squared distance of margins", "(z - x)^2", "2 beta (z - x)"),
 };

@@ -13,17 +13,16 @@
         ALIGN__PARAM_LABEL_SMOOTHING, 0, 0, 0.5                                                    \
     }
 
-/* Links of margins, once they are known, with the smoothed label. */
-static void mix(struct align__block *b, const double *dx, const double *dy)
+/* Links of all margins, once they are known, with the smoothed label. */
+static void mix(struct align__block *b)
 {
-    const double eps = b->params->label_smoothing;
-    align__ratio_mix(b, 1 - eps, eps, dx, dy);
+    align__mix_smooth_by(b, NULL, NULL);
 }
 
 static void dpo(struct align__block *b)
 {
     align__ratio_margins(b, b->params->beta);
-    mix(b, NULL, NULL);
+    mix(b);
 }
 
 /* The alpha of f_divergence_params, whose meaning changed: with divergence alpha_paper and alpha. */
@@ -33,7 +32,7 @@ static const struct align__preset dpo_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_dpo = {
+const struct align__loss_row ALIGN__ROW(dpo) = {
     .golden = "TRL f2cd5771, DPOTrainer sigmoid with three divergences",
     .name = "dpo",
     .brief = "direct preference optimisation; with label_smoothing cDPO, with prob soft labels",
@@ -51,7 +50,7 @@ const struct align__loss_row align__loss_dpo = {
     .block = dpo,
 };
 
-const struct align__loss_row align__loss_beta_dpo = {
+const struct align__loss_row ALIGN__ROW(beta_dpo) = {
     .golden = "TRL f2cd5771, DPOTrainer sigmoid, which it is once beta is made",
     .name = "beta_dpo",
     .brief =
@@ -73,8 +72,8 @@ static void robust(struct align__block *b)
 {
     const double eps = b->params->label_smoothing, noise = b->params->noise;
     align__ratio_margins(b, b->params->beta);
-    align__ratio_mix(b, (1 - eps - noise) / (1 - 2 * noise), (eps - noise) / (1 - 2 * noise), NULL,
-                     NULL);
+    align__mix_margins(b, b->params->beta, (1 - eps - noise) / (1 - 2 * noise),
+                       (eps - noise) / (1 - 2 * noise));
 }
 
 static const struct align__preset robust_presets[] = {
@@ -83,7 +82,7 @@ static const struct align__preset robust_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_robust = {
+const struct align__loss_row ALIGN__ROW(robust) = {
     .golden = "TRL f2cd5771, DPOTrainer robust",
     .name = "robust",
     .brief = "robust DPO: unbiased under labels flipped with probability noise; unbounded below",
@@ -98,23 +97,13 @@ const struct align__loss_row align__loss_robust = {
     .block = robust,
 };
 
-/* max(0, m - z), and its slope; 0 at the kink. */
-static struct align__phi hinge_phi(double z, const align_loss_params *p)
-{
-    const double inside = z < p->margin;
-    return (struct align__phi){align__times(inside, p->margin - z), -inside, 0};
-}
-
 static void hinge(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++) {
-        const double z = align__ratio_margin(b, i, beta);
-        align__ratio_link(b, i, beta, align__mix(align__soft(b, i), hinge_phi, z, b->params));
-    }
+    align__ratio_margins(b, b->params->beta);
+    align__hinge_mix(b, b->params->beta);
 }
 
-const struct align__loss_row align__loss_hinge = {
+const struct align__loss_row ALIGN__ROW(hinge) = {
     .golden = "TRL f2cd5771, DPOTrainer hinge",
     .name = "hinge",
     .brief = "hinge on the scaled margin: RSO's hinge-norm, the SLiC-norm of LiPO",
@@ -130,11 +119,16 @@ const struct align__loss_row align__loss_hinge = {
     .block = hinge,
 };
 
+/* phi of a block. */
+struct phis {
+    double value[ALIGN__BLOCK], slope[ALIGN__BLOCK], curve[ALIGN__BLOCK];
+};
+
 /* m e^-z + (1 - m) softplus(-z) with m = s(z / tau), through E = m e^-z = exp(-z + log s(z / tau)); of `sign` times
  * all margins. */
-static void discopop_phi(struct align__block *b, double sign, struct align__phi *phi)
+static void discopop_phis(struct align__block *b, double sign, struct phis *phi)
 {
-    const double tau = b->params->tau;
+    const double tau = b->params->tau, by = 1 / tau;
     double z[ALIGN__BLOCK], near[ALIGN__BLOCK], e[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
         z[i] = sign * b->margin[i];
@@ -144,41 +138,47 @@ static void discopop_phi(struct align__block *b, double sign, struct align__phi 
     align__logistics_of(b, 1, near);
     for (int i = 0; i < b->n; i++) {
         const struct align__logistic far = align__logistic_at(b, 1, i);
-        e[i] = z[i] < 0 ? align__times(1 / tau - 1, z[i]) - far.plus : -z[i] - far.minus;
+        const double left = align__times(by - 1, z[i]) - far.plus, right = -z[i] - far.minus;
+        e[i] = z[i] < 0 ? left : right;
     }
     b->f64->exp(e, e, b->n);
     for (int i = 0; i < b->n; i++) {
         const struct align__logistic l = align__logistic_at(b, 0, i),
                                      n = align__logistic_at(b, 1, i);
-        const double m = n.s, rest = n.c, bell = m * rest / tau,
-                     bell_slope = bell * (rest - m) / tau;
-        phi[i].value = align__times(rest, l.minus) + e[i];
-        phi[i].slope = -rest * l.c - e[i] + e[i] * rest / tau - align__times(bell, l.minus);
-        phi[i].curve = rest * l.s * l.c + 2 * bell * l.c - align__times(bell_slope, l.minus) +
-                       e[i] * (rest / tau - 1) * (rest / tau - 1) - e[i] * bell / tau;
+        const double m = n.s, rest = n.c, bell = m * rest * by, bell_slope = bell * (rest - m) * by;
+        phi->value[i] = align__times(rest, l.minus) + e[i];
+        phi->slope[i] = -rest * l.c - e[i] + e[i] * rest * by - align__times(bell, l.minus);
+        phi->curve[i] = rest * l.s * l.c + 2 * bell * l.c - align__times(bell_slope, l.minus) +
+                        e[i] * (rest * by - 1) * (rest * by - 1) - e[i] * bell * by;
     }
+}
+
+static struct align__phi phi_at(const struct phis *phi, int i)
+{
+    return (struct align__phi){phi->value[i], phi->slope[i], phi->curve[i]};
 }
 
 static void discopop(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    struct align__phi right[ALIGN__BLOCK], wrong[ALIGN__BLOCK];
-    bool any_wrong = false;
-    for (int i = 0; i < b->n; i++) {
-        align__ratio_margin(b, i, beta);
-        any_wrong = any_wrong || align__soft(b, i).f != 0;
+    const double beta = b->params->beta, eps = b->params->label_smoothing;
+    struct phis right, wrong;
+    int64_t doubt = 0;
+    align__ratio_margins(b, beta);
+    for (int i = 0; i < b->n; i++)
+        doubt |= align__soft(b->prob[i], eps).f != 0;
+    discopop_phis(b, 1, &right);
+    if (doubt == 0) {
+        for (int i = 0; i < b->n; i++)
+            align__link(b, i, beta, phi_at(&right, i));
+        return;
     }
-    discopop_phi(b, 1, right);
-    if (any_wrong)
-        discopop_phi(b, -1, wrong);
-    for (int i = 0; i < b->n; i++) {
-        const struct align__soft soft = align__soft(b, i);
-        align__ratio_link(b, i, beta,
-                          soft.f == 0 ? right[i] : align__mix_two(soft, right[i], wrong[i]));
-    }
+    discopop_phis(b, -1, &wrong);
+    for (int i = 0; i < b->n; i++)
+        align__link(b, i, beta,
+                    align__mix(align__soft(b->prob[i], eps), phi_at(&right, i), phi_at(&wrong, i)));
 }
 
-const struct align__loss_row align__loss_discopop = {
+const struct align__loss_row ALIGN__ROW(discopop) = {
     .golden = "TRL f2cd5771, DPOTrainer discopop",
     .name = "discopop",
     .brief = "the log-ratio modulated loss that a search found",
@@ -195,22 +195,26 @@ const struct align__loss_row align__loss_discopop = {
     .block = discopop,
 };
 
-/* (z - 1 / (2 beta))^2 */
-static struct align__phi ipo_phi(double z, const align_loss_params *p)
+/* t (z - h)^2 + f (z + h)^2 */
+static struct align__phi ipo_phi(double z, double h, struct align__soft soft)
 {
-    const double h = z - 0.5 / p->beta;
-    return (struct align__phi){h * h, 2 * h, 2};
+    const double x = z - h, y = z + h;
+    return align__mix(soft, (struct align__phi){x * x, 2 * x, 2},
+                      (struct align__phi){y * y, -2 * y, 2});
 }
 
 static void ipo(struct align__block *b)
 {
+    const double half = 0.5 / b->params->beta, eps = b->params->label_smoothing;
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
-    for (int i = 0; i < b->n; i++) {
-        const double dx = mean ? align__share(&b->side[0], i) : 1;
-        const double dy = mean ? align__share(&b->side[1], i) : 1;
-        const double z = align__ratio_apart(b, i, 1, dx, dy);
-        align__ratio_links(b, i, 1, align__mix(align__soft(b, i), ipo_phi, z, b->params), dx, dy);
-    }
+    if (mean)
+        align__ratio_margins_by(b, 1, b->side[0].share, b->side[1].share);
+    else
+        align__ratio_margins(b, 1);
+    for (int i = 0; i < b->n; i++)
+        align__link(b, i, 1, ipo_phi(b->margin[i], half, align__soft(b->prob[i], eps)));
+    if (mean)
+        align__link_by(b, b->side[0].share, b->side[1].share);
 }
 
 static const struct align__preset ipo_presets[] = {
@@ -219,7 +223,7 @@ static const struct align__preset ipo_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_ipo = {
+const struct align__loss_row ALIGN__ROW(ipo) = {
     .golden = "TRL f2cd5771, DPOTrainer ipo (length mean)",
     .name = "ipo",
     .brief =
@@ -244,9 +248,8 @@ const struct align__loss_row align__loss_ipo = {
 static void sigmoid_norm(struct align__block *b)
 {
     const double beta = b->params->beta;
-    for (int i = 0; i < b->n; i++)
-        align__ratio_apart(b, i, beta, b->side[0].share[i], b->side[1].share[i]);
-    mix(b, b->side[0].share, b->side[1].share);
+    align__ratio_margins_by(b, beta, b->side[0].share, b->side[1].share);
+    align__mix_smooth_by(b, b->side[0].share, b->side[1].share);
 }
 
 static const struct align__preset norm_presets[] = {
@@ -254,7 +257,7 @@ static const struct align__preset norm_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_sigmoid_norm = {
+const struct align__loss_row ALIGN__ROW(sigmoid_norm) = {
     .golden = "TRL f2cd5771, DPOTrainer sigmoid_norm",
     .name = "sigmoid_norm",
     .brief = "dpo on log-ratios a token",
@@ -278,10 +281,10 @@ static void r_dpo(struct align__block *b)
     align__ratio_margins(b, beta);
     for (int i = 0; i < b->n; i++)
         b->margin[i] += alpha * (b->side[0].count[i] - b->side[1].count[i]);
-    mix(b, NULL, NULL);
+    mix(b);
 }
 
-const struct align__loss_row align__loss_r_dpo = {
+const struct align__loss_row ALIGN__ROW(r_dpo) = {
     .name = "r_dpo",
     .brief = "dpo with a reward for length taken out",
     .source = "Park et al. 2024 (R-DPO), arXiv 2403.19159, Eq. 9",
@@ -301,17 +304,17 @@ const struct align__loss_row align__loss_r_dpo = {
 /* The penalty acts on the chosen item alone, so u moves the margin by 1 + lambda where it has fallen. */
 static void dpop(struct align__block *b)
 {
-    const double beta = b->params->beta, lambda = b->params->lambda;
+    const double lambda = b->params->lambda;
     double dx[ALIGN__BLOCK], dy[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
         dx[i] = b->side[0].ratio[i] < 0 ? 1 + lambda : 1;
         dy[i] = 1;
-        align__ratio_apart(b, i, beta, dx[i], 1);
     }
-    mix(b, dx, dy);
+    align__ratio_margins_by(b, b->params->beta, dx, dy);
+    align__mix_smooth_by(b, dx, dy);
 }
 
-const struct align__loss_row align__loss_dpop = {
+const struct align__loss_row ALIGN__ROW(dpop) = {
     .golden = "turbo-alignment 72e737d, DPOP",
     .name = "dpop",
     .brief = "DPO-Positive: a chosen item that falls below the reference costs",
@@ -330,19 +333,17 @@ const struct align__loss_row align__loss_dpop = {
 
 static void tdpo(struct align__block *b)
 {
-    const double beta = b->params->beta, alpha = b->params->alpha;
-    const bool stop = b->params->stop == ALIGN_STOP_CHOSEN;
+    const double alpha = b->params->alpha, beta = b->params->beta;
+    const double chosen = b->params->stop == ALIGN_STOP_CHOSEN ? 0 : alpha;
+    align__ratio_margins(b, beta);
     for (int i = 0; i < b->n; i++) {
         const double drift = align__minus(b->side[1].aux[i], b->side[0].aux[i]);
-        b->margin[i] = align__minus(align__ratio_margin(b, i, beta),
-                                    align__times(alpha * beta, drift));
+        b->margin[i] = align__minus(b->margin[i], align__times(alpha * beta, drift));
     }
-    align__logistics_of(b, 0, b->margin);
+    mix(b);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi phi = align__mix_at(b, i);
-        align__ratio_link(b, i, beta, phi);
-        b->side[0].daux[i] = stop ? 0 : align__times(alpha * beta, phi.slope);
-        b->side[1].daux[i] = -align__times(alpha * beta, phi.slope);
+        b->side[0].daux[i] = align__times(chosen, b->side[0].d[i]);
+        b->side[1].daux[i] = align__times(-alpha, b->side[0].d[i]);
     }
 }
 
@@ -351,7 +352,7 @@ static const struct align__preset tdpo_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_tdpo = {
+const struct align__loss_row ALIGN__ROW(tdpo) = {
     .golden = "tdpo_loss of the authors' code d6d9dc1, both forms",
     .name = "tdpo",
     .brief = "token-level DPO; aux is each sequence's sum of KL(ref || policy) over its tokens. As "

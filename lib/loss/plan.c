@@ -260,7 +260,7 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
     if (status != ALIGN_E_NONE)
         return status;
     plan->args = seen;
-    plan->row = align__loss_row(plan->args->loss);
+    plan->row = align__loss_row_for(plan->args->loss, align__cpu_allowed(&plan->exec));
     if (plan->row == NULL)
         return ALIGN__FAIL(&plan->exec, FIELD_BOUNDS, .owner = OWNER, .field = "loss",
                            .value = plan->args->loss, .low = 1, .high = align_loss_count());

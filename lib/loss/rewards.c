@@ -25,11 +25,13 @@ static void add_penalties(struct align__block *b, int i, double center, double n
     b->side[1].h[i] += 2 * (center + norm);
 }
 
-/* The margin of rewards, less the target margin that all pairs share. */
-static double reward_margin(struct align__block *b, int i)
+/* The margins of rewards, less the target margin that all pairs share. */
+static void reward_margins(struct align__block *b)
 {
-    const double x = b->side[0].score[i], y = b->side[1].score[i];
-    return b->margin[i] = align__margin(b, i, b->params->beta, x, y) - b->params->margin;
+    const double margin = b->params->margin;
+    align__margins(b, b->params->beta, b->side[0].score, b->side[1].score);
+    for (int i = 0; i < b->n; i++)
+        b->margin[i] -= margin;
 }
 
 static void bradley_terry(struct align__block *b)
@@ -37,14 +39,13 @@ static void bradley_terry(struct align__block *b)
     const align_loss_params *p = b->params;
     const struct align__soft sure = clean(
         (struct align__soft){1 - p->label_smoothing, p->label_smoothing}, p->noise);
-    for (int i = 0; i < b->n; i++)
-        reward_margin(b, i);
+    reward_margins(b);
     align__mix_margins(b, p->beta, sure.t, sure.f);
     for (int i = 0; i < b->n && (p->center != 0 || p->norm_penalty != 0); i++)
         add_penalties(b, i, p->center, p->norm_penalty);
 }
 
-const struct align__loss_row align__loss_bradley_terry = {
+const struct align__loss_row ALIGN__ROW(bradley_terry) = {
     .golden = "TRL's RewardTrainer with margin and centring",
     .name = "bradley_terry",
     .brief = "reward-model loss, with margin (offset for one a pair), soft or noisy labels, "
@@ -84,11 +85,11 @@ static void focal(struct align__block *b)
         const double z = b->margin[i], w = z > 0 ? power[i] : 1;
         const struct align__logistic l = align__logistic_at(b, 0, i);
         const double slope = -w * l.c - (z > 0 ? gamma * w * l.s * l.minus : 0);
-        align__link(b, i, beta, (struct align__phi){align__times(w, l.minus), slope, 0}, 1, 1);
+        align__link(b, i, beta, (struct align__phi){align__times(w, l.minus), slope, 0});
     }
 }
 
-const struct align__loss_row align__loss_focal = {
+const struct align__loss_row ALIGN__ROW(focal) = {
     .name = "focal",
     .brief = "focal ranking: pairs that are right already count less",
     .source = "Cai et al. 2024 (InternLM2), arXiv 2403.17297, Sec. 4.2.1",
@@ -103,13 +104,15 @@ const struct align__loss_row align__loss_focal = {
 
 static void mse_pair(struct align__block *b)
 {
+    const double beta = b->params->beta;
+    reward_margins(b);
     for (int i = 0; i < b->n; i++) {
-        const double z = reward_margin(b, i);
-        align__link(b, i, b->params->beta, (struct align__phi){z * z, 2 * z, 2}, 1, 1);
+        const double z = b->margin[i];
+        align__link(b, i, beta, (struct align__phi){z * z, 2 * z, 2});
     }
 }
 
-const struct align__loss_row align__loss_mse_pair = {
+const struct align__loss_row ALIGN__ROW(mse_pair) = {
     .golden = "PyTorch mse_loss",
     .name = "mse_pair",
     .brief = "difference of rewards regressed on a margin",
@@ -130,24 +133,20 @@ static void cost_model(struct align__block *b)
     align__mix_margins(b, b->params->beta, 1 - eps, eps);
     double cost[ALIGN__BLOCK];
     for (int k = 0; k < 2; k++) {
-        for (int i = 0; i < b->n; i++)
-            cost[i] = align__times(b->side[k].label[i], b->side[k].score[i]);
-        align__logistics_of(b, k, cost);
-    }
-    for (int i = 0; i < b->n; i++) {
-        double value = 0, d[2];
-        for (int k = 0; k < 2; k++) {
-            const double sign = b->side[k].label[i];
-            const struct align__logistic l = align__logistic_at(b, k, i);
-            value += l.minus;
-            d[k] = -lambda * sign * l.c;
-            b->side[k].h[i] += lambda * sign * sign * l.s * l.c;
+        struct align__side *side = &b->side[k];
+        b->f64->times(cost, side->label, side->score, b->n);
+        align__logistics_of(b, 0, cost);
+        for (int i = 0; i < b->n; i++) {
+            const double sign = side->label[i];
+            const struct align__logistic l = align__logistic_at(b, 0, i);
+            b->value[i] = align__plus(b->value[i], align__times(lambda, l.minus));
+            side->d[i] = align__plus(side->d[i], -lambda * sign * l.c);
+            side->h[i] += lambda * sign * sign * l.s * l.c;
         }
-        align__also(b, i, align__times(lambda, value), d[0], d[1]);
     }
 }
 
-const struct align__loss_row align__loss_cost_model = {
+const struct align__loss_row ALIGN__ROW(cost_model) = {
     .name = "cost_model",
     .brief =
         "cost model: the first item costs more, and labels (1 harmful, -1 safe) say the signs of "

@@ -74,18 +74,20 @@ struct align__side {
     double score[ALIGN__BLOCK], ratio[ALIGN__BLOCK], twin[ALIGN__BLOCK];
     double count[ALIGN__BLOCK], share[ALIGN__BLOCK], aux[ALIGN__BLOCK], label[ALIGN__BLOCK];
     double old[ALIGN__BLOCK];
+    double worth[ALIGN__BLOCK]; /* where a divergence makes it differ from ratio */
     double d[ALIGN__BLOCK], daux[ALIGN__BLOCK], h[ALIGN__BLOCK];
 };
 
 /* n singles or pairs. What the caller did not give is filled: prob 1, offset 0, others 0. The function
  * of a row writes value, margin (of pairs: what its link is applied to), and for each side d and h,
- * both by the score, and daux, if the row has them. */
+ * both by the worth, in rows without one by the score, and daux, if the row has them. */
 struct align__block {
     const align_loss_params *params;
     const struct align__f64 *f64;
     uint32_t given; /* ALIGN_LOSS_READS_ of what the caller gave */
     int n;
     struct align__side side[2];
+    const double *worth[2]; /* of each side: what its log-ratios are worth */
     double prob[ALIGN__BLOCK], offset[ALIGN__BLOCK];
     double value[ALIGN__BLOCK], margin[ALIGN__BLOCK];
     double learn[ALIGN__MAX_LEARN][ALIGN__BLOCK]; /* by the i-th parameter of the row */
@@ -132,8 +134,14 @@ struct align__loss_row {
     align_loss_id as_pair;
 };
 
-/* The row of an id, or NULL. */
+/* The name of a row in a file that is compiled once for each instruction set. */
+#define ALIGN__ROW(name)             ALIGN__ROW_AT(name, ALIGN__LEVEL)
+#define ALIGN__ROW_AT(name, level)   ALIGN__ROW_JOIN(name, level)
+#define ALIGN__ROW_JOIN(name, level) align__loss_##name##_##level
+
+/* The row of an id, or NULL; with functions for the instruction sets of `cpu`, whose bits are those of plain C. */
 const struct align__loss_row *align__loss_row(align_loss_id id);
+const struct align__loss_row *align__loss_row_for(align_loss_id id, uint64_t cpu);
 
 static inline uint32_t align__loss_reads(const struct align__loss_row *row)
 {
@@ -145,8 +153,12 @@ static inline uint32_t align__loss_reads(const struct align__loss_row *row)
 /* Number of parameters of a row. */
 uint32_t align__loss_n_params(const struct align__loss_row *row);
 
-#define ROW(id, name) extern const struct align__loss_row align__loss_##name;
+#define LIST_ROW(id, name) extern const struct align__loss_row align__loss_##name;
+#define ROW(id, name)                                                                              \
+    extern const struct align__loss_row align__loss_##name##_c, align__loss_##name##_avx2,         \
+        align__loss_##name##_avx512;
 #include "rows.def"
 #undef ROW
+#undef LIST_ROW
 
 #endif

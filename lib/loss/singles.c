@@ -15,17 +15,12 @@
         ALIGN__PARAM_UNDESIRABLE, 1, 0, ALIGN__ANY                                                 \
     }
 
-/* beta x - offset of all; and of what log-ratios are worth. */
+/* beta x - offset of all. */
 static void shift(const struct align__block *b, const double *x, double *r)
 {
+    const double beta = b->params->beta;
     for (int i = 0; i < b->n; i++)
-        r[i] = b->params->beta * x[i] - b->offset[i];
-}
-
-static void shift_worth(const struct align__block *b, double *r)
-{
-    for (int i = 0; i < b->n; i++)
-        r[i] = b->params->beta * align__worth(b, 0, i).value - b->offset[i];
+        r[i] = beta * x[i] - b->offset[i];
 }
 
 /* Value, slope and curve by x = beta score. */
@@ -36,25 +31,19 @@ static void put(struct align__block *b, int i, double beta, struct align__phi ph
     b->side[0].h[i] = beta * beta * phi.curve;
 }
 
-/* The same by r = beta worth. */
-static void put_worth(struct align__block *b, int i, struct align__phi worth, struct align__phi phi)
-{
-    b->value[i] = phi.value;
-    align__put_worth(b, 0, i, worth, phi);
-}
-
 static void sft(struct align__block *b)
 {
     const bool mean = b->params->length == ALIGN_LENGTH_MEAN;
+    struct align__side *side = &b->side[0];
     for (int i = 0; i < b->n; i++) {
-        const double share = mean ? align__share(&b->side[0], i) : 1;
-        b->value[i] = -align__times(share, b->side[0].score[i]);
-        b->side[0].d[i] = -share;
-        b->side[0].h[i] = 0;
+        const double share = mean ? side->share[i] : 1;
+        b->value[i] = -align__times(share, side->score[i]);
+        side->d[i] = -share;
+        side->h[i] = 0;
     }
 }
 
-const struct align__loss_row align__loss_sft = {
+const struct align__loss_row ALIGN__ROW(sft) = {
     .golden = "PyTorch nll_loss",
     .name = "sft",
     .brief = "negative log-likelihood of a sequence, summed or a token",
@@ -77,14 +66,14 @@ static struct align__phi prospect(double t, double f, struct align__logistic l)
 
 static void kto(struct align__block *b)
 {
-    const align_loss_params *p = b->params;
+    const double beta = b->params->beta;
+    const double good = b->params->desirable, bad = b->params->undesirable;
     double r[ALIGN__BLOCK];
-    shift_worth(b, r);
+    shift(b, b->worth[0], r);
     align__sigmoids_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const double y = b->side[0].label[i];
-        put_worth(b, i, align__worth(b, 0, i),
-                  prospect(y * p->desirable, (1 - y) * p->undesirable, align__sigmoid_at(b, 0, i)));
+        put(b, i, beta, prospect(y * good, (1 - y) * bad, align__sigmoid_at(b, 0, i)));
     }
 }
 
@@ -92,7 +81,7 @@ static void kto(struct align__block *b)
     .needs = ALIGN_LOSS_READS_LABEL, .label_least = 0, .label_most = 1, .arity = ALIGN_LOSS_SINGLE
 #define REF ALIGN_LOSS_READS_REF | ALIGN_LOSS_WRITES_HSCORE
 
-const struct align__loss_row align__loss_kto = {
+const struct align__loss_row ALIGN__ROW(kto) = {
     .golden = "TRL f2cd5771, KTOTrainer kto",
     .name = "kto",
     .brief = "Kahneman-Tversky optimisation; label 1 desirable, 0 not. offset is beta z0, which "
@@ -109,17 +98,17 @@ const struct align__loss_row align__loss_kto = {
 
 static void apo_zero_single(struct align__block *b)
 {
+    const double beta = b->params->beta;
     double r[ALIGN__BLOCK];
-    shift_worth(b, r);
+    shift(b, b->worth[0], r);
     align__sigmoids_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
-        put_worth(b, i, u, prospect(y, 1 - y, align__sigmoid_at(b, 0, i)));
+        put(b, i, beta, prospect(y, 1 - y, align__sigmoid_at(b, 0, i)));
     }
 }
 
-const struct align__loss_row align__loss_apo_zero_single = {
+const struct align__loss_row ALIGN__ROW(apo_zero_single) = {
     .golden = "TRL f2cd5771, KTOTrainer apo_zero_unpaired",
     .name = "apo_zero_single",
     .brief = "APO-zero of one item: kto with z0 = 0 (TRL's apo_zero_unpaired)",
@@ -135,18 +124,17 @@ const struct align__loss_row align__loss_apo_zero_single = {
 
 static void bco(struct align__block *b)
 {
+    const double beta = b->params->beta;
     double r[ALIGN__BLOCK];
-    shift_worth(b, r);
+    shift(b, b->worth[0], r);
     align__logistics_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i);
         const double y = b->side[0].label[i];
-        const struct align__soft soft = {y, 1 - y};
-        put_worth(b, i, u, align__mix_of(soft, align__logistic_at(b, 0, i)));
+        put(b, i, beta, align__mix_of((struct align__soft){y, 1 - y}, align__logistic_at(b, 0, i)));
     }
 }
 
-const struct align__loss_row align__loss_bco = {
+const struct align__loss_row ALIGN__ROW(bco) = {
     .golden = "TRL f2cd5771, BCOTrainer.bco_loss",
     .name = "bco",
     .brief = "binary classifier optimisation of one item; offset is the reward shift delta, which "
@@ -163,19 +151,17 @@ const struct align__loss_row align__loss_bco = {
 
 static void npo(struct align__block *b)
 {
-    const double beta = b->params->beta;
+    const double beta = b->params->beta, scale = 2 / beta;
     double r[ALIGN__BLOCK];
-    shift_worth(b, r);
+    shift(b, b->worth[0], r);
     align__logistics_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
-        const struct align__phi u = align__worth(b, 0, i);
         const struct align__logistic l = align__logistic_at(b, 0, i);
-        const double scale = 2 / beta;
-        put_worth(b, i, u, (struct align__phi){scale * l.plus, scale * l.s, scale * l.s * l.c});
+        put(b, i, beta, (struct align__phi){scale * l.plus, scale * l.s, scale * l.s * l.c});
     }
 }
 
-const struct align__loss_row align__loss_npo = {
+const struct align__loss_row ALIGN__ROW(npo) = {
     .name = "npo",
     .brief = "negative preference optimisation: pushes an unwanted sequence down (unlearning)",
     .source = "Zhang et al. 2024 (NPO), arXiv 2404.05868, Eq. 3",
@@ -190,18 +176,19 @@ const struct align__loss_row align__loss_npo = {
 
 static void bce(struct align__block *b)
 {
-    const align_loss_params *p = b->params;
+    const double beta = b->params->beta;
+    const double good = b->params->desirable, bad = b->params->undesirable;
     double r[ALIGN__BLOCK];
     shift(b, b->side[0].score, r);
     align__logistics_of(b, 0, r);
     for (int i = 0; i < b->n; i++) {
         const double y = b->side[0].label[i];
-        const struct align__soft soft = {y * p->desirable, (1 - y) * p->undesirable};
-        put(b, i, p->beta, align__mix_of(soft, align__logistic_at(b, 0, i)));
+        const struct align__soft soft = {y * good, (1 - y) * bad};
+        put(b, i, beta, align__mix_of(soft, align__logistic_at(b, 0, i)));
     }
 }
 
-const struct align__loss_row align__loss_bce = {
+const struct align__loss_row ALIGN__ROW(bce) = {
     .golden = "PyTorch binary_cross_entropy_with_logits with pos_weight",
     .name = "bce",
     .brief =
@@ -224,7 +211,7 @@ static void mse(struct align__block *b)
     }
 }
 
-const struct align__loss_row align__loss_mse = {
+const struct align__loss_row ALIGN__ROW(mse) = {
     .golden = "PyTorch mse_loss",
     .name = "mse",
     .brief = "squared distance of a reward from its label",
@@ -251,7 +238,7 @@ static void w2s_confidence(struct align__block *b)
     }
 }
 
-const struct align__loss_row align__loss_w2s_confidence = {
+const struct align__loss_row ALIGN__ROW(w2s_confidence) = {
     .golden = "openai/weak-to-strong 15a0fab, logconf_loss_fn",
     .name = "w2s_confidence",
     .brief =
@@ -269,15 +256,15 @@ const struct align__loss_row align__loss_w2s_confidence = {
 
 static void w2s_product(struct align__block *b)
 {
-    const align_loss_params *p = b->params;
+    const double alpha = b->params->alpha, beta = b->params->beta;
     double yes[ALIGN__BLOCK], no[ALIGN__BLOCK], both[ALIGN__BLOCK];
     b->f64->log(yes, b->side[0].label, b->n);
     for (int i = 0; i < b->n; i++)
         no[i] = -b->side[0].label[i];
     b->f64->log1p(no, no, b->n);
     for (int i = 0; i < b->n; i++)
-        both[i] = align__plus(align__times(p->beta, b->side[0].score[i]),
-                              align__times(p->alpha, align__minus(yes[i], no[i])));
+        both[i] = align__plus(align__times(beta, b->side[0].score[i]),
+                              align__times(alpha, align__minus(yes[i], no[i])));
     align__logistics_of(b, 0, b->side[0].score);
     align__logistics_of(b, 1, both);
     for (int i = 0; i < b->n; i++) {
@@ -286,7 +273,7 @@ static void w2s_product(struct align__block *b)
     }
 }
 
-const struct align__loss_row align__loss_w2s_product = {
+const struct align__loss_row ALIGN__ROW(w2s_product) = {
     .golden = "openai/weak-to-strong 15a0fab, product_loss_fn",
     .name = "w2s_product",
     .brief =
@@ -304,40 +291,56 @@ const struct align__loss_row align__loss_w2s_product = {
 
 /* A positive says -log s(x) - log(1 - g); an unobserved one -log(1 - s(x) + g s(x)) =
  * softplus(x) - softplus(x + log g), where g = s(flip). */
-static void nbpo(struct align__block *b)
+static void nbpo_exact(struct align__block *b)
 {
-    const bool exact = b->params->form == ALIGN_FORM_EXACT;
-    double flip[ALIGN__BLOCK];
+    struct align__side *side = &b->side[0];
+    double at[ALIGN__BLOCK], none[4][ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++)
-        flip[i] = align__plus(b->params->flip, b->side[0].aux[i]);
-    align__logistics_of(b, 0, b->side[0].score);
-    align__logistics_of(b, 1, flip);
+        at[i] = align__minus(side->score[i], align__logistic_at(b, 1, i).minus);
+    b->f64->logistic((struct align__logistics){none[0], none[1], none[2], none[3]}, at, b->n);
     for (int i = 0; i < b->n; i++) {
         const struct align__logistic l = align__logistic_at(b, 0, i),
                                      g = align__logistic_at(b, 1, i);
-        const double y = b->side[0].label[i], no = 1 - y;
-        double by_flip, slope, value;
-        if (exact) {
-            const double at = align__minus(b->side[0].score[i], g.minus);
-            const double none = align__softplus(at), far = align__sigmoid(at);
-            value = align__times(y, l.minus + g.plus) +
-                    align__times(no, align__minus(l.plus, none));
-            slope = no * g.c * l.s * (1 - far) - y * l.c;
-            by_flip = y * g.s - no * g.c * far;
-        } else {
-            value = align__times(y * g.c, l.minus) + align__times(y * l.s, g.plus) +
-                    align__times(no, l.plus) + align__times(no * g.s, l.minus) +
-                    align__times(no * l.s, g.minus);
-            slope = no * (l.s - g.s * l.c) - y * g.c * l.c;
-            by_flip = y * g.s * l.s - no * l.s * g.c;
-        }
-        b->value[i] = value;
-        b->side[0].d[i] = slope;
-        b->side[0].daux[i] = b->learn[0][i] = by_flip;
+        const double y = side->label[i], no = 1 - y;
+        b->value[i] = align__times(y, l.minus + g.plus) +
+                      align__times(no, align__minus(l.plus, none[0][i]));
+        side->d[i] = no * g.c * l.s * none[3][i] - y * l.c;
+        side->daux[i] = y * g.s - no * g.c * none[2][i];
     }
 }
 
-const struct align__loss_row align__loss_nbpo = {
+static void nbpo_surrogate(struct align__block *b)
+{
+    struct align__side *side = &b->side[0];
+    for (int i = 0; i < b->n; i++) {
+        const struct align__logistic l = align__logistic_at(b, 0, i),
+                                     g = align__logistic_at(b, 1, i);
+        const double y = side->label[i], no = 1 - y;
+        b->value[i] = align__times(y * g.c, l.minus) + align__times(y * l.s, g.plus) +
+                      align__times(no, l.plus) + align__times(no * g.s, l.minus) +
+                      align__times(no * l.s, g.minus);
+        side->d[i] = no * (l.s - g.s * l.c) - y * g.c * l.c;
+        side->daux[i] = y * g.s * l.s - no * l.s * g.c;
+    }
+}
+
+static void nbpo(struct align__block *b)
+{
+    const double common = b->params->flip;
+    double flip[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++)
+        flip[i] = align__plus(common, b->side[0].aux[i]);
+    align__logistics_of(b, 0, b->side[0].score);
+    align__logistics_of(b, 1, flip);
+    if (b->params->form == ALIGN_FORM_EXACT)
+        nbpo_exact(b);
+    else
+        nbpo_surrogate(b);
+    for (int i = 0; i < b->n; i++)
+        b->learn[0][i] = b->side[0].daux[i];
+}
+
+const struct align__loss_row ALIGN__ROW(nbpo) = {
     .name = "nbpo",
     .brief =
         "noisy-label robust optimisation of implicit feedback: label 1 observed, 0 not; the logit "

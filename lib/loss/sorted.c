@@ -20,7 +20,7 @@ static void aot(struct align__block *b)
     align__mix_margins(b, beta, 1 - eps, eps);
 }
 
-const struct align__loss_row align__loss_aot = {
+const struct align__loss_row ALIGN__ROW(aot) = {
     .golden = "TRL f2cd5771, DPOTrainer aot",
     .name = "aot",
     .brief = "alignment by optimal transport, paired: margins of the policy against those of the "
@@ -45,23 +45,30 @@ const struct align__loss_row align__loss_aot = {
 
 static void aot_unpaired(struct align__block *b)
 {
-    const double beta = b->params->beta;
-    const struct align__soft soft = {1 - b->params->label_smoothing, b->params->label_smoothing};
+    const double beta = b->params->beta, eps = b->params->label_smoothing;
+    const struct align__soft soft = {1 - eps, eps};
+    struct align__side *x = &b->side[0], *y = &b->side[1];
+    double other[ALIGN__BLOCK];
+    align__worth_gaps(b, x->ratio, x->twin, b->margin);
+    align__worth_gaps(b, y->twin, y->ratio, other);
     for (int i = 0; i < b->n; i++) {
-        const struct align__side *x = &b->side[0], *y = &b->side[1];
-        const double z = beta * align__divergence_minus(b->params, x->ratio[i], x->twin[i]);
-        const double other = beta * align__divergence_minus(b->params, y->twin[i], y->ratio[i]);
-        const struct align__phi chosen = align__mix_logistic(soft, z);
-        const struct align__phi rejected = align__mix_logistic(soft, other);
-        b->margin[i] = z;
+        b->margin[i] *= beta;
+        other[i] *= beta;
+    }
+    align__logistics_of(b, 0, b->margin);
+    align__sigmoids_of(b, 1, other);
+    for (int i = 0; i < b->n; i++) {
+        const struct align__phi chosen = align__mix_of(soft, align__logistic_at(b, 0, i));
+        const struct align__logistic l = align__sigmoid_at(b, 1, i);
         b->value[i] = chosen.value;
-        align__put_worth(b, 0, i, align__worth(b, 0, i), chosen);
-        align__put_worth(b, 1, i, align__worth(b, 1, i),
-                         (struct align__phi){0, -rejected.slope, rejected.curve});
+        x->d[i] = beta * chosen.slope;
+        x->h[i] = beta * beta * chosen.curve;
+        y->d[i] = beta * (soft.t * l.c - soft.f * l.s);
+        y->h[i] = beta * beta * (l.s * l.c);
     }
 }
 
-const struct align__loss_row align__loss_aot_unpaired = {
+const struct align__loss_row ALIGN__ROW(aot_unpaired) = {
     .golden = "TRL f2cd5771, DPOTrainer aot_unpaired",
     .name = "aot_unpaired",
     .brief =

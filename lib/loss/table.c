@@ -4,10 +4,43 @@
 
 #include <string.h>
 
+#define LIST_ROW(id, name) [ALIGN_LOSS_##id] = &align__loss_##name,
+
+#define ROW(id, name) [ALIGN_LOSS_##id] = &align__loss_##name##_c,
 static const struct align__loss_row *const rows[] = {
-#define ROW(id, name) [ALIGN_LOSS_##id] = &align__loss_##name,
 #include "rows.def"
+};
 #undef ROW
+
+#ifdef ALIGN__HAVE_AVX2
+#    define ROW(id, name) [ALIGN_LOSS_##id] = &align__loss_##name##_avx2,
+static const struct align__loss_row *const rows_avx2[] = {
+#    include "rows.def"
+};
+#    undef ROW
+#endif
+
+#ifdef ALIGN__HAVE_AVX512
+#    define ROW(id, name) [ALIGN_LOSS_##id] = &align__loss_##name##_avx512,
+static const struct align__loss_row *const rows_avx512[] = {
+#    include "rows.def"
+};
+#    undef ROW
+#endif
+
+struct level {
+    uint64_t needs;
+    const struct align__loss_row *const *rows;
+};
+
+static const struct level levels[] = {
+#ifdef ALIGN__HAVE_AVX512
+    {ALIGN_CPU_AVX512, rows_avx512},
+#endif
+#ifdef ALIGN__HAVE_AVX2
+    {ALIGN_CPU_AVX2, rows_avx2},
+#endif
+    {0, rows},
 };
 
 align_loss_id align_loss_count(void)
@@ -18,6 +51,14 @@ align_loss_id align_loss_count(void)
 const struct align__loss_row *align__loss_row(align_loss_id id)
 {
     return id > 0 && id <= align_loss_count() ? rows[id] : NULL;
+}
+
+const struct align__loss_row *align__loss_row_for(align_loss_id id, uint64_t cpu)
+{
+    const struct level *level = levels;
+    while ((level->needs & ~cpu) != 0)
+        level++;
+    return align__loss_row(id) == NULL ? NULL : level->rows[id];
 }
 
 align_loss_id align_loss_find(const char *name)

@@ -12,82 +12,87 @@
     .reads = ALIGN_LOSS_READS_OFFSET | ALIGN_LOSS_WRITES_DPARAM | ALIGN_LOSS_WRITES_HSCORE,        \
     .label_least = -ALIGN__ANY, .label_most = ALIGN__ANY
 
-static double outcome(const struct align__block *b, int i)
+/* By how much the first items' labels are higher. */
+static void outcomes(const struct align__block *b, double *y)
 {
-    return b->side[0].label[i] - b->side[1].label[i];
+    for (int i = 0; i < b->n; i++)
+        y[i] = b->side[0].label[i] - b->side[1].label[i];
 }
 
-static double reward_margin(struct align__block *b, int i)
+static void reward_margins(struct align__block *b)
 {
-    return align__margin(b, i, b->params->beta, b->side[0].score[i], b->side[1].score[i]);
+    align__margins(b, b->params->beta, b->side[0].score, b->side[1].score);
 }
 
-/* One degree of a cumulative-logit model: P = s(high - z) - s(low - z) = s(high - z) s(z - low)
- * (1 - e^(low - high)), with derivatives of -log P by z, high and low. Ends may be infinite. */
-struct degree {
-    struct align__phi phi;
-    double by_high, by_low;
+/* A cumulative-logit model with thresholds 0 < t_1 < .. < t_levels, mirrored at 0: degree k > 0 is t_k .. t_(k+1), the
+ * last up to infinity, 0 is -t_1 .. t_1, and -k at z is k at -z. P = s(high - z) - s(low - z) =
+ * s(high - z) s(z - low) (1 - e^(low - high)). */
+struct degrees {
+    double size[ALIGN__BLOCK],
+        sign[ALIGN__BLOCK]; /* |k| before it is cut to a whole one, and its sign */
+    double k[ALIGN__BLOCK];
+    double low[ALIGN__BLOCK], high[ALIGN__BLOCK];
+    double hole[ALIGN__BLOCK],
+        log_share[ALIGN__BLOCK]; /* of the gap: 1 / (e^gap - 1), log(1 - e^-gap) */
 };
 
-struct ends {
-    double low, high, hole,
-        log_share; /* 1 / (e^gap - 1) and log(1 - e^-gap) of how far they are apart */
-};
-
-static struct ends ends_of(double low, double high)
+/* Sets the ends of all of at least degree k. */
+static void set_ends(struct degrees *d, int n, int k, double low, double high)
 {
-    const double gap = high - low;
-    return (struct ends){low, high, 1 / expm1(gap), log(-expm1(-gap))};
+    const double gap = high - low, hole = 1 / expm1(gap), log_share = log(-expm1(-gap));
+    for (int i = 0; i < n; i++) {
+        const bool at = k == 0 || d->size[i] >= k;
+        d->k[i] = at ? k : d->k[i];
+        d->low[i] = at ? low : d->low[i];
+        d->high[i] = at ? high : d->high[i];
+        d->hole[i] = at ? hole : d->hole[i];
+        d->log_share[i] = at ? log_share : d->log_share[i];
+    }
 }
 
-/* Logistics of high - z and z - low of pair i, whose ends are those of ends[at[i]]; sign[i] z is its margin. */
-static void measure(struct align__block *b, const struct ends *ends, const int *at,
-                    const double *sign)
+/* -log P of all with derivatives by z, high and low. */
+static void measure(struct align__block *b, const struct degrees *d, double *by_high,
+                    double *by_low)
 {
+    const double beta = b->params->beta;
     double up[ALIGN__BLOCK], down[ALIGN__BLOCK];
     for (int i = 0; i < b->n; i++) {
-        const struct ends e = ends[at[i]];
-        const double z = sign[i] * b->margin[i];
-        up[i] = e.high < INFINITY ? e.high - z : INFINITY;
-        down[i] = e.low > -INFINITY ? z - e.low : INFINITY;
+        const double z = d->sign[i] * b->margin[i], above = d->high[i] - z;
+        up[i] = d->high[i] < INFINITY ? above : INFINITY;
+        down[i] = z - d->low[i];
     }
     align__logistics_of(b, 0, up);
     align__logistics_of(b, 1, down);
-}
-
-static struct degree degree_at(const struct align__block *b, int i, struct ends e)
-{
-    const struct align__logistic up = align__logistic_at(b, 0, i);
-    const struct align__logistic down = align__logistic_at(b, 1, i);
-    return (struct degree){
-        {up.minus + down.minus - e.log_share, up.c - down.c, up.s * up.c + down.s * down.c},
-        -up.c - e.hole,
-        down.c + e.hole};
+    for (int i = 0; i < b->n; i++) {
+        const struct align__logistic h = align__logistic_at(b, 0, i),
+                                     l = align__logistic_at(b, 1, i);
+        by_high[i] = -h.c - d->hole[i];
+        by_low[i] = l.c + d->hole[i];
+        align__link(b, i, beta,
+                    (struct align__phi){h.minus + l.minus - d->log_share[i],
+                                        d->sign[i] * (h.c - l.c), h.s * h.c + l.s * l.c});
+    }
 }
 
 static void bt_ties_rk(struct align__block *b)
 {
     const double eta = b->params->eta;
-    const struct ends ends[] = {ends_of(-INFINITY, -eta), ends_of(-eta, eta),
-                                ends_of(eta, INFINITY)};
-    int at[ALIGN__BLOCK];
-    double sign[ALIGN__BLOCK];
+    struct degrees d;
+    double y[ALIGN__BLOCK], by_high[ALIGN__BLOCK], by_low[ALIGN__BLOCK];
+    reward_margins(b);
+    outcomes(b, y);
     for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i);
-        reward_margin(b, i);
-        at[i] = y > 0 ? 2 : y < 0 ? 0 : 1;
-        sign[i] = 1;
+        d.size[i] = y[i] != 0;
+        d.sign[i] = y[i] < 0 ? -1 : 1;
     }
-    measure(b, ends, at, sign);
-    for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i);
-        const struct degree d = degree_at(b, i, ends[at[i]]);
-        align__link(b, i, b->params->beta, d.phi, 1, 1);
-        b->learn[1][i] = y > 0 ? d.by_low : y < 0 ? -d.by_high : d.by_high - d.by_low;
-    }
+    set_ends(&d, b->n, 0, -eta, eta);
+    set_ends(&d, b->n, 1, eta, INFINITY);
+    measure(b, &d, by_high, by_low);
+    for (int i = 0; i < b->n; i++)
+        b->learn[1][i] = y[i] != 0 ? by_low[i] : by_high[i] - by_low[i];
 }
 
-const struct align__loss_row align__loss_bt_ties_rk = {
+const struct align__loss_row ALIGN__ROW(bt_ties_rk) = {
     .golden = "R, ordinal::clm's model at a point",
     .name = "bt_ties_rk",
     .brief = "Bradley-Terry with ties by a threshold; eta is learnable (dparam)",
@@ -109,10 +114,12 @@ const struct align__loss_row align__loss_bt_ties_rk = {
 /* log-sum over win e^(z/2), loss e^(-z/2) and tie nu. */
 static void bt_ties_davidson(struct align__block *b)
 {
-    const double nu = b->params->nu, log_nu = log(nu);
-    double even[ALIGN__BLOCK], behind[ALIGN__BLOCK], log_sums[ALIGN__BLOCK];
+    const double beta = b->params->beta, nu = b->params->nu, log_nu = log(nu);
+    double y[ALIGN__BLOCK], even[ALIGN__BLOCK], behind[ALIGN__BLOCK], log_sums[ALIGN__BLOCK];
+    reward_margins(b);
+    outcomes(b, y);
     for (int i = 0; i < b->n; i++) {
-        behind[i] = -fabs(reward_margin(b, i));
+        behind[i] = -fabs(b->margin[i]);
         even[i] = behind[i] / 2;
     }
     b->f64->exp(even, even, b->n);
@@ -121,25 +128,22 @@ static void bt_ties_davidson(struct align__block *b)
         log_sums[i] = behind[i] + nu * even[i];
     b->f64->log1p(log_sums, log_sums, b->n);
     for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i), z = b->margin[i], half = fabs(z) / 2;
+        const double z = b->margin[i], half = fabs(z) / 2;
         const double tie = nu * even[i], loss = behind[i], sum = 1 + loss + tie;
-        const double log_sum = log_sums[i];
-        const double lead = (z > 0 ? 1 - loss : loss - 1) / sum;
-        const double own = y > 0   ? (z > 0 ? 0 : -2 * half)
-                           : y < 0 ? (z > 0 ? -2 * half : 0)
-                                   : log_nu - half;
-        const double wish = y > 0 ? 0.5 : y < 0 ? -0.5 : 0;
-        const double slope = y > 0   ? -((z > 0 ? loss : 1) + tie / 2) / sum
-                             : y < 0 ? ((z > 0 ? 1 : loss) + tie / 2) / sum
-                                     : lead / 2 - wish;
-        align__link(b, i, b->params->beta,
-                    (struct align__phi){log_sum - own, slope, ((1 + loss) / sum - lead * lead) / 4},
-                    1, 1);
-        b->learn[1][i] = (tie / sum - (y == 0)) / nu;
+        const bool ahead = z > 0, won = y[i] > 0, lost = y[i] < 0;
+        const double lead = (ahead ? 1 - loss : loss - 1) / sum;
+        const double own = won == ahead ? 0 : -2 * half;
+        const double win_slope = -((ahead ? loss : 1) + tie / 2) / sum;
+        const double loss_slope = ((ahead ? 1 : loss) + tie / 2) / sum;
+        const double slope = won ? win_slope : lost ? loss_slope : lead / 2;
+        const double value = log_sums[i] - (won || lost ? own : log_nu - half);
+        align__link(b, i, beta,
+                    (struct align__phi){value, slope, ((1 + loss) / sum - lead * lead) / 4});
+        b->learn[1][i] = (tie / sum - (y[i] == 0 ? 1 : 0)) / nu;
     }
 }
 
-const struct align__loss_row align__loss_bt_ties_davidson = {
+const struct align__loss_row ALIGN__ROW(bt_ties_davidson) = {
     .name = "bt_ties_davidson",
     .brief =
         "Bradley-Terry with ties in proportion to the geometric mean; nu is learnable (dparam)",
@@ -156,34 +160,28 @@ const struct align__loss_row align__loss_bt_ties_davidson = {
     UNLESS,
 };
 
-/* Thresholds are 0 < t_1 < .. < t_levels, mirrored at 0: degree k > 0 is t_k .. t_(k+1), 0 is -t_1 .. t_1. */
 static void ordinal(struct align__block *b)
 {
     const align_loss_params *p = b->params;
     const double t[] = {p->threshold1, p->threshold2, p->threshold3, p->threshold4};
     const int levels = p->levels;
-    struct ends ends[5];
-    int at[ALIGN__BLOCK];
-    double sign[ALIGN__BLOCK];
+    struct degrees d;
+    double y[ALIGN__BLOCK], by_high[ALIGN__BLOCK], by_low[ALIGN__BLOCK];
+    reward_margins(b);
+    outcomes(b, y);
+    for (int i = 0; i < b->n; i++) {
+        d.size[i] = fabs(y[i]);
+        d.sign[i] = y[i] < 0 ? -1 : 1;
+    }
     for (int k = 0; k <= levels; k++)
-        ends[k] = ends_of(k > 0 ? t[k - 1] : -t[0], k < levels ? t[k] : INFINITY);
-    for (int i = 0; i < b->n; i++) {
-        const double ahead = fabs(outcome(b, i));
-        reward_margin(b, i);
-        at[i] = ahead >= levels ? levels : (int)ahead;
-        sign[i] = outcome(b, i) < 0 ? -1 : 1; /* degree -k at z is degree k at -z */
-    }
-    measure(b, ends, at, sign);
-    for (int i = 0; i < b->n; i++) {
-        const double y = outcome(b, i);
-        const int k = at[i];
-        struct degree d = degree_at(b, i, ends[k]);
-        d.phi.slope = y < 0 ? -d.phi.slope : d.phi.slope;
-        align__link(b, i, p->beta, d.phi, 1, 1);
-        for (int j = 0; j < 4; j++)
-            b->learn[2 + j][i] = (j == k && k < levels ? d.by_high : 0) +
-                                 (j == k - 1 ? d.by_low : 0) - (k == 0 && j == 0 ? d.by_low : 0);
-    }
+        set_ends(&d, b->n, k, k > 0 ? t[k - 1] : -t[0], k < levels ? t[k] : INFINITY);
+    measure(b, &d, by_high, by_low);
+    for (int j = 0; j < levels; j++)
+        for (int i = 0; i < b->n; i++) {
+            const double both = j == 0 ? by_high[i] - by_low[i] : by_high[i];
+            const double here = d.k[i] == j ? both : 0;
+            b->learn[2 + j][i] = d.k[i] == j + 1 ? by_low[i] : here;
+        }
 }
 
 static const char *check_thresholds(const align_loss_params *p)
@@ -195,7 +193,7 @@ static const char *check_thresholds(const align_loss_params *p)
     return NULL;
 }
 
-const struct align__loss_row align__loss_ordinal = {
+const struct align__loss_row ALIGN__ROW(ordinal) = {
     .golden = "R, ordinal::clm's model at a point (one level)",
     .name = "ordinal",
     .brief = "degrees of preference by a cumulative logit with symmetric thresholds, all learnable "

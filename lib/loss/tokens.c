@@ -12,18 +12,21 @@
     }
 #define TOKEN .arity = ALIGN_LOSS_SINGLE, .label_least = -ALIGN__ANY, .label_most = ALIGN__ANY
 
-/* max(-A rho, -A clip(rho, 1 - low, 1 + high)) of rho = e^(score - old), by score. Where both are equal
- * the ratio is inside and its gradient counts. */
-static struct align__phi clipped(const struct align__block *b, int i, double rho)
+/* max(-A rho, -A clip(rho, 1 - low, 1 + high)) of rho = e^(score - old), by score, as value and slope of a block. Where
+ * both are equal the ratio is inside and its gradient counts. */
+static void clip(struct align__block *b, const double *rho)
 {
     const align_loss_params *p = b->params;
-    const double gain = b->side[0].label[i] - b->offset[i];
-    const double most = gain > 0 ? 1 + p->clip_high : p->clip_dual;
-    const double least = gain > 0 ? 0 : 1 - p->clip_low;
-    const bool over = most > 0 && rho > most, under = rho < least;
-    const double kept = over ? most : under ? least : rho;
-    return (struct align__phi){-align__times(gain, kept),
-                               over || under ? 0 : -align__times(gain, rho), 0};
+    const double high = 1 + p->clip_high, low = 1 - p->clip_low;
+    const double dual = p->clip_dual > 0 ? p->clip_dual : INFINITY;
+    struct align__side *side = &b->side[0];
+    for (int i = 0; i < b->n; i++) {
+        const double gain = side->label[i] - b->offset[i];
+        const double most = gain > 0 ? high : dual, least = gain > 0 ? 0 : low;
+        const double below = rho[i] > most ? most : rho[i], kept = below < least ? least : below;
+        b->value[i] = -align__times(gain, kept);
+        side->d[i] = kept == rho[i] ? b->value[i] : 0;
+    }
 }
 
 /* rho of all. */
@@ -42,14 +45,10 @@ static void ppo_clip(struct align__block *b)
 {
     double rho[ALIGN__BLOCK];
     move(b, rho);
-    for (int i = 0; i < b->n; i++) {
-        const struct align__phi phi = clipped(b, i, rho[i]);
-        b->value[i] = phi.value;
-        b->side[0].d[i] = phi.slope;
-    }
+    clip(b, rho);
 }
 
-const struct align__loss_row align__loss_ppo_clip = {
+const struct align__loss_row ALIGN__ROW(ppo_clip) = {
     .name = "ppo_clip",
     .brief =
         "clipped policy loss of PPO; label is the advantage (less offset), old the sampling "
@@ -80,7 +79,7 @@ static void reinforce(struct align__block *b)
     }
 }
 
-const struct align__loss_row align__loss_reinforce = {
+const struct align__loss_row ALIGN__ROW(reinforce) = {
     .name = "reinforce",
     .brief =
         "policy gradient; label is the return, offset its baseline. Of sequences as well as tokens",
@@ -109,7 +108,7 @@ static void value_clip(struct align__block *b)
     }
 }
 
-const struct align__loss_row align__loss_value_clip = {
+const struct align__loss_row ALIGN__ROW(value_clip) = {
     .name = "value_clip",
     .brief = "clipped value loss of PPO; score is the value, old the value when sampled, label the "
              "return",
@@ -123,31 +122,30 @@ const struct align__loss_row align__loss_value_clip = {
     .unless = {ALONE, NO_REF},
 };
 
-/* Estimators of KL(policy || ref) from q = log policy - log ref, and e^-q - 1. */
-static struct align__phi kl_estimate(double q, double less, int32_t kind)
+/* Adds an estimate of KL(policy || ref) from q = log policy - log ref. */
+static void add_kl(struct align__block *b)
 {
-    if (kind == ALIGN_KL_K1)
-        return (struct align__phi){q, 1, 0};
-    if (kind == ALIGN_KL_K2)
-        return (struct align__phi){0.5 * q * q, q, 0};
-    return (struct align__phi){align__plus(less, q), -less, 0};
+    const double coef = b->params->kl_coef;
+    const int32_t kind = b->params->estimator;
+    double *d = b->side[0].d, *q = b->side[0].ratio, less[ALIGN__BLOCK];
+    for (int i = 0; i < b->n; i++)
+        less[i] = -q[i];
+    b->f64->expm1(less, less, b->n);
+    for (int i = 0; i < b->n; i++) {
+        const double k2 = 0.5 * q[i] * q[i], k3 = align__plus(less[i], q[i]);
+        const double value = kind == ALIGN_KL_K1 ? q[i] : kind == ALIGN_KL_K2 ? k2 : k3;
+        const double slope = kind == ALIGN_KL_K1 ? 1 : kind == ALIGN_KL_K2 ? q[i] : -less[i];
+        b->value[i] = align__plus(b->value[i], align__times(coef, value));
+        d[i] = align__plus(d[i], align__times(coef, slope));
+    }
 }
 
 static void grpo(struct align__block *b)
 {
-    const double coef = b->params->kl_coef;
-    double rho[ALIGN__BLOCK], less[ALIGN__BLOCK];
+    double rho[ALIGN__BLOCK];
     move(b, rho);
-    for (int i = 0; i < b->n; i++)
-        less[i] = -b->side[0].ratio[i];
-    b->f64->expm1(less, less, b->n);
-    for (int i = 0; i < b->n; i++) {
-        const struct align__phi policy = clipped(b, i, rho[i]);
-        const struct align__phi kl = kl_estimate(b->side[0].ratio[i], less[i],
-                                                 b->params->estimator);
-        b->value[i] = align__plus(policy.value, align__times(coef, kl.value));
-        b->side[0].d[i] = align__plus(policy.slope, align__times(coef, kl.slope));
-    }
+    clip(b, rho);
+    add_kl(b);
 }
 
 static const struct align__preset grpo_presets[] = {
@@ -155,7 +153,7 @@ static const struct align__preset grpo_presets[] = {
     {NULL, {{0}}},
 };
 
-const struct align__loss_row align__loss_grpo = {
+const struct align__loss_row ALIGN__ROW(grpo) = {
     .name = "grpo",
     .brief = "group-relative policy optimisation: ppo_clip and an estimate of KL to the reference; "
              "label "

@@ -79,6 +79,7 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
         for (int p = 0; p < ALIGN__MAX_LEARN; p++)
             fill(plan, block->learn[p], 0);
     batch->dense = !plan->may_miss;
+    batch->arity = plan->row->arity;
     batch->f64 = block->f64;
     for (int k = 0; k < plan->row->arity; k++)
         fill_side(plan, &block->side[k], reads);
@@ -129,14 +130,26 @@ static void put_column(const struct align__batch *batch, const align_tensor *t, 
         align__store_row(t->dtype, at, t->stride[0], x, batch->n);
 }
 
-static void get(const struct align__batch *batch, const align_tensor *t, int k, double *out)
+/* Rows of f32 one after the other. */
+static bool is_rows(const struct align__batch *batch, const align_tensor *t)
 {
-    if (batch->dense)
-        get_column(batch, t, k, out);
-    else
-        for (int i = 0; i < batch->n; i++)
-            out[i] = align__load(t->dtype,
-                                 align__at(t, batch->place[k][i].i, batch->place[k][i].j));
+    return batch->dense && t->dtype == ALIGN_F32 && t->stride[0] == batch->arity &&
+           (batch->arity == 1 || t->stride[1] == 1);
+}
+
+/* All columns of a tensor; true when they are known to be finite. */
+static bool get(const struct align__batch *batch, const align_tensor *t, double *const out[2])
+{
+    if (is_rows(batch, t))
+        return batch->f64->read_rows(out[0], out[1], align__at(t, batch->first, 0), batch->n);
+    for (int k = 0; k < batch->arity; k++)
+        if (batch->dense)
+            get_column(batch, t, k, out[k]);
+        else
+            for (int i = 0; i < batch->n; i++)
+                out[k][i] = align__load(t->dtype,
+                                        align__at(t, batch->place[k][i].i, batch->place[k][i].j));
+    return false;
 }
 
 static void get_group(const struct align__batch *batch, const align_tensor *t, double *out)
@@ -185,12 +198,13 @@ static void get_columns(const struct align__plan *plan, struct align__batch *bat
     for (int field; align__take_field(&left, &field);) {
         const char *args = (const char *)plan->args;
         const align_tensor *t = (const align_tensor *)(args + columns[field].tensor);
-        for (int k = 0; k < plan->row->arity; k++) {
-            double *to = (double *)((char *)&block->side[k] + columns[field].side);
-            get(batch, t, k, to);
-            if (columns[field].any)
-                look(batch, to);
-        }
+        double *to[2] = {NULL, NULL};
+        for (int k = 0; k < batch->arity; k++)
+            to[k] = (double *)((char *)&block->side[k] + columns[field].side);
+        if (get(batch, t, to) || !columns[field].any)
+            continue;
+        for (int k = 0; k < batch->arity; k++)
+            look(batch, to[k]);
     }
 }
 
@@ -199,8 +213,7 @@ static void derive(const struct align__plan *plan, const struct align__batch *ba
                    struct align__side *side, int k)
 {
     if (align__given(plan, ALIGN__FIELD_count))
-        for (int i = 0; i < batch->n; i++)
-            side->share[i] = side->count[i] > 0 ? 1 / side->count[i] : 0;
+        batch->f64->shares(side->share, side->count, batch->n);
     for (int i = 0; plan->twin[k] != NULL && i < batch->n; i++)
         side->twin[i] = plan->twin[k][batch->dense ? batch->first + i : batch->group[i]];
     if (align__given(plan, ALIGN__FIELD_ref))
@@ -239,8 +252,9 @@ bool align__batch_next(const struct align__plan *plan, struct align__batch *batc
     return true;
 }
 
-void align__batch_put(const struct align__plan *plan, const struct align__batch *batch, int k,
-                      const align_tensor *out, const double *x)
+/* One column, where that is not all there is to it. */
+static void put_one(const struct align__plan *plan, const struct align__batch *batch, int k,
+                    const align_tensor *out, const double *x)
 {
     double y[ALIGN__BLOCK], before[ALIGN__BLOCK];
     batch->f64->times(y, batch->scale, x, batch->n);
@@ -259,6 +273,18 @@ void align__batch_put(const struct align__plan *plan, const struct align__batch 
             y[i] += before[i];
     }
     put_column(batch, out, k, y);
+}
+
+void align__batch_put(const struct align__plan *plan, const struct align__batch *batch,
+                      const align_tensor *out, const double *x, const double *y)
+{
+    if (is_rows(batch, out) && !batch->any_nan && !adds(plan)) {
+        batch->f64->write_rows(align__at(out, batch->first, 0), batch->scale, x, y, batch->n);
+        return;
+    }
+    put_one(plan, batch, 0, out, x);
+    if (y != NULL)
+        put_one(plan, batch, 1, out, y);
 }
 
 void align__batch_put_group(const struct align__plan *plan, const struct align__batch *batch,

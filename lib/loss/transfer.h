@@ -9,7 +9,7 @@ struct align__batch {
     const struct align__f64 *f64;
     bool dense; /* groups first, first + 1, ... of a view: columns move as strided rows */
     int64_t first;
-    int n;
+    int n, arity;
     int64_t group[ALIGN__BLOCK];
     struct align__place place[2][ALIGN__BLOCK];
     double weight[ALIGN__BLOCK],
@@ -27,9 +27,10 @@ void align__batch_open(const struct align__plan *plan, struct align__batch *batc
 bool align__batch_next(const struct align__plan *plan, struct align__batch *batch,
                        struct align__block *block, int64_t *first, int64_t end);
 
-/* Writes scale_i x_i to item k of each group, or adds it where the call or the form adds. */
-void align__batch_put(const struct align__plan *plan, const struct align__batch *batch, int k,
-                      const align_tensor *out, const double *x);
+/* Writes scale_i x_i to the first item of each group and scale_i y_i to the second (NULL: there is none), or adds them
+ * where the call or the form adds. */
+void align__batch_put(const struct align__plan *plan, const struct align__batch *batch,
+                      const align_tensor *out, const double *x, const double *y);
 void align__batch_put_group(const struct align__plan *plan, const struct align__batch *batch,
                             const double *value);
 

@@ -159,7 +159,10 @@ static bool are_all_within(const struct align__plan *plan, const struct range *r
     for (int r = 0; r < n; r++) {
         const align_tensor *t = ranges[r].tensor;
         const int64_t inner = t->ndim > 1 ? t->shape[1] : 1;
-        if (t->shape[0] < inner) {
+        if (t->ndim > 1 && t->stride[1] == 1 && t->stride[0] == inner) {
+            if (!all_within(f64, &ranges[r], align__at(t, 0, 0), 1, t->shape[0] * inner))
+                return false;
+        } else if (t->shape[0] < inner) {
             for (int64_t i = 0; i < t->shape[0]; i++)
                 if (!all_within(f64, &ranges[r], align__at(t, i, 0), t->stride[1], inner))
                     return false;

@@ -52,7 +52,7 @@ def main(root, *compiler):
     if compiles(compiler, f"{root}/include", complete("undeclared = 1;"))[0]:
         failed += 1
         print("a broken block compiles")
-    for row in re.findall(r"^ROW\(\w+, (\w+)\)", read(f"{root}/lib/loss/rows.def"), re.MULTILINE):
+    for row in re.findall(r"^(?:LIST_)?ROW\(\w+, (\w+)\)", read(f"{root}/lib/loss/rows.def"), re.MULTILINE):
         if f"`{row}`" not in read(pages[0]):
             failed += 1
             print(f"README.md does not name the loss {row}")

@@ -11,8 +11,8 @@ cd "$1"/lib
 found=0
 for object in $(find . -name '*.o'); do
     case $object in
-    */libkernels_avx512.a.p/*) registers='%zmm' expected=some ;;
-    */libkernels_avx2.a.p/*) registers='%zmm\|%k[1-7]' expected=none ;;
+    */libkernels_avx512*.a.p/*) registers='%zmm' expected=some ;;
+    */libkernels_avx2*.a.p/*) registers='%zmm\|%k[1-7]' expected=none ;;
     *) registers='%[yz]mm' expected=none ;;
     esac
     count=$(wide "$object")
