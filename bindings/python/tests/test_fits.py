@@ -126,3 +126,37 @@ def test_reward_separated_and_errors():
         la.reward_fit()
     with pytest.raises(la.errors.ArgumentError, match="se needs a fit with covariance=True"):
         la.reward_fit([[1.0]], [[0.0]], l2=1.0).predict([[1.0]], se=True)
+
+
+def test_reward_path():
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(size=(2, 300, 3))
+    prob = (rng.random(300) < 1 / (1 + np.exp((b - a) @ [1.0, -0.5, 0.0]))).astype(float)
+    held = {"chosen": a[200:], "rejected": b[200:], "prob": prob[200:]}
+    path = la.reward_path(a[:200], b[:200], prob=prob[:200], l2=[100.0, 5.0, 0.1], held=held, covariance=True)
+    z = (a - b)[200:] @ path.coef.T
+    np.testing.assert_allclose(path.loss, np.log1p(np.exp(np.where(prob[200:, None] == 1, -z, z))).mean(0), rtol=1e-12)
+    assert path.best == path.loss.argmin() and path.l2.tolist() == [100.0, 5.0, 0.1]
+    alone = la.reward_fit(a[:200], b[:200], prob=prob[:200], l2=path.l2[path.best], covariance=True)
+    np.testing.assert_allclose(path.fit.coef, alone.coef, atol=1e-9)
+    np.testing.assert_allclose(path.fit.covariance, alone.covariance, rtol=1e-7)
+    np.testing.assert_allclose(path.fit.predict(a), a @ alone.coef, atol=1e-8)
+    answers, index = np.concatenate([a, b]), np.stack([np.arange(300), np.arange(300, 600)], 1)
+    indexed = la.reward_path(features=answers, index=index[:200], prob=prob[:200], l2=[100.0, 5.0, 0.1],
+                             held={"features": answers, "index": index[200:], "prob": prob[200:]})
+    np.testing.assert_allclose(indexed.coef, path.coef, atol=1e-9)
+
+
+def test_reward_path_without_an_answer_and_errors():
+    pairs = {"chosen": [[1.0], [2.0]], "rejected": [[0.0], [0.0]]}
+    path = la.reward_path(**pairs, l2=[0.0], held=pairs)
+    assert path.best == -1 and path.fit is None and np.isnan(path.coef).all()
+    with pytest.raises(la.errors.RangeError) as caught:
+        la.reward_path(**pairs, l2=[1.0, -1.0], held=pairs)
+    assert (caught.value.field, caught.value.index) == ("l2", 1)
+    with pytest.raises(la.errors.ArgumentError, match="held.labels is none of chosen"):
+        la.reward_path(**pairs, l2=[1.0], held={"labels": [1.0]})
+    with pytest.raises(la.errors.ArgumentError, match="held.chosen and held.rejected are needed"):
+        la.reward_path(**pairs, l2=[1.0], held={})
+    with pytest.raises(la.errors.RangeError, match=r"first\[1,0\] = nan"):
+        la.reward_path(**pairs, l2=[1.0], held={"chosen": [[1.0], [np.nan]], "rejected": [[0.0], [0.0]]})

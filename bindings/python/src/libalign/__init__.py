@@ -13,12 +13,12 @@ from ._hooks import all_reduce, threads
 from ._library import version
 from ._loss import Loss, LossResult, loss
 from ._norm import Moments, Norm, norm_apply, norm_groups
-from ._reward import RewardFit, reward_fit
+from ._reward import RewardFit, RewardPath, reward_fit, reward_path
 from ._state import LossState
 from ._table import LossInfo, MetricInfo, ParamInfo, losses
 from .errors import AlignError, Status
 
 __version__ = version()
 __all__ = ["Advantage", "AlignError", "Args", "BtFit", "Head", "Loss", "LossInfo", "LossResult", "LossState", "MetricInfo", "Moments", "Norm",
-           "ParamInfo", "RewardFit", "Status", "all_reduce", "bt_fit", "call", "errors", "functions", "gae", "head", "loss", "losses",
-           "norm_apply", "norm_groups", "reward_fit", "struct", "threads", "version"]
+           "ParamInfo", "RewardFit", "RewardPath", "Status", "all_reduce", "bt_fit", "call", "errors", "functions", "gae", "head", "loss",
+           "losses", "norm_apply", "norm_groups", "reward_fit", "reward_path", "struct", "threads", "version"]
