@@ -247,8 +247,8 @@ enum {
  *  RELIABILITY  annotator k sees d times r[k]: 1 as all others, 0 at random, more if sharper (the
  *               adherence of Raman and Joachims 2014 and Turner et al. 2020, a discrimination in
  *               item response theory). log r[k] has Normal(0, 1 / reliability_precision) as its
- *               prior. The fit finds a maximum near r = 1; the likelihood may have others. With ties
- *               HALF only. An annotator who is wrong on purpose (Crowd-BT, Chen et al. 2013) goes to
+ *               prior. The fit finds a maximum near r = 1; the likelihood may have others. Nu and theta are
+ *               the same for all, so that at r = 0 ties are as frequent as among equals. An annotator who is wrong on purpose (Crowd-BT, Chen et al. 2013) goes to
  *               r = 0, not below
  * Both need rows with annotators and rest on a precision above 0. */
 enum { ALIGN_BT_HOME = 1, ALIGN_BT_ANCHOR = 2, ALIGN_BT_BIAS = 4, ALIGN_BT_RELIABILITY = 8 };

@@ -303,7 +303,6 @@ static align_status check_fit(const struct bt_call *call)
         {jeffreys && !half, "ties", "ALIGN_BT_PRIOR_JEFFREYS"},
         {jeffreys && call->rowwise && (args->flags & ALIGN_BT_RELIABILITY) != 0, "flags",
          "ALIGN_BT_PRIOR_JEFFREYS"},
-        {!half && (args->flags & ALIGN_BT_RELIABILITY) != 0, "ties", "ALIGN_BT_RELIABILITY"},
         {fixed && features, "fixed", "a fit with item features"},
         {cg && ranked, "solver", "a fit of rankings"},
         {cg && jeffreys, "solver", "ALIGN_BT_PRIOR_JEFFREYS"},

@@ -327,12 +327,6 @@ static void coefficients_of_nothing(struct bed *bed)
 {
     bed->args.coefficient_precision = 4;
 }
-static void reliable_ties(struct bed *bed)
-{
-    annotator_beyond(bed);
-    bed->args.flags = ALIGN_BT_RELIABILITY;
-    bed->args.ties = ALIGN_BT_TIES_DAVIDSON;
-}
 static void covariate_nan(struct bed *bed)
 {
     static double z[M] = {0, 1, 0, NAN, 1, 2};
@@ -536,7 +530,6 @@ static const struct {
     {precision_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "reliability_precision", -1, 0, false}},
     {clusters_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "n_clusters", -1, 0, false}},
     {coefficients_of_nothing, {SITE_OF(FIELD_UNREAD), ARGS "coefficient_precision", -1, 0, false}},
-    {reliable_ties, {SITE_OF(FIELD_UNREAD), ARGS "ties", -1, 0, false}},
     {features_are_levels, {SITE_OF(BT_SUPERFLUOUS), ARGS "coefficient", 1, 1, true}},
     {covariate_nan, {SITE_OF(FIELD_VALUE), ROWS "covariate", 3, NAN, false}},
     {precision_negative, {SITE_OF(FIELD_VALUE), ARGS "coefficient_precision", -1, -1, false}},

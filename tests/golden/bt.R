@@ -112,4 +112,11 @@ if (requireNamespace("BradleyTerry2", quietly = TRUE)) {
     wide <- max(summary(fit)$coefficients[, "Std. Error"])
     cat(sprintf("%-22s %d items: errors of BTm up to %.0f; %s\n", "lizards", nlevels(contests$winner), wide, text))
     stopifnot(wide > 1000, attr(text, "status") == 1, grepl("never lost", text))
+
+    # Chameleons: ability by covariates alone. The stored numbers are what align_bt_fit gives (tests/golden/bt_peers.c).
+    fit <- suppressWarnings(BradleyTerry2::BTm(player1 = winner, player2 = loser, id = "ID", data = BradleyTerry2::chameleons, control = exact,
+                                               formula = ~ prev.wins.2 + ch.res[ID] + prop.main[ID]))
+    stored <- c(2.3812955946999, .6093115209912, .0892796887015)
+    cat(sprintf("%-22s %d coefficients within %.1e\n", "chameleons", 3, max(abs(coef(fit) - stored))))
+    stopifnot(abs(coef(fit) - stored) < 1e-9, abs(deviance(fit) - 85.395665318636) < 1e-9)
 }

@@ -386,6 +386,43 @@ START_TEST(bradley_terry_agrees_with_the_table)
 }
 END_TEST
 
+/* Points of part A1.9 of the same reference, made by automatic differentiation: ties at d = .5, and one ranking by
+ * Plackett and Luce. */
+START_TEST(ties_and_rankings_agree_with_points)
+{
+    static const double labels[3][2] = {{1, 0}, {0, 1}, {0, 0}};
+    static const double davidson[3] = {.448516719875, .272039141998, .279444138127};
+    static const double kupper[3] = {.549833997312, .310025518872, .140140483815};
+    double score[] = {.5, 0}, ranked[] = {1, .2, -.5, .8}, label[] = {4, 3, 2, 1};
+    const double gradient[] = {-.598585395238, -.518310356978, -.546634985329, 1.663530737546};
+    struct eval e;
+    for (int k = 0; k < 3; k++) {
+        open_eval(&e, "bt_ties_davidson", NULL);
+        e.params.beta = 1;
+        e.params.nu = .8;
+        e.args.score = align_2d(score, ALIGN_F64, 1, 2);
+        e.args.label = align_2d(labels[k], ALIGN_F64, 1, 2);
+        run(&e);
+        near(exp(-e.value), davidson[k], 2e-12, "Davidson");
+        open_eval(&e, "bt_ties_rk", NULL);
+        e.params.beta = 1;
+        e.params.eta = .3;
+        e.args.score = align_2d(score, ALIGN_F64, 1, 2);
+        e.args.label = align_2d(labels[k], ALIGN_F64, 1, 2);
+        run(&e);
+        near(exp(-e.value), kupper[k], 2e-12, "Rao-Kupper");
+    }
+    open_eval(&e, "list_mle", NULL);
+    e.params.beta = 1;
+    e.args.score = align_2d(ranked, ALIGN_F64, 1, 4);
+    e.args.label = align_2d(label, ALIGN_F64, 1, 4);
+    run(&e);
+    near(e.value, 3.653343289221, 1e-12, "Plackett-Luce");
+    for (int i = 0; i < 4; i++)
+        near(e.d[i], gradient[i], 1e-12, "slope");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("golden loss");
@@ -402,6 +439,7 @@ int main(void)
     tcase_add_test(tcase, approx_ndcg_agrees_with_its_libraries);
     tcase_add_test(tcase, bradley_terry_agrees_with_trl);
     tcase_add_test(tcase, bradley_terry_agrees_with_the_table);
+    tcase_add_test(tcase, ties_and_rankings_agree_with_points);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -119,6 +119,10 @@ static long double row_of(const struct answer *a, const long double *x, int64_t 
         long double up = expl(d / 2), down = expl(-d / 2), tie = expl(x[TIE]);
         return data.weight[r] * logl((y == 1 ? up : y == 0 ? down : tie) / (up + down + tie));
     }
+    if (a->args.ties == ALIGN_BT_TIES_RAO_KUPPER) {
+        long double win = 1 / (1 + expl(x[TIE] - d)), loss = 1 / (1 + expl(x[TIE] + d));
+        return data.weight[r] * logl(y == 1 ? win : y == 0 ? loss : 1 - win - loss);
+    }
     return -data.weight[r] * (y * log1pl(expl(-d)) + (1 - y) * log1pl(expl(d)));
 }
 
@@ -176,7 +180,7 @@ static bool is_free(const struct answer *a, int k, bool features, bool covariate
 
 static void expect_flat(const struct answer *a, bool features, bool covariates)
 {
-    const long double h = 1e-5L;
+    const long double h = 1e-6L;
     long double x[SIZE];
     parameters(a, features, covariates, x);
     for (int k = 0; k < SIZE; k++) {
@@ -212,6 +216,11 @@ static const struct {
     {ALIGN_BT_RELIABILITY, 0, 0, false, false, 0, 0},
     {ALIGN_BT_RELIABILITY | ALIGN_BT_HOME | ALIGN_BT_BIAS, 0, 0, false, true, 0, 0},
     {ALIGN_BT_RELIABILITY, 0, ALIGN_BT_SOLVER_CG, false, false, 0, 0},
+    {ALIGN_BT_RELIABILITY, 1, 0, false, false, 0, 0},
+    {ALIGN_BT_RELIABILITY, 2, 0, false, false, 0, 0},
+    {ALIGN_BT_RELIABILITY, 2, ALIGN_BT_SOLVER_CG, false, false, 0, 1},
+    {ALIGN_BT_RELIABILITY | ALIGN_BT_HOME | ALIGN_BT_BIAS, 1, 0, false, true, 0, 0},
+    {ALIGN_BT_RELIABILITY | ALIGN_BT_HOME | ALIGN_BT_BIAS, 2, 0, true, true, 0.3, 1},
     {ALIGN_BT_HOME | ALIGN_BT_BIAS, 1, ALIGN_BT_SOLVER_CG, true, true, 0.5, 1},
 };
 
@@ -232,7 +241,7 @@ START_TEST(every_model_is_at_its_maximum)
     finish(&answer, models[_i].features, models[_i].covariates);
     expect_flat(&answer, models[_i].features, models[_i].covariates);
     ck_assert_int_le((int)answer.args.iterations, 15);
-    if ((models[_i].flags & ALIGN_BT_RELIABILITY) != 0)
+    if ((models[_i].flags & ALIGN_BT_RELIABILITY) != 0 && models[_i].ties == ALIGN_BT_TIES_HALF)
         ck_assert_double_lt(reliability[0], reliability[1]);
 }
 END_TEST
@@ -469,16 +478,18 @@ END_TEST
  * 0, and of one without rows those of the prior. */
 START_TEST(annotators_have_errors)
 {
-    enum { ALL = N - 1 + 1 + 2 * A };
-    static long double m[ALL * ALL], v[ALL * ALL];
+    enum { MOST = N - 1 + 2 + 2 * A };
+    static long double m[MOST * MOST], v[MOST * MOST];
+    int all = _i == ALIGN_BT_TIES_HALF ? MOST - 1 : MOST, home = all - 1 - 2 * A;
     const long double h = 1e-4L;
     double bias_se[A], reliability_se[A];
     long double x[SIZE], y[SIZE];
-    int place[ALL];
-    make_data(ROWS, false);
+    int place[MOST];
+    make_data(ROWS, _i != ALIGN_BT_TIES_HALF);
     for (int64_t r = 0; r < ROWS; r++)
         data.annotator[r] %= A - 1;
     games_begin(&answer);
+    answer.args.ties = _i;
     answer.args.flags = ALIGN_BT_HOME | ALIGN_BT_BIAS | ALIGN_BT_RELIABILITY;
     answer.args.n_annotators = A;
     answer.args.bias_precision = 2;
@@ -487,10 +498,10 @@ START_TEST(annotators_have_errors)
     answer.args.reliability_se = align_1d(reliability_se, ALIGN_F64, A);
     finish(&answer, false, false);
     parameters(&answer, false, false, x);
-    for (int k = 0; k < ALL; k++)
-        place[k] = k < N - 1 ? k + 1 : HOME + k - (N - 1);
-    for (int i = 0; i < ALL; i++)
-        for (int j = 0; j < ALL; j++) {
+    for (int k = 0; k < all; k++)
+        place[k] = k < N - 1 ? k + 1 : k < home ? TIE : HOME + k - home;
+    for (int i = 0; i < all; i++)
+        for (int j = 0; j < all; j++) {
             long double sum = 0;
             for (int s = 0; s < 4; s++) {
                 memcpy(y, x, sizeof y);
@@ -498,15 +509,18 @@ START_TEST(annotators_have_errors)
                 y[place[j]] += s / 2 == 0 ? h : -h;
                 sum += (s == 0 || s == 3 ? 1 : -1) * objective(&answer, y, false, false);
             }
-            m[i * ALL + j] = -sum / (4 * h * h);
-            v[i * ALL + j] = i == j;
+            m[i * all + j] = -sum / (4 * h * h);
+            v[i * all + j] = i == j;
         }
-    solve(m, v, ALL);
+    solve(m, v, all);
     for (int k = 0; k < A; k++) {
-        int b = N + k, r = N + A + k;
-        games_near(bias_se[k], sqrt((double)v[b * ALL + b]), 1e-6, "bias_se", k);
-        games_near(reliability_se[k], sqrt((double)v[r * ALL + r]), 1e-6, "reliability_se", k);
+        int b = home + 1 + k, r = home + 1 + A + k;
+        games_near(bias_se[k], sqrt((double)v[b * all + b]), 1e-6, "bias_se", k);
+        games_near(reliability_se[k], sqrt((double)v[r * all + r]), 1e-6, "reliability_se", k);
     }
+    games_near(answer.args.home_se, sqrt((double)v[home * all + home]), 1e-6, "home_se", _i);
+    if (home > N - 1)
+        games_near(answer.args.tie_se, sqrt((double)v[(N - 1) * all + N - 1]), 1e-6, "tie_se", _i);
     games_near(bias_se[A - 1], sqrt(1 / 2.0), 1e-12, "bias_se", A - 1);
     games_near(reliability_se[A - 1], sqrt(1 / 3.0), 1e-12, "reliability_se", A - 1);
 }
@@ -747,7 +761,7 @@ int main(void)
     tcase_add_test(tcase, clusters_of_one_are_rows);
     tcase_add_test(tcase, fixed_strengths_stay);
     tcase_add_test(tcase, fixed_items_are_anchors);
-    tcase_add_test(tcase, annotators_have_errors);
+    tcase_add_loop_test(tcase, annotators_have_errors, 0, 3);
     tcase_add_test(tcase, jeffreys_balances_the_determinant);
     tcase_add_test(tcase, jeffreys_is_finite_on_connected_graphs);
     tcase_add_test(tcase, existence_of_coefficients);
