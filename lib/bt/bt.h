@@ -209,6 +209,8 @@ struct align__bt_fit {
 
     int64_t iterations;
     double value, score_norm, decrement, last_step, norm, condition;
+    double drift; /* how far x is from where the factor at hand was made */
+    bool valued;  /* `value` is that of x, and not of a point before */
     double gauge; /* what the last factor added to the shift of each part that has no level */
     bool converged, receding;
     align_status status; /* of the tasks of the last evaluation */
@@ -237,6 +239,9 @@ void align__bt_certify(struct align__bt_fit *fit);
 
 /* Minus the log-likelihood and the log-prior at x; fills score, curvatures and status. */
 double align__bt_evaluate(struct align__bt_fit *fit, const double *x);
+
+/* The same; without `valued` what is returned may be anything. */
+double align__bt_differentiate(struct align__bt_fit *fit, const double *x, bool valued);
 
 /* Fills in won, lost and side when edges are new. */
 void align__bt_read_edges(struct align__bt_fit *fit);

@@ -37,17 +37,41 @@ struct batch {
     int64_t count, begin, end; /* slots; draws of this batch */
 };
 
+/* Counts of a draw that are still to be made, each a gamma variable times a scale. */
+struct wanted {
+    int64_t count;
+    double shape[ALIGN__BT_BLOCK], scale[ALIGN__BT_BLOCK], *to[ALIGN__BT_BLOCK];
+};
+
+static void make_wanted(const struct align__f64 *f64, struct wanted *wanted,
+                        struct align__stream *s)
+{
+    double gamma[ALIGN__BT_BLOCK];
+    align__bt_fill_gammas(s, f64, wanted->shape, gamma, wanted->count);
+    for (int64_t k = 0; k < wanted->count; k++)
+        *wanted->to[k] = gamma[k] * wanted->scale[k];
+    wanted->count = 0;
+}
+
 static void draw_edges(const struct batch *batch, struct slot *slot, struct align__stream *s)
 {
-    for (int64_t e = 0; e < batch->found->edge_count; e++) {
-        slot->edges[e] = batch->found->edges[e];
+    struct wanted wanted = {.count = 0};
+    const struct align__bt_fit *found = batch->found;
+    for (int64_t e = 0; e < found->edge_count; e++) {
+        slot->edges[e] = found->edges[e];
         double *sum = slot->edges[e].sum;
+        if (wanted.count + ALIGN__BT_OUTCOMES > ALIGN__BT_BLOCK)
+            make_wanted(found->f64, &wanted, s);
         for (int k = 0; k < ALIGN__BT_OUTCOMES; k++) {
             double square = batch->squares[e][k];
-            if (sum[k] > 0 && square > 0)
-                sum[k] = align__next_gamma(s, sum[k] * sum[k] / square) * (square / sum[k]);
+            if (!(sum[k] > 0 && square > 0))
+                continue;
+            wanted.shape[wanted.count] = sum[k] * sum[k] / square;
+            wanted.scale[wanted.count] = square / sum[k];
+            wanted.to[wanted.count++] = &sum[k];
         }
     }
+    make_wanted(found->f64, &wanted, s);
 }
 
 /* Pieces of one ranking, which parts have broken up, share its weight. */

@@ -31,13 +31,25 @@ static void close_edge(struct align__bt_edge_list *list)
 }
 
 /* Rows of weight 1 that the first won are counts, and so are their squares. */
-static void add_wins(struct align__bt_edge_list *list, const struct align__bt_table *table,
-                     int64_t cell, int side)
+static void list_wins(struct align__bt_edge_list *list, const struct align__bt_table *table)
 {
-    double wins = (double)table->unit[ALIGN__BT_WIN][cell];
-    list->edges[list->count].sum[side] += wins;
-    if (list->squares != NULL)
-        list->squares[list->count][side] += wins;
+    const uint64_t *const unit = table->unit[ALIGN__BT_WIN];
+    int64_t n = table->n_items, items = list->n_items, count = 0;
+    for (int64_t i = 0; i < items; i++)
+        for (int64_t j = list->ordered ? 0 : i + 1; j < items; j++) {
+            double won = (double)unit[i * n + j];
+            double lost = list->ordered ? 0 : (double)unit[j * n + i];
+            if (!(won + lost > 0))
+                continue;
+            if (list->squares != NULL) {
+                memset(list->squares[count], 0, sizeof *list->squares);
+                list->squares[count][ALIGN__BT_WIN] = won;
+                list->squares[count][ALIGN__BT_LOSS] = lost;
+            }
+            list->edges[count++] = (struct align__bt_edge){
+                .i = (int32_t)i, .j = (int32_t)j, .sum = {won, 0, lost}};
+        }
+    list->count = count;
 }
 
 static void list_dense(struct align__bt_edge_list *list, const struct align__bt_table *table)
@@ -48,15 +60,9 @@ static void list_dense(struct align__bt_edge_list *list, const struct align__bt_
             if (i == j)
                 continue;
             open_edge(list, i, j);
-            if (table->sums == NULL) {
-                add_wins(list, table, i * n + j, ALIGN__BT_WIN);
-                if (!list->ordered)
-                    add_wins(list, table, j * n + i, ALIGN__BT_LOSS);
-            } else {
-                add_cell(list, table, i * n + j, false);
-                if (!list->ordered)
-                    add_cell(list, table, j * n + i, true);
-            }
+            add_cell(list, table, i * n + j, false);
+            if (!list->ordered)
+                add_cell(list, table, j * n + i, true);
             close_edge(list);
         }
 }
@@ -118,7 +124,9 @@ static void list_hashed(struct align__bt_edge_list *list, const struct align__bt
 void align__bt_list_edges(struct align__bt_edge_list *list, const struct align__bt_table *table)
 {
     list->count = 0;
-    if (table->key == NULL && table->cells > 0)
+    if (table->key == NULL && table->cells > 0 && table->sums == NULL)
+        list_wins(list, table);
+    else if (table->key == NULL && table->cells > 0)
         list_dense(list, table);
     else if (table->key != NULL)
         list_hashed(list, table);

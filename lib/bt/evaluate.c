@@ -30,6 +30,12 @@ static double add_priors(struct align__bt_fit *fit, const double *x)
     return value;
 }
 
+struct pass {
+    struct align__bt_fit *fit;
+    const double *x;
+    bool valued, games, store;
+};
+
 /* ---- games without ties ------------------------------------------------------------------- */
 
 void align__bt_read_edges(struct align__bt_fit *fit)
@@ -59,9 +65,10 @@ static void store_games(struct align__bt_fit *fit, int64_t e, const double *slop
         fit->score[fit->home] += fit->f64->lane_sum(slope, n);
 }
 
-static void run_games(struct align__bt_fit *fit, const double *x, int64_t e, int64_t n, bool store,
-                      struct align__bt_partial *sum)
+static void run_games(const struct pass *pass, int64_t e, int64_t n, struct align__bt_partial *sum)
 {
+    struct align__bt_fit *fit = pass->fit;
+    const double *x = pass->x;
     double local[GAMES];
     struct align__games games = {.x = x,
                                  .i = fit->side[0] + e,
@@ -69,11 +76,12 @@ static void run_games(struct align__bt_fit *fit, const double *x, int64_t e, int
                                  .won = fit->won + e,
                                  .lost = fit->lost + e,
                                  .home = fit->home < 0 ? 0 : x[fit->home],
-                                 .slope = store ? local : fit->slope + e,
+                                 .valued = pass->valued,
+                                 .slope = pass->store ? local : fit->slope + e,
                                  .curvature = fit->curvature[0] + e};
     fit->f64->games(&games, n);
     sum->value += games.value;
-    if (store)
+    if (pass->store)
         store_games(fit, e, local, n);
 }
 
@@ -153,12 +161,6 @@ static void run_block(struct align__bt_fit *fit, const double *x, int64_t e, int
 
 /* ---- edges -------------------------------------------------------------------------------- */
 
-struct pass {
-    struct align__bt_fit *fit;
-    const double *x;
-    bool games, store;
-};
-
 static void run_edges(void *ctx, int64_t task)
 {
     const struct pass *pass = ctx;
@@ -169,17 +171,17 @@ static void run_edges(void *ctx, int64_t task)
     for (int64_t e = task * TASK_EDGES; e < end; e += step) {
         int64_t n = end - e < step ? end - e : step;
         if (pass->games)
-            run_games(fit, pass->x, e, n, pass->store, &sum);
+            run_games(pass, e, n, &sum);
         else
             run_block(fit, pass->x, e, n, pass->store, &sum);
     }
     fit->partial[task] = sum;
 }
 
-static double add_edges(struct align__bt_fit *fit, const double *x)
+static double add_edges(struct align__bt_fit *fit, const double *x, bool valued)
 {
     int64_t tasks = align__bt_edge_tasks(fit->edge_count);
-    struct pass pass = {fit, x, fit->tie < 0 && align__bt_is_plain(fit), tasks < 2};
+    struct pass pass = {fit, x, valued, fit->tie < 0 && align__bt_is_plain(fit), tasks < 2};
     int64_t step = pass.games ? GAMES : BLOCK;
     double value = 0;
     fit->status = align__parallel(fit->exec, tasks, run_edges, &pass);
@@ -260,8 +262,13 @@ static double add_rankings(struct align__bt_fit *fit, const double *x)
 
 double align__bt_evaluate(struct align__bt_fit *fit, const double *x)
 {
+    return align__bt_differentiate(fit, x, true);
+}
+
+double align__bt_differentiate(struct align__bt_fit *fit, const double *x, bool valued)
+{
     memset(fit->score, 0, sizeof *fit->score * (size_t)fit->size);
-    double value = fit->ranked != NULL ? add_rankings(fit, x) : add_edges(fit, x);
+    double value = fit->ranked != NULL ? add_rankings(fit, x) : add_edges(fit, x, valued);
     value += add_priors(fit, x);
     if (fit->prior.kind == ALIGN_BT_PRIOR_JEFFREYS)
         value += align__bt_firth(fit, x);

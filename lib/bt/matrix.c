@@ -50,12 +50,13 @@ static void add_row(const struct align__bt_fit *fit, const struct align__bt_line
 /* Strengths alone: most fits. Of a row of edges the diagonal is kept at hand. */
 static void assemble_pairs(const struct align__bt_fit *fit, const double *dd, double *matrix)
 {
+    const int32_t *side = fit->side[0], *other = fit->side[1];
     int64_t size = fit->size;
     for (int64_t e = 0; e < fit->edge_count;) {
-        int64_t i = fit->edges[e].i;
+        int64_t i = side[e];
         double *row = matrix + i * size, own = 0;
-        for (; e < fit->edge_count && fit->edges[e].i == i; e++) {
-            int64_t j = fit->edges[e].j;
+        for (; e < fit->edge_count && side[e] == i; e++) {
+            int64_t j = other[e];
             own += dd[e];
             matrix[j * size + j] += dd[e];
             *(i < j ? &row[j] : &matrix[j * size + i]) -= dd[e];
@@ -93,14 +94,16 @@ void align__bt_assemble(const struct align__bt_fit *fit, double *const coefficie
 static double norm_of(const struct align__bt_fit *fit)
 {
     int64_t size = fit->size;
-    double *sum = fit->work[0], most = 0;
+    double *sum = fit->work[0], *part = fit->work[1], most = 0;
     memset(sum, 0, sizeof *sum * (size_t)size);
-    for (int64_t i = 0; i < size; i++)
+    for (int64_t i = 0; i < size; i++) {
+        const double *row = fit->matrix + i * size;
         for (int64_t j = i; j < size; j++) {
-            double x = fabs(fit->matrix[i * size + j]);
-            sum[i] += x;
-            sum[j] += i == j ? 0 : x;
+            part[j] = fabs(row[j]);
+            sum[j] += part[j];
         }
+        sum[i] += fit->f64->lane_sum(part + i + 1, size - i - 1);
+    }
     for (int64_t i = 0; i < size; i++)
         most = sum[i] > most ? sum[i] : most;
     return most;
@@ -147,8 +150,9 @@ static void fill_gauge(struct align__bt_fit *fit)
     for (int64_t i = 0; i < n; i++) {
         int32_t part = graph->part[i];
         double level = graph->loose[part] != 0 ? fit->gauge / graph->size[part] : 0;
+        double *row = fit->matrix + i * size;
         for (int64_t j = i; level > 0 && j < n; j++)
-            fit->matrix[i * size + j] += graph->part[j] == part ? level : 0;
+            row[j] += graph->part[j] == part ? level : 0;
     }
 }
 
@@ -159,7 +163,8 @@ bool align__bt_factor(struct align__bt_fit *fit)
         fit->exact = attempt == 0;
         fill_hessian(fit);
         fill_gauge(fit);
-        fit->norm = norm_of(fit);
+        if (!fit->bare)
+            fit->norm = norm_of(fit);
         dpotrf_("L", &order, fit->matrix, &order, &info, 1);
         if (info == 0 || fit->reliability < 0)
             break;

@@ -11,8 +11,20 @@ static const double FARTHEST = 8;
 static const double NOISE = 1e-13;
 
 /* After a step as small as this the factor at hand is as good as a new one (but for Jeffreys, whose score
- * spends it). */
-static const double STALE = 1e-5;
+ * spends it); for a refit, which has no certificate, after more, as long as it is logistic. */
+static const double STALE = 1e-5, WORN = 1e-3;
+
+/* Where the likelihood and priors are made of logistics, curvature changes by a factor of exp(r) at most when no d
+ * moves by more than r (Bach 2010, Self-concordant analysis for logistic regression). So the likelihood rises by a
+ * quarter at least of what a full Newton step promises when r <= 1, and r is at most 3 times the largest part of a
+ * step: this much needs no look at the value. A factor at a distance x leaves 2 x of an error after a step. */
+static const double SAFE = 0.3;
+
+static bool is_logistic(const struct align__bt_fit *fit)
+{
+    return fit->tie < 0 && align__bt_is_plain(fit) && fit->ranked == NULL &&
+           fit->prior.kind != ALIGN_BT_PRIOR_JEFFREYS;
+}
 
 /* Where tasks leave them for later, or where the Hessian needs them. */
 static bool keeps_slopes(const struct align__bt_fit *fit, int64_t edges)
@@ -113,10 +125,12 @@ static double largest(const double *a, int64_t n)
 static bool solve(struct align__bt_fit *fit)
 {
     if (fit->dense) {
-        bool known = fit->iterations > 0 && fit->last_step <= STALE &&
-                     fit->prior.kind != ALIGN_BT_PRIOR_JEFFREYS;
+        bool close = fit->last_step <= STALE && fit->prior.kind != ALIGN_BT_PRIOR_JEFFREYS;
+        bool worn = fit->bare && is_logistic(fit) && fit->drift <= WORN;
+        bool known = fit->iterations > 0 && (close || worn);
         if (!known && !align__bt_factor(fit))
             return false;
+        fit->drift = known ? fit->drift : 0;
         align__bt_solve_dense(fit);
     } else {
         /* Far from the maximum a step need not be exact: its error should fall as fast as the step. */
@@ -131,24 +145,33 @@ static bool solve(struct align__bt_fit *fit)
  * value are rounding alone, a full step is safe. Score and curvature are then those of the new point. */
 static bool move(struct align__bt_fit *fit)
 {
-    double noise = NOISE * fabs(fit->value), fall = 2 * fit->decrement;
     double whole = largest(fit->step, fit->size), length = whole > FARTHEST ? FARTHEST / whole : 1;
+    bool safe = whole <= SAFE && is_logistic(fit);
+    if (!safe && !fit->valued)
+        fit->value = align__bt_evaluate(fit, fit->x);
+    if (fit->status != ALIGN_E_NONE)
+        return false;
+    bool valued = !safe || (!fit->bare && whole <= fit->tolerance);
+    double noise = NOISE * fabs(fit->value), fall = 2 * fit->decrement;
     for (int k = 0; k < HALVINGS; k++, length /= 2) {
         for (int64_t i = 0; i < fit->size; i++)
             fit->trial[i] = fit->x[i] - length * fit->step[i];
-        double value = align__bt_evaluate(fit, fit->trial);
+        double value = align__bt_differentiate(fit, fit->trial, valued);
         if (fit->status != ALIGN_E_NONE)
             return false;
-        if (value <= fit->value - 1e-4 * length * fall + noise) {
+        if (safe || value <= fit->value - 1e-4 * length * fall + noise) {
             double *swap = fit->x;
             fit->x = fit->trial;
             fit->trial = swap;
-            fit->value = value;
+            fit->value = valued ? value : fit->value;
+            fit->valued = valued;
             fit->last_step = length * whole;
+            fit->drift += fit->last_step;
             return true;
         }
     }
     fit->value = align__bt_evaluate(fit, fit->x);
+    fit->valued = true;
     return false;
 }
 
@@ -184,7 +207,7 @@ void align__bt_start(struct align__bt_fit *fit)
     if (fit->frozen == NULL && fit->ranked == NULL && align__bt_is_plain(fit) &&
         (prior == ALIGN_BT_PRIOR_NONE || prior == ALIGN_BT_PRIOR_EDGE))
         start_by_points(fit);
-    for (int64_t e = 0; e < fit->edge_count; e++) {
+    for (int64_t e = 0; fit->tie >= 0 && e < fit->edge_count; e++) {
         const double *sum = fit->edges[e].sum;
         ties += sum[ALIGN__BT_TIE];
         all += sum[ALIGN__BT_WIN] + sum[ALIGN__BT_TIE] + sum[ALIGN__BT_LOSS];
@@ -235,9 +258,21 @@ static void look_back(struct align__bt_fit *fit)
     fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
 }
 
+/* A Newton step squares the error, and a refit stops below the root of the tolerance; after a step by a worn factor
+ * what is left is in proportion to how far that has drifted. */
+static bool is_small(const struct align__bt_fit *fit)
+{
+    if (fit->bare && fit->dense && is_logistic(fit))
+        return fit->drift * fit->last_step <= fit->tolerance * fit->tolerance;
+    return fit->last_step <= fit->tolerance;
+}
+
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit)
 {
-    fit->value = align__bt_evaluate(fit, fit->x);
+    fit->valued = !(fit->bare && is_logistic(fit));
+    fit->drift = 0;
+    double begun = align__bt_differentiate(fit, fit->x, fit->valued);
+    fit->value = fit->valued ? begun : fit->value;
     if (fit->status != ALIGN_E_NONE)
         return fit->status;
     fit->converged = fit->receding = false;
@@ -252,7 +287,7 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
         if (fit->status != ALIGN_E_NONE)
             return fit->status;
         fit->iterations += moved;
-        fit->converged = moved && fit->last_step <= fit->tolerance;
+        fit->converged = moved && is_small(fit);
         fit->receding = fit->watched && !fit->converged && recedes(fit);
         if (!moved || fit->receding)
             break;
@@ -263,6 +298,10 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
     }
     if (fit->iterations == 0)
         fit->last_step = 0;
+    if (!fit->valued && !fit->bare)
+        fit->value = align__bt_evaluate(fit, fit->x);
+    if (fit->status != ALIGN_E_NONE)
+        return fit->status;
     if (!fit->bare)
         look_back(fit);
     align__bt_centre(fit, fit->x, fit->trial);

@@ -69,4 +69,9 @@ static inline double align__next_gamma(struct align__stream *s, double shape)
     }
 }
 
+/* Writes n <= ALIGN__BT_BLOCK of them, in bt/gammas.c. */
+struct align__f64;
+void align__bt_fill_gammas(struct align__stream *s, const struct align__f64 *f64,
+                           const double *shape, double *out, int64_t n);
+
 #endif

@@ -11,15 +11,16 @@ static double saturated(const struct align__bt_fit *fit)
     enum { EDGES = ALIGN__BT_BLOCK };
     double value = 0, count[3 * EDGES], share[3 * EDGES];
     bool half = fit->ties == ALIGN_BT_TIES_HALF;
+    int outcomes = half ? 2 : 3;
     for (int64_t e = 0; e < fit->edge_count;) {
         int64_t n = 0;
-        for (; n < 3 * EDGES && e < fit->edge_count; e++) {
+        for (; n < outcomes * EDGES && e < fit->edge_count; e++) {
             const double *sum = fit->edges[e].sum;
             double tie = half ? sum[ALIGN__BT_TIE] / 2 : 0;
             const double parts[] = {sum[ALIGN__BT_WIN] + tie, sum[ALIGN__BT_LOSS] + tie,
                                     half ? 0 : sum[ALIGN__BT_TIE]};
             double total = parts[0] + parts[1] + parts[2];
-            for (int k = 0; k < 3; k++, n++) {
+            for (int k = 0; k < outcomes; k++, n++) {
                 count[n] = parts[k];
                 share[n] = parts[k] > 0 ? parts[k] / total : 1;
             }

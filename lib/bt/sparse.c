@@ -20,19 +20,25 @@ static void bend(const struct align__bt_line *line, const struct align__bt_fit *
     out[last] += slope * (along - own);
 }
 
-/* Strengths alone. */
+static bool is_pairs(const struct align__bt_fit *fit)
+{
+    return align__bt_is_plain(fit) && fit->home < 0 && fit->tie < 0;
+}
+
+/* Strengths alone. Flows of one i are added up together. */
 static void multiply_pairs(const struct align__bt_fit *fit, const double *x, double *out)
 {
+    const int32_t *side = fit->side[0], *other = fit->side[1];
+    const double *curvature = fit->curvature[0];
+    double flow[ALIGN__BT_BLOCK];
     for (int64_t e = 0; e < fit->edge_count;) {
-        int32_t i = fit->edges[e].i;
-        double own = 0, at = x[i];
-        for (; e < fit->edge_count && fit->edges[e].i == i; e++) {
-            int32_t j = fit->edges[e].j;
-            double flow = fit->curvature[0][e] * (at - x[j]);
-            own += flow;
-            out[j] -= flow;
+        int32_t i = side[e];
+        int64_t n = 0;
+        for (; n < ALIGN__BT_BLOCK && e < fit->edge_count && side[e] == i; n++, e++) {
+            flow[n] = curvature[e] * (x[i] - x[other[e]]);
+            out[other[e]] -= flow[n];
         }
-        out[i] += own;
+        out[i] += fit->f64->lane_sum(flow, n);
     }
 }
 
@@ -42,7 +48,7 @@ static void multiply(const struct align__bt_fit *fit, const double *prior, const
     double u = fit->tie < 0 ? 0 : x[fit->tie], dtie = 0;
     for (int64_t i = 0; i < fit->size; i++)
         out[i] = prior[i] * x[i];
-    bool pairs = align__bt_is_plain(fit) && fit->home < 0 && fit->tie < 0;
+    bool pairs = is_pairs(fit);
     if (pairs)
         multiply_pairs(fit, x, out);
     for (int64_t e = 0; !pairs && e < fit->edge_count; e++) {
@@ -72,7 +78,12 @@ static void diagonals(const struct align__bt_fit *fit, double *prior, double *di
                                      : 0;
         diagonal[i] = prior[i];
     }
-    for (int64_t e = 0; e < fit->edge_count; e++) {
+    bool pairs = is_pairs(fit);
+    for (int64_t e = 0; pairs && e < fit->edge_count; e++) {
+        diagonal[fit->side[0][e]] += fit->curvature[0][e];
+        diagonal[fit->side[1][e]] += fit->curvature[0][e];
+    }
+    for (int64_t e = 0; !pairs && e < fit->edge_count; e++) {
         struct align__bt_line line;
         align__bt_line_of_edge(fit, e, fit->x, &line);
         double dd = fit->curvature[0][e];

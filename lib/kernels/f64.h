@@ -53,13 +53,13 @@ struct align__swaps {
 
 /* Games between items of strengths x: i won and lost against j. With d = x_i - x_j + home,
  *
- *     value = sum of -won log s(d) - lost log s(-d), slope and curvature by d
- */
+ *     value = sum of -won log s(d) - lost log s(-d) if valued, else 0; slope and curvature by d */
 struct align__games {
     const double *x;
     const int32_t *i, *j;
     const double *won, *lost;
     double home;
+    bool valued;
     double *slope, *curvature;
     double value;
 };

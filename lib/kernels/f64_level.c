@@ -256,7 +256,8 @@ static double lane_sum(const double *x, int64_t n)
 
 /* ---- games ---- */
 
-static void games_f64(struct align__games *g, int64_t n)
+static inline __attribute__((always_inline)) void games_of(struct align__games *g, int64_t n,
+                                                           bool valued)
 {
     vd value[SUM_VECTORS] = {{0}};
     for (int64_t i = 0; i < n; i += F64_LANES) {
@@ -264,11 +265,20 @@ static void games_f64(struct align__games *g, int64_t n)
         const vd d = vd_gather_part(g->x, g->i + i, part) - vd_gather_part(g->x, g->j + i, part);
         const struct logistic l = vd_logistic(d + g->home);
         const vd won = vd_load_part(g->won + i, part), lost = vd_load_part(g->lost + i, part);
-        value[i / F64_LANES % SUM_VECTORS] += won * l.minus + lost * l.plus;
+        if (valued)
+            value[i / F64_LANES % SUM_VECTORS] += won * l.minus + lost * l.plus;
         vd_store_part(g->slope + i, part, lost * l.s - won * l.c);
         vd_store_part(g->curvature + i, part, (won + lost) * (l.s * l.c));
     }
     g->value = sum_of_lanes(value);
+}
+
+static void games_f64(struct align__games *g, int64_t n)
+{
+    if (g->valued)
+        games_of(g, n, true);
+    else
+        games_of(g, n, false);
 }
 
 /* ---- pairs of a list ---- */

@@ -4,7 +4,7 @@
  *
  *     runner  ready SCRATCH_BYTES WORK [BLAS_THREADS] | none REASON
  *     parent  run                          runner  SECONDS of one repetition
- *     parent  (end of file)                runner  PEAK_BYTES EXTRA_BYTES
+ *     parent  (end of file)                runner  PEAK_BYTES EXTRA_BYTES ERROR
  *
  * so that repetitions of a case, of the machine limit that it is held against and of its peers can take
  * turns, and each has memory figures of its own. */
@@ -24,7 +24,8 @@ struct bench {
     uint32_t workers;
     void *state;
     void (*run)(struct bench *bench);
-    double work;    /* of one run, in units of the kind: bytes, flops, exponentials, rows */
+    double work; /* of one run, in units of the kind: bytes, flops, exponentials, rows */
+    double (*error)(const struct bench *bench); /* of the answer, by the optimum; NULL: not known */
     double untimed; /* seconds that a run spent on what it does not want to be measured by */
     size_t scratch;
 };
@@ -63,6 +64,11 @@ uint32_t bench_random(uint32_t *state);
 void bench_scratch(struct bench *bench, size_t best);
 void bench_must(struct bench *bench, align_status status);
 double bench_now(void);
+
+/* The largest distance of an answer from the optimum of its f64 problem. The rows lie one after another; each first
+ * won. The rewards are of setup_reward: second is 0. */
+double bench_strength_error(const align_bt_rows *rows, const double *strength, int64_t n_items);
+double bench_reward_error(const align_reward_args *args);
 
 int bench_serve(const char *line);
 

@@ -10,6 +10,11 @@ static void run_reward(struct bench *bench)
     bench_must(bench, align_reward_fit(&bench->exec, bench->state));
 }
 
+static double error_of_reward(const struct bench *bench)
+{
+    return bench_reward_error(bench->state);
+}
+
 /* Differences of features as they come, as scikit-learn takes them: second is one row of zeros. */
 static void setup_reward(struct bench *bench)
 {
@@ -35,6 +40,7 @@ static void setup_reward(struct bench *bench)
     }
     bench->state = args;
     bench->run = run_reward;
+    bench->error = error_of_reward;
     bench->work = 4.0 * (double)pairs * (double)width;
     size_t least, best;
     bench_must(bench, align_reward_scratch(&bench->exec, args, &least, &best));

@@ -15,8 +15,9 @@
 #    define PEERS_SCRIPT "peers.py"
 #endif
 
-static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "trl",   "liger",
-                                    "numpy", "sklearn",         "scipy",      "choix", "evalica"};
+static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "trl",
+                                    "liger", "numpy",           "sklearn",    "sklearn_dense",
+                                    "scipy", "choix",           "evalica"};
 
 struct options {
     const char *json, *only, *python, *serve;
@@ -133,7 +134,8 @@ static bool run_once(struct runner *runner, double *seconds)
 static bool finish(struct runner *runner)
 {
     fclose(runner->to);
-    if (runner->alive && fscanf(runner->from, "%zu %zu", &runner->peak, &runner->extra) != 2)
+    if (runner->alive &&
+        fscanf(runner->from, "%zu %zu %lf", &runner->peak, &runner->extra, &runner->error) != 3)
         runner->alive = false;
     fclose(runner->from);
     int status = 0;

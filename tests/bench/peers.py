@@ -280,22 +280,28 @@ def numpy_bt_fit(numpy, case):
 # ---- scikit-learn and SciPy ----------------------------------------------------------------------
 
 
-def sklearn_reward_fit(numpy, case):
-    """Logistic regression on differences by lbfgs with its own tolerance, without intercept; l2 1."""
-    from sklearn.linear_model import LogisticRegression
+def differences(numpy, case):
+    """Differences of features, and which are of a pair whose first won."""
     pairs, width = case["pairs"], case["d"]
     rng = numpy.random.default_rng(1)
     x = rng.random((pairs, width), dtype="f4") * 2 - 1
     w = (0.2 * (numpy.arange(width) % 7 - 3) / 2).astype("f4")
-    y = rng.random(pairs, dtype="f4") < 1 / (1 + numpy.exp(-(x @ w)))
+    return x, rng.random(pairs, dtype="f4") < 1 / (1 + numpy.exp(-(x @ w)))
+
+
+def sklearn_reward_fit(numpy, case):
+    """Logistic regression on differences by lbfgs with its own tolerance, without intercept; l2 1."""
+    from sklearn.linear_model import LogisticRegression
+    x, y = differences(numpy, case)
 
     def run():
         return LogisticRegression(C=1.0, fit_intercept=False, max_iter=1000).fit(x, y).coef_
     return run
 
 
-def sklearn_bt_fit(numpy, case):
-    """A logistic regression on pairs that are already counted, as leaderboards do."""
+def sklearn_bt_fit(numpy, case, dense=False):
+    """A logistic regression on pairs that are already counted, as leaderboards do, over a sparse matrix, which is faster.
+    A tolerance below 1e-4 changes nothing: SciPy's own stops lbfgs before."""
     from scipy import sparse
     from sklearn.linear_model import LogisticRegression
     items = case["items"]
@@ -306,10 +312,18 @@ def sklearn_bt_fit(numpy, case):
     design = sparse.csr_matrix((numpy.r_[sign, -sign],
                                 (numpy.r_[row, row], numpy.r_[place // items, place % items])))
 
+    if dense:
+        design = design.toarray()
+
     def run():
         model = LogisticRegression(fit_intercept=False, penalty=None, tol=1e-8, max_iter=1000)
         return model.fit(design, sign > 0, sample_weight=count).coef_
     return run
+
+
+def dense_bt_fit(numpy, case):
+    """The same over a dense matrix, as FastChat makes it."""
+    return sklearn_bt_fit(numpy, case, dense=True) if case["items"] <= 1000 else None
 
 
 def scipy_bt_fit(numpy, case):
@@ -346,8 +360,37 @@ def evalica_bt_fit(numpy, case):
         return None
     first, second = games(numpy, case)
     winners = [evalica.Winner.X] * len(first)
-    return lambda: evalica.newman(first, second, winners)
+    return lambda: numpy.log(evalica.newman(first, second, winners).scores.sort_index())
 
+
+# ---- errors: the Newton step from an answer, which leads to the optimum but for its square ---------
+
+
+def bt_error(numpy, case, answer):
+    if case["items"] > 1000:
+        return numpy.nan
+    first, second = games(numpy, case)
+    items, strength = case["items"], numpy.asarray(answer, "longdouble").ravel()
+    wins = numpy.bincount(first.astype("i8") * items + second, minlength=items * items).reshape(items, items)
+    p = 1 / (1 + numpy.exp(strength[None, :] - strength[:, None]))
+    h = ((wins + wins.T) * p * (1 - p)).astype("f8")
+    gradient = ((wins + wins.T) * p - wins).sum(1)
+    return abs(numpy.linalg.solve(numpy.diag(h.sum(1)) - h + 1, gradient.astype("f8"))).max()
+
+
+def reward_error(numpy, case, answer):
+    x, y = differences(numpy, case)
+    coef = numpy.asarray(answer, "f8").ravel()
+    gradient, hessian = coef.copy(), numpy.eye(len(coef))
+    for begin in range(0, len(x), 10000):
+        rows = x[begin:begin + 10000].astype("f8")
+        p = 1 / (1 + numpy.exp(-(rows @ coef)))
+        gradient += rows.T @ (p - y[begin:begin + 10000])
+        hessian += rows.T @ (rows * (p * (1 - p))[:, None])
+    return abs(numpy.linalg.solve(hessian, gradient)).max()
+
+
+ERRORS = {"bt_fit": bt_error, "reward_fit": reward_error}
 
 CASES = {
     ("torch", "dense_forward"): torch_dense_forward,
@@ -367,6 +410,7 @@ CASES = {
     ("numpy", "bt_fit"): numpy_bt_fit,
     ("sklearn", "reward_fit"): sklearn_reward_fit,
     ("sklearn", "bt_fit"): sklearn_bt_fit,
+    ("sklearn_dense", "bt_fit"): dense_bt_fit,
     ("scipy", "bt_fit"): scipy_bt_fit,
     ("choix", "bt_fit"): choix_bt_fit,
     ("evalica", "bt_fit"): evalica_bt_fit,
@@ -376,7 +420,7 @@ CASES = {
 def load(peer, case):
     if not peer.startswith(("torch", "trl", "liger")):
         import numpy
-        if peer == "sklearn":
+        if peer.startswith("sklearn"):
             import threadpoolctl
             threadpoolctl.threadpool_limits(case.get("workers", 1))
         return numpy
@@ -407,7 +451,8 @@ def main():
         print("none no such case")
         return
     try:
-        run = make(load(peer, case), case)
+        library = load(peer, case)
+        run = make(library, case)
     except ImportError as error:
         print(f"none {error}")
         return
@@ -423,7 +468,8 @@ def main():
     for _ in iter(sys.stdin.readline, ""):
         print(repeat(run, runs), flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(peak, max(0, peak - before))
+    error = ERRORS[kind](library, case, run()) if kind in ERRORS else float("nan")
+    print(peak, max(0, peak - before), error)
 
 
 if __name__ == "__main__":

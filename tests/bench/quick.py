@@ -31,9 +31,20 @@ def check_results():
     assert len(cases) > 2 and [result["case"] for result in results] == cases, results
     for result in results:
         assert all(math.isfinite(result[key]) and result[key] >= 0 for key in NUMBERS), result
-        assert result["seconds"] > 0 and result["limit_share"] > 0 and result["peers"] == {}, result
+        assert result["error"] is None and result["seconds"] > 0 and result["limit_share"] > 0 and result["peers"] == {}, result
         assert result["limit"] == "limit.gemm" and result["unit"] == "GFLOP/s", result
         assert f"`{result['case']}`" in table, table
+
+
+def check_errors():
+    """Strengths are as near to the optimum as f64 has it; where an error is not known it is null."""
+    for case, least, most in (("bt_fit items=100 rows=1000000 workers=1", 0, 1e-12),
+                              ("reward_fit pairs=20000 d=256 workers=2 beside=1", 1e-16, 1e-6)):
+        with tempfile.NamedTemporaryFile(suffix=".json") as file:
+            run("--only", case, "--json", file.name)
+            with open(file.name, encoding="utf-8") as lines:
+                [result] = json.load(lines)
+        assert least <= result["error"] < most, result
 
 
 def check_scaling():
@@ -63,5 +74,6 @@ def check_mix():
 
 
 check_results()
+check_errors()
 check_scaling()
 check_mix()

@@ -102,9 +102,16 @@ void report_row(FILE *out, const struct result *result)
         snprintf(share, sizeof share, "%.2f", limit_share(result));
     fprintf(out, "%-52s %9s %5.0f%% %16s %6s %7zu K %7zu M ", result->line, time,
             100 * spread(result, own), speed, share, own->scratch >> 10, own->peak >> 20);
-    for (int i = 1; i < result->n_runners; i++)
-        if (!is_limit(&result->runners[i]))
-            fprintf(out, " %s %.2f", result->runners[i].name, ratio(result, &result->runners[i]));
+    for (int i = 1; i < result->n_runners; i++) {
+        const struct runner *peer = &result->runners[i];
+        if (is_limit(peer))
+            continue;
+        fprintf(out, " %s %.2f", peer->name, ratio(result, peer));
+        if (!isnan(peer->error))
+            fprintf(out, " (error %.1e)", peer->error);
+    }
+    if (!isnan(own->error))
+        fprintf(out, " libalign's error %.1e", own->error);
     fprintf(out, "\n");
     fflush(out);
 }
@@ -129,6 +136,14 @@ void report_mix(FILE *out, const struct result *result, const struct result *bef
     fflush(out);
 }
 
+static void json_error(FILE *out, const struct runner *runner)
+{
+    if (isnan(runner->error))
+        fprintf(out, "\"error\": null");
+    else
+        fprintf(out, "\"error\": %.3g", runner->error);
+}
+
 static void json_peers(FILE *out, const struct result *result)
 {
     const char *comma = "";
@@ -138,9 +153,11 @@ static void json_peers(FILE *out, const struct result *result)
             continue;
         fprintf(out,
                 "%s\"%s\": {\"seconds\": %.6g, \"ratio\": %.4g, \"peak_rss_bytes\": %zu, "
-                "\"extra_rss_bytes\": %zu}",
+                "\"extra_rss_bytes\": %zu, ",
                 comma, peer->name, report_median(peer->seconds, result->rounds),
                 ratio(result, peer), peer->peak, peer->extra);
+        json_error(out, peer);
+        fprintf(out, "}");
         comma = ", ";
     }
 }
@@ -159,6 +176,8 @@ void report_json(FILE *out, const struct result *result, bool first)
         fprintf(out, "\"limit\": null, \"limit_share\": null, ");
     fprintf(out, "\"peers\": {");
     json_peers(out, result);
-    fprintf(out, "}, \"scratch_bytes\": %zu, \"peak_rss_bytes\": %zu, \"extra_rss_bytes\": %zu}",
+    fprintf(out, "}, \"scratch_bytes\": %zu, \"peak_rss_bytes\": %zu, \"extra_rss_bytes\": %zu, ",
             own->scratch, own->peak, own->extra);
+    json_error(out, own);
+    fprintf(out, "}");
 }

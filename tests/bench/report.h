@@ -16,7 +16,8 @@ struct runner {
     bool alive;
     double work;
     size_t scratch, peak, extra;
-    int blas; /* threads of its BLAS, where that is known */
+    double error; /* of the answer; NaN: not known */
+    int blas;     /* threads of its BLAS, where that is known */
     double seconds[ROUNDS_MOST];
 };
 

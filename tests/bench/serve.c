@@ -4,6 +4,7 @@
 
 #include <libalign/threads.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,7 +204,8 @@ int bench_serve(const char *line)
         fflush(stdout);
     }
     size_t peak = peak_bytes();
-    printf("%zu %zu\n", peak, peak > before ? peak - before : 0);
+    printf("%zu %zu %.3g\n", peak, peak > before ? peak - before : 0,
+           bench.error == NULL ? (double)NAN : bench.error(&bench));
     align_pool_destroy(pool);
     return EXIT_SUCCESS;
 }

@@ -18,16 +18,22 @@ def mebibytes(x):
     return f"{x / 2**20:.0f}"
 
 
+def error(runner):
+    """Where it is known how far from the optimum an answer is."""
+    return f"; {runner['error']:.0e}" if runner.get("error") is not None else ""
+
+
 def row(result):
     share = f"{result['limit_share']:.2f} {result['limit'].split('.')[-1]}" if result["limit"] else ""
-    peers = ", ".join(f"{name} {peer['ratio']:.2g} ({mebibytes(peer['extra_rss_bytes'])})"
+    peers = ", ".join(f"{name} {peer['ratio']:.2g} ({mebibytes(peer['extra_rss_bytes'])}{error(peer)})"
                       for name, peer in result["peers"].items())
     return [f"`{result['case']}`", seconds(result["seconds"]), f"{100 * result['spread']:.0f} %",
             f"{result['speed']:.3g} {result['unit']}", share, peers,
-            f"{result['scratch_bytes'] / 1024:.0f}", mebibytes(result["extra_rss_bytes"])]
+            f"{result['scratch_bytes'] / 1024:.0f}", mebibytes(result["extra_rss_bytes"]) + error(result)]
 
 
-HEADS = ["case", "time", "spread", "speed", "share of limit", "peers: times longer (MiB)", "scratch, KiB", "memory, MiB"]
+HEADS = ["case", "time", "spread", "speed", "share of limit", "peers: times longer (MiB; error)", "scratch, KiB",
+         "memory, MiB; error"]
 CLASSES = [("3 and more", 3), ("2 to 3", 2), ("below 2, the goal", 0)]
 
 

@@ -549,7 +549,7 @@ START_TEST(games_are_sums_over_pairs)
         double plain_value = 0;
         for (int level = 0; level < LEVELS; level++) {
             const struct align__f64 *f64 = align__f64(cpus[level] & align_cpu());
-            struct align__games games = {strength, i, j, won, lost, 0.375, out[0], out[1], 0};
+            struct align__games games = {strength, i, j, won, lost, 0.375, true, out[0], out[1], 0};
             long double value = 0, size = 0;
             memset(out, 0xa5, sizeof out);
             f64->games(&games, n);
@@ -567,6 +567,11 @@ START_TEST(games_are_sums_over_pairs)
                 memcpy(plain, out, sizeof out), plain_value = games.value;
             ck_assert_mem_eq(out, plain, sizeof out);
             ck_assert_mem_eq(&games.value, &plain_value, sizeof plain_value);
+            games.valued = false;
+            memset(out, 0xa5, sizeof out);
+            f64->games(&games, n);
+            ck_assert_mem_eq(out, plain, sizeof out);
+            ck_assert_double_eq(games.value, 0);
         }
     }
 }
