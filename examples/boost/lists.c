@@ -212,22 +212,21 @@ static double dcg(const struct item *items, int64_t n)
     return sum;
 }
 
-double lists_ndcg(const struct lists *l, const float *score)
+bool lists_ndcg(const struct lists *l, const float *score, double *ndcg)
 {
-    double sum = 0;
     for (int64_t g = 0; g < l->count; g++) {
         int64_t first = l->offsets[g], n = l->offsets[g + 1] - first;
         struct item *items = calloc((size_t)n, sizeof *items);
         if (items == NULL)
-            return NAN;
+            return false;
         for (int64_t i = 0; i < n; i++)
             items[i] = (struct item){score[first + i], l->label[first + i]};
         qsort(items, (size_t)n, sizeof *items, by_score);
         double got = dcg(items, n);
         qsort(items, (size_t)n, sizeof *items, by_label);
         double best = dcg(items, n);
-        sum += best > 0 ? got / best : 1;
+        ndcg[g] = best > 0 ? got / best : 1;
         free(items);
     }
-    return sum / (double)l->count;
+    return true;
 }

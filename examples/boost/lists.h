@@ -26,8 +26,8 @@ bool lists_make_up(struct lists *lists, int64_t count, uint64_t seed);
 bool lists_pick(struct lists *picked, const struct lists *from, int64_t folds, int64_t fold,
                 bool others);
 
-/* Mean of NDCG at 10 over the lists, with gain 2^label - 1; a list without gains counts 1, as with XGBoost. */
-double lists_ndcg(const struct lists *lists, const float *score);
+/* NDCG at 10 of each list, [count], with gain 2^label - 1; a list without gains counts 1, as with XGBoost. */
+bool lists_ndcg(const struct lists *lists, const float *score, double *ndcg);
 
 void lists_free(struct lists *lists);
 

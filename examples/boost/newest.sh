@@ -14,4 +14,4 @@ program=$venv/boost
 ldd "$program" | grep -q "$wheel/libxgboost.so" || { echo 'another XGBoost is used' && exit 1; }
 "$source/examples/boost/check.sh" "$program" "$source"
 data=${ALIGN_DATA:-$source/../shared/data}/ltr
-[ ! -e "$data/lightgbm_rank.train" ] || "$program" --data "$data" --check
+[ ! -e "$data/lightgbm_rank.train" ] || "$program" --data "$data" --preset xgb --factor 1 --sample 1 --seeds 1 --check

@@ -47,11 +47,16 @@ static bool make_matrix(const struct lists *l, int64_t columns, DMatrixHandle *m
 static bool make_booster(const struct trees_options *o, DMatrixHandle matrix,
                          BoosterHandle *booster)
 {
+    char seed[32];
+    snprintf(seed, sizeof seed, "%lld", (long long)o->seed);
     const char *const settings[][2] = {
         {"objective", o->loss == NULL ? "rank:ndcg" : "reg:squarederror"},
         {"base_score", "0"},
         {"eta", o->rate},
         {"max_depth", o->depth},
+        {"subsample", o->sample},
+        {"colsample_bytree", o->sample},
+        {"seed", seed},
         {"tree_method", "hist"},
         {"nthread", "1"},
         {"verbosity", "0"},
@@ -111,12 +116,19 @@ static bool make_gradient(struct gradient *g, const struct trees_options *o, con
     align_loss_args_init(&g->args, sizeof g->args);
     const align_loss_id row = align_loss_find(o->loss);
     if (align_loss_params_init(&g->params, sizeof g->params, row, o->preset) != ALIGN_E_NONE) {
-        fprintf(stderr, "libalign has no loss %s with preset %s\n", o->loss, o->preset);
+        fprintf(stderr, "libalign has no loss %s with preset %s\n", o->loss,
+                o->preset != NULL ? o->preset : "paper");
         return false;
+    }
+    if (o->preset == NULL && row == ALIGN_LOSS_LIPO_LAMBDA) {
+        g->params.beta = 1;
+        g->params.discount = ALIGN_DISCOUNT_LOG2;
+        g->params.normalise = ALIGN_NORMALISE_MAX_DCG;
     }
     g->args.loss = row;
     g->args.params = &g->params;
     g->args.denom = 1; /* the sum over the lists */
+    g->args.scale = o->factor;
     g->args.score = align_1d(g->score, ALIGN_F32, l->rows);
     g->args.label = align_1d(l->label, ALIGN_F32, l->rows);
     g->args.offsets = align_1d(l->offsets, ALIGN_I64, l->count + 1);

@@ -5,10 +5,12 @@
 #include "lists.h"
 
 struct trees_options {
-    const char *loss;   /* a row over lists that writes hscore; NULL: XGBoost's rank:ndcg */
-    const char *preset; /* of the row, or NULL */
-    int64_t rounds;
-    const char *rate, *depth;
+    const char *loss; /* a row over lists that writes hscore; NULL: XGBoost's rank:ndcg */
+    const char
+        *preset;   /* of the row, or NULL: LambdaRank for lipo_lambda, the paper's for others */
+    double factor; /* on what the loss gives */
+    int64_t rounds, seed;
+    const char *rate, *depth, *sample; /* sample: the share of rows and columns that a tree sees */
 };
 
 /* Trains on one set of lists and scores another. Prints what is wrong. */
