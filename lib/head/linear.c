@@ -9,6 +9,7 @@ enum {
     MOST_ROWS = 2048,
     LEAST_ROWS = 512,
     BAND = 1024,
+    MOST_SUMS = 512 * 1024,
     MOST_SHARE = 1024,
     LEAST_SHARE = 64,
     TOKENS = 64,
@@ -99,6 +100,7 @@ static void plan(struct align__linear *linear, const struct align__head *head)
     linear->wide = at_most(linear->wide, head->vocab > 0 ? head->vocab : 1);
     linear->band = linear->bands || head->vocab == 0 ? linear->wide : head->vocab;
     linear->pitch = linear->wide + PITCH;
+    linear->halves = linear->most * linear->own.width <= MOST_SUMS / (f64 ? 2 : 1) ? 2 : 1;
 }
 
 /* One list of blocks for asking and for taking: with `arena` NULL only sizes are added up. */
@@ -141,7 +143,7 @@ static void lay_out(struct align__linear *linear, struct blocks *blocks)
     lay_out_source(linear, &linear->own, blocks);
     lay_out_source(linear, &linear->other, blocks);
     linear->half = block(blocks, half, most * linear->pitch, sizeof(uint16_t));
-    linear->dhidden = block(blocks, sums, most * width, bytes);
+    linear->dhidden = block(blocks, sums, linear->halves * most * width, bytes);
     linear->dweight = block(blocks, way == ALIGN__WAY_ADD || linear->bands, wide * width, bytes);
     linear->sums = block(blocks, way == ALIGN__WAY_SUMS || linear->bands, linear->band * width,
                          linear->bands ? sizeof(double) : bytes);
@@ -263,6 +265,11 @@ align_status align__linear_by_vocab(struct align__linear *linear, align__share_f
     return run(linear, linear->n, share_of(linear->n), fn);
 }
 
+align_status align__linear_by_halves(struct align__linear *linear, align__share_fn fn)
+{
+    return run(linear, linear->n, (linear->n + 1) / 2, fn);
+}
+
 align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn)
 {
     return run(linear, linear->own.width, share_of(linear->own.width), fn);
@@ -337,8 +344,9 @@ static void gather(const struct align__share *share)
     const align_tensor *t = &source->args->hidden;
     int64_t row = source->width * align_dtype_bytes(source->in);
     int64_t sums = linear->own.width * align_dtype_bytes(linear->own.dtype);
-    if (source == &linear->own && linear->dhidden != NULL)
-        memset(align__linear_sum(linear, share->first), 0, (size_t)(share->n * sums));
+    for (int64_t half = 0; half < linear->halves; half++)
+        if (source == &linear->own && linear->dhidden != NULL)
+            memset(align__linear_sum(linear, half, share->first), 0, (size_t)(share->n * sums));
     for (int64_t i = share->first; i < share->first + share->n; i++)
         convert(linear->head->kernels, source->in, source->hidden + i * row, t->dtype,
                 align__head_at(linear->head, t, linear->rows[linear->live[i]].index),

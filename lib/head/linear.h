@@ -6,8 +6,10 @@
  * The forward reduces them (and, for jhidden, multiplies their weights by `weight` again); the
  * backward turns them into gradients g in place and adds
  *     dhidden += g weight,   dweight += g' hidden,   dbias += sum of g over tokens.
- * Products are split along the columns of what they make (vocabulary, width) or, for dweight, along its
- * rows, so that each part keeps the long side of the tile; what is done to a row of logits, by tokens.
+ * Products are split along the columns of what they make (vocabulary) or, for dweight, along its rows, so that each
+ * part keeps the long side of the tile; what is done to a row of logits, by tokens. The one for dhidden is split along
+ * the vocabulary too, into halves with sums of their own, so that the BLAS packs the tile once; where a second array of
+ * sums would be large, along the width.
  * The backward of more tokens than a tile has walks over all of them for one stretch of the vocabulary at a
  * time (`bands`): then a dweight of f32 has sums of f64, and does not drift with tokens. What needs all of the
  * vocabulary of a token, kl and a dhidden that cannot be added to without loss, is made in a walk before.
@@ -58,12 +60,13 @@ struct align__linear {
     int64_t *live;                /* [most] which of them are in the tile */
     int64_t count;                /* how many */
 
-    char *half;    /* [most,pitch] gradients in BF16, for products of such */
-    char *dhidden; /* [most,D] sums for dhidden or jhidden */
-    char *dweight; /* [wide,D] a product that cannot go to args.dweight itself */
-    char *sums;    /* [band,D] dweight of a dtype that cannot be added to, or in f64 */
-    double *dbias; /* [V] */
-    bool started;  /* dweight holds something to add to */
+    char *half;     /* [most,pitch] gradients in BF16, for products of such */
+    char *dhidden;  /* [halves,most,D] sums for dhidden or jhidden */
+    int64_t halves; /* 2, or 1 where that is split along the width */
+    char *dweight;  /* [wide,D] a product that cannot go to args.dweight itself */
+    char *sums;     /* [band,D] dweight of a dtype that cannot be added to, or in f64 */
+    double *dbias;  /* [V] */
+    bool started;   /* dweight holds something to add to */
 
     int64_t first, n; /* the stretch of the vocabulary that is being worked on */
 };
@@ -95,7 +98,7 @@ void align__linear_pass(struct align__linear *linear, int64_t counted);
 /* Gathers the rows of linear->live, of both heads where asked for, and starts sums for dhidden. */
 align_status align__linear_gather(struct align__linear *linear, bool compares);
 
-/* Runs fn over shares of the live rows, of the stretch's vocabulary, or of D. */
+/* Runs fn over shares of the live rows, of the stretch's vocabulary, of halves of it, or of D. */
 struct align__share {
     struct align__linear *linear;
     int64_t first, n; /* of live rows, within the stretch, or of columns */
@@ -103,6 +106,7 @@ struct align__share {
 typedef void (*align__share_fn)(const struct align__share *share);
 align_status align__linear_by_tokens(struct align__linear *linear, align__share_fn fn);
 align_status align__linear_by_vocab(struct align__linear *linear, align__share_fn fn);
+align_status align__linear_by_halves(struct align__linear *linear, align__share_fn fn);
 align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn);
 
 /* Whether dweight is the c of a product itself, is added to by hand, or has sums of its own, of all of it or of
@@ -122,8 +126,8 @@ bool align__linear_halves(void);
 /* The logits of all live rows for a share of the vocabulary, of linear->source. */
 void align__linear_logits(const struct align__share *share);
 
-/* dhidden += tile * weight for a share of the columns. */
-void align__linear_back(const struct align__share *share);
+/* dhidden += tile * weight, in shares. */
+align_status align__linear_back(struct align__linear *linear);
 
 /* c (of `stride`) = beta c + tile' * hidden for a share of the vocabulary. */
 void align__linear_turned(const struct align__share *share, char *c, int64_t stride, double beta);
@@ -142,9 +146,10 @@ static inline struct align__part align__linear_part(const struct align__linear *
                                 linear->head->begin + linear->first, linear->n};
 }
 
-static inline char *align__linear_sum(const struct align__linear *linear, int64_t i)
+static inline char *align__linear_sum(const struct align__linear *linear, int64_t half, int64_t i)
 {
-    return linear->dhidden + i * linear->own.width * align_dtype_bytes(linear->own.dtype);
+    int64_t row = half * linear->most + i;
+    return linear->dhidden + row * linear->own.width * align_dtype_bytes(linear->own.dtype);
 }
 
 #endif

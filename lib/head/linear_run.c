@@ -26,17 +26,16 @@ static void round_row(const struct align__linear *linear, int64_t i)
     linear->head->kernels->to_bf16(half, (const float *)(const void *)tile, linear->n);
 }
 
-static void multiply_sum(const struct align__linear *linear, int64_t i, double factor)
+static void multiply(align_dtype dtype, void *at, int64_t n, double factor)
 {
-    void *at = align__linear_sum(linear, i);
     float *f32 = at;
     double *f64 = at;
-    if (linear->own.dtype == ALIGN_F32)
-        for (int64_t d = 0; d < linear->head->width; d++)
-            f32[d] *= (float)factor;
+    if (dtype == ALIGN_F32)
+        for (int64_t i = 0; i < n; i++)
+            f32[i] *= (float)factor;
     else
-        for (int64_t d = 0; d < linear->head->width; d++)
-            f64[d] *= factor;
+        for (int64_t i = 0; i < n; i++)
+            f64[i] *= factor;
 }
 
 static void add_f32(float *sums, const float *x, int64_t n)
@@ -69,6 +68,14 @@ static void put_row(align_dtype dtype, char *at, align_dtype from, const char *t
                             &(struct align__scaled){dtype, adds ? at : NULL, 1}, dtype, at, n);
 }
 
+/* What both halves have of row i, in the first. */
+static void add_halves(const struct align__linear *linear, int64_t i)
+{
+    if (linear->halves == 2)
+        put_row(linear->own.dtype, align__linear_sum(linear, 0, i), linear->own.dtype,
+                align__linear_sum(linear, 1, i), linear->own.width, true);
+}
+
 /* ---- forward ---- */
 
 /* jhidden: sums of exp(z - top) weight keep up with a maximum that rises. */
@@ -77,7 +84,9 @@ static void weigh(const struct align__linear *linear, int64_t i, const struct al
 {
     const struct align__head_row *row = &linear->rows[linear->live[i]];
     if (row->sums.top != before && before != -INFINITY)
-        multiply_sum(linear, i, exp(before - row->sums.top));
+        for (int64_t half = 0; half < linear->halves; half++)
+            multiply(linear->own.dtype, align__linear_sum(linear, half, i), linear->own.width,
+                     exp(before - row->sums.top));
     align__head_weigh(linear->head, row, part);
     round_row(linear, i);
 }
@@ -117,7 +126,8 @@ static void store_jhidden(const struct align__linear *linear, int64_t i)
     bool holds = target >= 0 && target < linear->head->vocab;
     double own = holds ? -expm1(row->logp) * row->slope : 0;
     double others = ldexp(exp(row->own_top - row->lse), -ALIGN__HEAD_BIAS);
-    struct align__scaled sums = {linear->own.dtype, align__linear_sum(linear, i), -others};
+    add_halves(linear, i);
+    struct align__scaled sums = {linear->own.dtype, align__linear_sum(linear, 0, i), -others};
     struct align__scaled target_row = {args->weight.dtype, NULL, own};
     if (holds)
         target_row.at = align__at(&args->weight, target, 0);
@@ -163,7 +173,7 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, forward_share);
         if (status == ALIGN_E_NONE && align__present(&head->args.jhidden))
-            status = align__linear_by_width(linear, align__linear_back);
+            status = align__linear_back(linear);
     }
     align__linear_pass(linear, linear->count);
     if (head->shared)
@@ -260,10 +270,12 @@ static void store_dhidden(const struct align__share *share)
 {
     const struct align__linear *linear = share->linear;
     const align_tensor *t = &linear->head->args.dhidden;
-    for (int64_t i = share->first; i < share->first + share->n; i++)
+    for (int64_t i = share->first; i < share->first + share->n; i++) {
+        add_halves(linear, i);
         put_row(t->dtype, align__head_at(linear->head, t, linear->rows[linear->live[i]].index),
-                linear->own.dtype, align__linear_sum(linear, i), linear->own.width,
+                linear->own.dtype, align__linear_sum(linear, 0, i), linear->own.width,
                 adds_dhidden(linear));
+    }
 }
 
 /* Returns how many rows count, with a gradient or without. */
@@ -344,7 +356,7 @@ static align_status walk_back(struct align__linear *linear, int64_t counted, boo
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);
         if (status == ALIGN_E_NONE && makes_dhidden(linear))
-            status = align__linear_by_width(linear, align__linear_back);
+            status = align__linear_back(linear);
         if (status == ALIGN_E_NONE && makes_weights(linear))
             status = align__linear_by_vocab(linear, weight_share);
     }

@@ -81,25 +81,51 @@ static const char *gradients(const struct align__linear *linear)
     return linear->half != NULL ? linear->half : linear->own.tile;
 }
 
-void align__linear_back(const struct align__share *share)
+static struct product back(const struct align__linear *linear)
 {
-    const struct align__linear *linear = share->linear;
     const struct align__source *own = &linear->own;
-    struct product product = {
+    return (struct product){
         .turn_a = CblasNoTrans,
         .turn_b = CblasNoTrans,
         .m = linear->count,
-        .n = share->n,
+        .n = own->width,
         .k = linear->n,
         .a = gradients(linear),
-        .b = own->operand + share->first * align_dtype_bytes(own->in),
-        .c = linear->dhidden + share->first * align_dtype_bytes(own->dtype),
+        .b = own->operand,
+        .c = linear->dhidden,
         .stride_a = linear->pitch,
         .stride_b = own->stride,
         .stride_c = own->width,
         .beta = 1,
     };
+}
+
+static void back_of_half(const struct align__share *share)
+{
+    const struct align__linear *linear = share->linear;
+    const struct align__source *own = &linear->own;
+    struct product product = back(linear);
+    product.k = share->n;
+    product.a += share->first * align_dtype_bytes(own->in);
+    product.b += share->first * own->stride * align_dtype_bytes(own->in);
+    product.c = align__linear_sum(linear, share->first > 0, 0);
     multiply(own->in, &product);
+}
+
+static void back_of_width(const struct align__share *share)
+{
+    const struct align__source *own = &share->linear->own;
+    struct product product = back(share->linear);
+    product.n = share->n;
+    product.b += share->first * align_dtype_bytes(own->in);
+    product.c += share->first * align_dtype_bytes(own->dtype);
+    multiply(own->in, &product);
+}
+
+align_status align__linear_back(struct align__linear *linear)
+{
+    return linear->halves == 2 ? align__linear_by_halves(linear, back_of_half)
+                               : align__linear_by_width(linear, back_of_width);
 }
 
 void align__linear_turned(const struct align__share *share, char *c, int64_t stride, double beta)
