@@ -11,24 +11,36 @@ size_t align__couple_bytes(const struct align__plan *plan)
                : (size_t)ALIGN__COUPLE_ARRAYS * (size_t)plan->groups * sizeof(double);
 }
 
-static double number(const align_tensor *t, struct align__place place)
+/* A tensor's numbers of both items of n groups, 0 where there is none. */
+static void load(const struct align__plan *plan, const align_tensor *t, int64_t first, int n,
+                 double x[2][ALIGN__BLOCK])
 {
-    return align__present(t) ? align__load(t->dtype, align__at(t, place.i, place.j)) : 0;
-}
-
-/* What the two sides of group g are sorted by. */
-static void keys_of(const struct align__plan *plan, int64_t g, double key[2])
-{
-    double score[2], ref[2];
     struct align__place place;
     for (int k = 0; k < 2; k++) {
-        align__find(plan, g, k, &place);
-        score[k] = number(&plan->args->score, place);
-        ref[k] = number(&plan->args->ref, place);
+        if (!align__present(t))
+            memset(x[k], 0, (size_t)n * sizeof x[k][0]);
+        else if (!plan->may_miss)
+            align__load_row(x[k], t->dtype, align__at(t, first, k), t->stride[0], n);
+        else
+            for (int i = 0; i < n; i++)
+                x[k][i] = align__find(plan, first + i, k, &place)
+                              ? align__load(t->dtype, align__at(t, place.i, place.j))
+                              : 0;
     }
+}
+
+/* What the two sides of n groups are sorted by. */
+static void keys_of(const struct align__plan *plan, int64_t first, int n,
+                    double key[2][ALIGN__BLOCK])
+{
+    double score[2][ALIGN__BLOCK], ref[2][ALIGN__BLOCK];
+    load(plan, &plan->args->score, first, n, score);
+    load(plan, &plan->args->ref, first, n, ref);
     const bool margins = plan->row->couple == ALIGN__COUPLE_MARGINS;
-    key[0] = margins ? align__minus(score[0], score[1]) : align__minus(score[0], ref[0]);
-    key[1] = margins ? align__minus(ref[0], ref[1]) : align__minus(score[1], ref[1]);
+    for (int i = 0; i < n; i++) {
+        key[0][i] = align__minus(score[0][i], margins ? score[1][i] : ref[0][i]);
+        key[1][i] = align__minus(margins ? ref[0][i] : score[1][i], ref[1][i]);
+    }
 }
 
 /* A group and what it is sorted by, as a word that is smaller where the key is greater. */
@@ -58,21 +70,22 @@ static double key_of(uint64_t word)
 
 enum { DIGITS = sizeof(uint64_t), BYTES = 256 };
 
-static unsigned digit_of(const struct item *item, int d)
+static unsigned digit_of(const struct item *item, int shift)
 {
-    return (unsigned)(item->word >> (8 * d)) % BYTES;
+    return (unsigned)(item->word >> shift) % BYTES;
 }
 
-/* By bytes, the lowest first; a byte that all words share takes no pass. Equal words keep their order. */
-static void sort_items(struct item *items, struct item *spare, int64_t n)
+/* By bytes from bit `shift` on, the lowest first; a byte that all words share takes no pass. Equal ones keep their
+ * order. */
+static void sort_bytes(struct item *items, struct item *spare, int64_t n, int shift, int digits)
 {
     int64_t count[DIGITS][BYTES] = {{0}};
     struct item *from = items, *to = spare;
     for (int64_t i = 0; i < n; i++)
-        for (int d = 0; d < DIGITS; d++)
-            count[d][digit_of(&items[i], d)]++;
-    for (int d = 0; d < DIGITS && n > 0; d++) {
-        if (count[d][digit_of(&items[0], d)] == n)
+        for (int d = 0; d < digits; d++)
+            count[d][digit_of(&items[i], shift + 8 * d)]++;
+    for (int d = 0; d < digits && n > 0; d++) {
+        if (count[d][digit_of(&items[0], shift + 8 * d)] == n)
             continue;
         for (int64_t b = 0, next = 0; b < BYTES; b++) {
             const int64_t here = count[d][b];
@@ -80,7 +93,7 @@ static void sort_items(struct item *items, struct item *spare, int64_t n)
             next += here;
         }
         for (int64_t i = 0; i < n; i++)
-            to[count[d][digit_of(&from[i], d)]++] = from[i];
+            to[count[d][digit_of(&from[i], shift + 8 * d)]++] = from[i];
         struct item *swap = from;
         from = to;
         to = swap;
@@ -89,25 +102,53 @@ static void sort_items(struct item *items, struct item *spare, int64_t n)
         memcpy(items, from, (size_t)n * sizeof *items);
 }
 
+/* Sorts what is nearly sorted; gives up, with false, where it is not. Equal ones keep their order. */
+static bool insert_all(struct item *items, int64_t n)
+{
+    int64_t moves = 4 * n;
+    for (int64_t i = 1; i < n && moves >= 0; i++) {
+        const struct item item = items[i];
+        int64_t at = i;
+        for (; at > 0 && items[at - 1].word > item.word; at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+        moves -= i - at;
+    }
+    return moves >= 0;
+}
+
+/* Four bytes put most items in their places, those from the highest bit on in which words differ. */
+static void sort_items(struct item *items, struct item *spare, int64_t n)
+{
+    uint64_t differ = 0;
+    int shift = 0;
+    for (int64_t i = 1; i < n; i++)
+        differ |= items[i].word ^ items[0].word;
+    while (differ >> shift > UINT32_MAX)
+        shift++;
+    sort_bytes(items, spare, n, shift, 4);
+    if (shift > 0 && !insert_all(items, n))
+        sort_bytes(items, spare, n, 0, DIGITS);
+}
+
 void align__couple(struct align__plan *plan, void *memory)
 {
     const int64_t n = plan->groups;
-    double *twin = memory;
+    double *twin = memory, key[2][ALIGN__BLOCK];
     struct item *side[2] = {memory, memory}, *spare;
     side[0] += n;
     side[1] += 2 * n;
     spare = side[1] + n;
     int64_t m = 0;
     for (int64_t g = 0; g < n; g++) {
-        double key[2];
+        const int i = (int)(g % ALIGN__BLOCK);
+        if (i == 0)
+            keys_of(plan, g, n - g < ALIGN__BLOCK ? (int)(n - g) : ALIGN__BLOCK, key);
         twin[g] = twin[n + g] = NAN;
-        if (!align__is_live(plan, g))
-            continue;
-        keys_of(plan, g, key);
-        if (isnan(key[0]) || isnan(key[1]))
+        if (isnan(key[0][i]) || isnan(key[1][i]) || !align__is_live(plan, g))
             continue;
         for (int k = 0; k < 2; k++)
-            side[k][m] = (struct item){word_of(key[k]), g};
+            side[k][m] = (struct item){word_of(key[k][i]), g};
         m++;
     }
     for (int k = 0; k < 2; k++)
