@@ -66,8 +66,9 @@ static void draw_edges(const struct batch *batch, struct slot *slot, struct alig
             double square = batch->squares[e][k];
             if (!(sum[k] > 0 && square > 0))
                 continue;
-            wanted.shape[wanted.count] = sum[k] * sum[k] / square;
-            wanted.scale[wanted.count] = square / sum[k];
+            bool ones = square == sum[k]; /* as most are: rows of weight 1 */
+            wanted.shape[wanted.count] = ones ? square : sum[k] * sum[k] / square;
+            wanted.scale[wanted.count] = ones ? 1 : square / sum[k];
             wanted.to[wanted.count++] = &sum[k];
         }
     }

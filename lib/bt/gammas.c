@@ -32,16 +32,25 @@ static double settle(struct align__stream *s, double shape, double x, double u)
     return align__next_gamma(s, shape);
 }
 
-/* Marsaglia and Tsang 2000, as align__next_gamma. */
+/* Marsaglia and Tsang 2000, as align__next_gamma: d (1 + t)^3 with t = x / sqrt(9 d) is taken when
+ *
+ *     log u < x^2 / 2 + d (1 - (1 + t)^3 + 3 log(1 + t)) = -3 d (t^4 / 4 - t^5 / 5 + ...)
+ *
+ * whose right side is at least -d t^4 for |t| <= 1/4, and at least log(1 - 0.0331 x^4) anywhere. */
 void align__bt_fill_gammas(struct align__stream *s, const struct align__f64 *f64,
                            const double *shape, double *out, int64_t n)
 {
-    double normal[BLOCK];
+    double normal[BLOCK], u[BLOCK], room[BLOCK];
     fill_normals(s, f64, normal);
+    for (int64_t k = 0; k < n; k++)
+        u[k] = align__next_uniform(s);
     for (int64_t k = 0; k < n; k++) {
-        double d = shape[k] - 1.0 / 3, x = normal[k], square = x * x;
-        double v = 1 + x / sqrt(9 * d), u = align__next_uniform(s);
-        bool sure = shape[k] >= 1 && v > 0 && u < 1 - 0.0331 * square * square;
-        out[k] = sure ? d * (v * v * v) : settle(s, shape[k], x, u);
+        double d = shape[k] - 1.0 / 3, x = normal[k], t = x / sqrt(9 * d), v = 1 + t;
+        double near = d * (t * t) * (t * t), far = 0.0331 * (x * x) * (x * x);
+        room[k] = 1 - (fabs(t) <= 0.25 ? near : far) - u[k];
+        out[k] = d * (v * v * v);
     }
+    for (int64_t k = 0; k < n; k++)
+        if (!(shape[k] >= 1 && out[k] > 0 && room[k] > 0))
+            out[k] = settle(s, shape[k], normal[k], u[k]);
 }

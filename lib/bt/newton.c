@@ -141,8 +141,17 @@ static bool solve(struct align__bt_fit *fit)
     return true;
 }
 
+/* A Newton step squares the error, and a refit stops below the root of the tolerance; after a step by a worn factor
+ * what is left is in proportion to how far that has drifted, the step included. */
+static bool is_small(const struct align__bt_fit *fit, double drift, double step)
+{
+    if (fit->bare && fit->dense && is_logistic(fit))
+        return drift * step <= fit->tolerance * fit->tolerance;
+    return step <= fit->tolerance;
+}
+
 /* Halves the step until the likelihood rises as it should; near the maximum, where differences of the
- * value are rounding alone, a full step is safe. Score and curvature are then those of the new point. */
+ * value are rounding alone, a full step is safe. Score and curvature are then those of the new point, unless a refit ends there. */
 static bool move(struct align__bt_fit *fit)
 {
     double whole = largest(fit->step, fit->size), length = whole > FARTHEST ? FARTHEST / whole : 1;
@@ -152,11 +161,12 @@ static bool move(struct align__bt_fit *fit)
     if (fit->status != ALIGN_E_NONE)
         return false;
     bool valued = !safe || (!fit->bare && whole <= fit->tolerance);
+    bool last = safe && fit->bare && is_small(fit, fit->drift + whole, whole);
     double noise = NOISE * fabs(fit->value), fall = 2 * fit->decrement;
     for (int k = 0; k < HALVINGS; k++, length /= 2) {
         for (int64_t i = 0; i < fit->size; i++)
             fit->trial[i] = fit->x[i] - length * fit->step[i];
-        double value = align__bt_differentiate(fit, fit->trial, valued);
+        double value = last ? 0 : align__bt_differentiate(fit, fit->trial, valued);
         if (fit->status != ALIGN_E_NONE)
             return false;
         if (safe || value <= fit->value - 1e-4 * length * fall + noise) {
@@ -258,15 +268,6 @@ static void look_back(struct align__bt_fit *fit)
     fit->decrement = dot(fit->score, fit->step, fit->size) / 2;
 }
 
-/* A Newton step squares the error, and a refit stops below the root of the tolerance; after a step by a worn factor
- * what is left is in proportion to how far that has drifted. */
-static bool is_small(const struct align__bt_fit *fit)
-{
-    if (fit->bare && fit->dense && is_logistic(fit))
-        return fit->drift * fit->last_step <= fit->tolerance * fit->tolerance;
-    return fit->last_step <= fit->tolerance;
-}
-
 align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit)
 {
     fit->valued = !(fit->bare && is_logistic(fit));
@@ -287,7 +288,7 @@ align_status align__bt_fit_run(const align_exec *exec, struct align__bt_fit *fit
         if (fit->status != ALIGN_E_NONE)
             return fit->status;
         fit->iterations += moved;
-        fit->converged = moved && is_small(fit);
+        fit->converged = moved && is_small(fit, fit->drift, fit->last_step);
         fit->receding = fit->watched && !fit->converged && recedes(fit);
         if (!moved || fit->receding)
             break;
