@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPIN_MOST = 1000, SPIN_DEFAULT = 20 };
+enum { SPIN_MOST = 1000, SPIN_DEFAULT = 200 };
 
 /* Everything that can go wrong. The two numbers of a sentence are the value found and a bound. */
 enum fault {
