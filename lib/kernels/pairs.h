@@ -101,7 +101,7 @@ static inline void add_high(d8 sum[4], const float *high, int64_t n)
 }
 
 /* One function a kind of element. */
-#define SUM_PAIRS(name, type, load, load_part)                                                     \
+#define SUM_PAIRS(name, type, load, load_part, load_pair)                                          \
     static double name(const void *logits, int64_t n, int32_t origin)                              \
     {                                                                                              \
         enum { BLOCK = 512 };                                                                      \
@@ -114,7 +114,8 @@ static inline void add_high(d8 sum[4], const float *high, int64_t n)
             v16 low[2] = {v16_all(0.0f), v16_all(0.0f)};                                           \
             int64_t i = 0, count = left < BLOCK ? left : BLOCK;                                    \
             for (; i + 32 <= count; i += 32) {                                                     \
-                v16 x[2] = {load(z + i), load(z + i + 16)};                                        \
+                v16 x[2];                                                                          \
+                load_pair(x, z + i);                                                               \
                 FETCH_STRIPS(z + i, 32);                                                           \
                 split_terms(&k, x, high + i, low, 2);                                              \
             }                                                                                      \
@@ -129,6 +130,6 @@ static inline void add_high(d8 sum[4], const float *high, int64_t n)
         return fold(d8_add(sum[0], sum[2]), d8_add(sum[1], sum[3]));                               \
     }
 
-SUM_PAIRS(sum_f32, float, v16_load, logits_part_f32)
-SUM_PAIRS(sum_bf16, uint16_t, v16_load_bf16, logits_part_bf16)
-SUM_PAIRS(sum_f16, uint16_t, v16_load_f16, logits_part_f16)
+SUM_PAIRS(sum_f32, float, v16_load, logits_part_f32, load_pair_f32)
+SUM_PAIRS(sum_bf16, uint16_t, v16_load_bf16, logits_part_bf16, v16_load_pair_bf16)
+SUM_PAIRS(sum_f16, uint16_t, v16_load_f16, logits_part_f16, load_pair_f16)

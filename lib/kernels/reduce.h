@@ -44,7 +44,18 @@ static inline float largest_lane(v16 x)
     return lanes[0];
 }
 
-#define REDUCE(kind, type, load, load_part)                                                        \
+/* Two vectors of 32 elements, in whatever order costs least. */
+#define PAIR(name, type, load)                                                                     \
+    static inline void name(v16 x[2], const type *z)                                               \
+    {                                                                                              \
+        x[0] = load(z);                                                                            \
+        x[1] = load(z + 16);                                                                       \
+    }
+
+PAIR(load_pair_f32, float, v16_load)
+PAIR(load_pair_f16, uint16_t, v16_load_f16)
+
+#define REDUCE(kind, type, load, load_part, load_pair)                                             \
     static float top_##kind(const void *logits, int64_t n)                                         \
     {                                                                                              \
         const type *z = logits;                                                                    \
@@ -52,8 +63,12 @@ static inline float largest_lane(v16 x)
         v16 most[4] = {none, none, none, none};                                                    \
         int64_t i = 0;                                                                             \
         for (; i + 64 <= n; i += 64)                                                               \
-            for (int j = 0; j < 4; j++)                                                            \
-                most[j] = v16_max(most[j], load(z + i + 16 * j));                                  \
+            for (int j = 0; j < 4; j += 2) {                                                       \
+                v16 x[2];                                                                          \
+                load_pair(x, z + i + 16 * j);                                                      \
+                most[j] = v16_max(most[j], x[0]);                                                  \
+                most[j + 1] = v16_max(most[j + 1], x[1]);                                          \
+            }                                                                                      \
         for (; i + 16 <= n; i += 16)                                                               \
             most[0] = v16_max(most[0], load(z + i));                                               \
         if (i < n)                                                                                 \
@@ -75,6 +90,6 @@ static inline float largest_lane(v16 x)
         return i + j;                                                                              \
     }
 
-REDUCE(f32, float, v16_load, logits_part_f32)
-REDUCE(bf16, uint16_t, v16_load_bf16, logits_part_bf16)
-REDUCE(f16, uint16_t, v16_load_f16, logits_part_f16)
+REDUCE(f32, float, v16_load, logits_part_f32, load_pair_f32)
+REDUCE(bf16, uint16_t, v16_load_bf16, logits_part_bf16, v16_load_pair_bf16)
+REDUCE(f16, uint16_t, v16_load_f16, logits_part_f16, load_pair_f16)

@@ -94,6 +94,17 @@ static inline v16 v16_load_bf16(const uint16_t *at)
     return (v16){v16_bf16_8(v16_half_load(at)), v16_bf16_8(v16_half_load(at + 8))};
 }
 
+static inline void v16_load_pair_bf16(v16 x[2], const uint16_t *at)
+{
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(at + 16));
+    __m256 odd = _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000));
+    x[0].a = _mm256_castsi256_ps(_mm256_slli_epi32(a, 16));
+    x[0].b = _mm256_castsi256_ps(_mm256_slli_epi32(b, 16));
+    x[1].a = _mm256_and_ps(_mm256_castsi256_ps(a), odd);
+    x[1].b = _mm256_and_ps(_mm256_castsi256_ps(b), odd);
+}
+
 static inline __m256i v16_to_bf16_8(__m256 x)
 {
     __m256i bits = _mm256_castps_si256(x), high = _mm256_srli_epi32(bits, 16);

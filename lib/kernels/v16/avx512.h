@@ -78,6 +78,13 @@ static inline v16 v16_load_bf16(const uint16_t *at)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v16_half_load(at)), 16));
 }
 
+static inline void v16_load_pair_bf16(v16 x[2], const uint16_t *at)
+{
+    __m512i both = _mm512_loadu_si512(at);
+    x[0] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+    x[1] = _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000)));
+}
+
 static inline void v16_store_bf16(uint16_t *at, v16 x)
 {
     __m512i bits = _mm512_castps_si512(x), high = _mm512_srli_epi32(bits, 16);

@@ -90,6 +90,15 @@ static inline v16 v16_load_bf16(const uint16_t *at)
     return r;
 }
 
+static inline void v16_load_pair_bf16(v16 x[2], const uint16_t *at)
+{
+    uint32_t bits[2][16];
+    V16_LANES bits[0][i] = (uint32_t)at[2 * i] << 16;
+    V16_LANES bits[1][i] = (uint32_t)at[2 * i + 1] << 16;
+    memcpy(x[0].f, bits[0], sizeof bits[0]);
+    memcpy(x[1].f, bits[1], sizeof bits[1]);
+}
+
 static inline void v16_store_bf16(uint16_t *at, v16 a)
 {
     uint32_t bits[16];

@@ -86,6 +86,16 @@ static inline v16 v16_load_bf16(const uint16_t *at)
     return r;
 }
 
+static inline void v16_load_pair_bf16(v16 x[2], const uint16_t *at)
+{
+    V16_QUARTERS
+    {
+        uint32x4_t both = vreinterpretq_u32_u16(vld1q_u16(at + 8 * i));
+        x[0].q[i] = vreinterpretq_f32_u32(vshlq_n_u32(both, 16));
+        x[1].q[i] = vreinterpretq_f32_u32(vandq_u32(both, vdupq_n_u32(0xffff0000)));
+    }
+}
+
 static inline void v16_store_bf16(uint16_t *at, v16 x)
 {
     V16_QUARTERS
