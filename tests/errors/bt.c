@@ -1,6 +1,7 @@
 /* Every check of the Bradley-Terry calls: what it says, and that it leaves the outputs alone. */
 #include "../suite.h"
 
+#include "breaks.h"
 #include "bt_bed.h"
 
 #include <math.h>
@@ -614,59 +615,16 @@ static const struct field fields[] = {
     ARGS_FIELD(draws, true),
 };
 
-static void break_ndim(align_tensor *t)
-{
-    t->ndim = 4;
-}
+/* Beside what breaks any tensor. */
 static void break_rank(align_tensor *t)
 {
     t->ndim = t->ndim == 2 ? 1 : 2;
     t->shape[1] = t->stride[1] = 1;
 }
-static void break_dtype(align_tensor *t)
-{
-    t->dtype = ALIGN_U8;
-}
-static void break_negative(align_tensor *t)
-{
-    t->shape[0] = -1;
-}
-static void break_extent(align_tensor *t)
-{
-    t->stride[0] = INT64_MAX / 4;
-}
-static void break_data(align_tensor *t)
-{
-    t->data = NULL;
-}
-static void break_address(align_tensor *t)
-{
-    t->data = (char *)t->data + 1;
-}
 static void break_size(align_tensor *t)
 {
     t->shape[t->ndim - 1]--;
 }
-static void break_self(align_tensor *t)
-{
-    t->stride[0] = 0;
-}
-
-static const struct {
-    void (*change)(align_tensor *t);
-    enum align__site site;
-    bool outputs_only;
-} rules[] = {
-    {break_ndim, SITE_OF(TENSOR_NDIM), false},
-    {break_rank, SITE_OF(TENSOR_NDIM), false},
-    {break_dtype, SITE_OF(TENSOR_DTYPE), false},
-    {break_negative, SITE_OF(TENSOR_NEGATIVE), false},
-    {break_extent, SITE_OF(TENSOR_EXTENT), false},
-    {break_data, SITE_OF(TENSOR_DATA), false},
-    {break_address, SITE_OF(TENSOR_ALIGN), false},
-    {break_size, SITE_OF(TENSOR_SIZE), false},
-    {break_self, SITE_OF(TENSOR_SELF), true},
-};
 
 static void check_rule(const struct field *field, void (*change)(align_tensor *t),
                        enum align__site site)
@@ -706,9 +664,11 @@ static void check_sharing(const struct field *field)
 static void check_fields(void)
 {
     for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++) {
-        for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++)
-            if (fields[f].output || !rules[r].outputs_only)
-                check_rule(&fields[f], rules[r].change, rules[r].site);
+        for (int r = 0; r < BREAKS; r++)
+            if (fields[f].output || !breaks[r].outputs_only)
+                check_rule(&fields[f], breaks[r].change, breaks[r].site);
+        check_rule(&fields[f], break_rank, SITE_OF(TENSOR_NDIM));
+        check_rule(&fields[f], break_size, SITE_OF(TENSOR_SIZE));
         check_sharing(&fields[f]);
     }
 }

@@ -3,7 +3,7 @@
 
 #include <libalign/reward.h>
 
-#include "reach.h"
+#include "breaks.h"
 #include "base/tensor.h"
 
 #include <math.h>
@@ -667,49 +667,6 @@ static const struct field fields[] = {
     QUERY_FIELD(se, true),
 };
 
-static void break_ndim(align_tensor *t)
-{
-    t->ndim = 4;
-}
-static void break_dtype(align_tensor *t)
-{
-    t->dtype = ALIGN_U8;
-}
-static void break_negative(align_tensor *t)
-{
-    t->shape[0] = -1;
-}
-static void break_extent(align_tensor *t)
-{
-    t->stride[0] = INT64_MAX / 4;
-}
-static void break_data(align_tensor *t)
-{
-    t->data = NULL;
-}
-static void break_address(align_tensor *t)
-{
-    t->data = (char *)t->data + 1;
-}
-static void break_self(align_tensor *t)
-{
-    t->stride[0] = 0;
-}
-
-static const struct {
-    void (*change)(align_tensor *t);
-    enum align__site site;
-    bool outputs_only;
-} rules[] = {
-    {break_ndim, SITE_OF(TENSOR_NDIM), false},
-    {break_dtype, SITE_OF(TENSOR_DTYPE), false},
-    {break_negative, SITE_OF(TENSOR_NEGATIVE), false},
-    {break_extent, SITE_OF(TENSOR_EXTENT), false},
-    {break_data, SITE_OF(TENSOR_DATA), false},
-    {break_address, SITE_OF(TENSOR_ALIGN), false},
-    {break_self, SITE_OF(TENSOR_SELF), true},
-};
-
 static align_tensor *tensor_of(struct bed *bed, const struct field *field)
 {
     return (align_tensor *)(void *)((char *)bed + field->offset);
@@ -729,14 +686,14 @@ static void expect_broken(struct bed *bed, const struct field *field, enum align
 static void check_field(const struct field *field)
 {
     struct bed bed;
-    for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++) {
-        if (rules[r].outputs_only && !field->output)
+    for (int r = 0; r < BREAKS; r++) {
+        if (breaks[r].outputs_only && !field->output)
             continue;
         make_bed(&bed);
         if (field->way != NULL)
             field->way(&bed);
-        rules[r].change(tensor_of(&bed, field));
-        expect_broken(&bed, field, rules[r].site);
+        breaks[r].change(tensor_of(&bed, field));
+        expect_broken(&bed, field, breaks[r].site);
     }
     for (size_t o = 0; o < sizeof fields / sizeof fields[0]; o++) {
         if (!field->output || &fields[o] == field || fields[o].predict != field->predict ||
