@@ -137,6 +137,8 @@ static bool finish(struct runner *runner)
     if (runner->alive &&
         fscanf(runner->from, "%zu %zu %lf", &runner->peak, &runner->extra, &runner->error) != 3)
         runner->alive = false;
+    while (getc(runner->from) != EOF) /* what closes early breaks the other's pipe */
+        continue;
     fclose(runner->from);
     int status = 0;
     waitpid(runner->pid, &status, 0);
