@@ -157,7 +157,7 @@ enum { TALLY = 16384 };
 
 struct tally {
     bool used;
-    int64_t rows;
+    int64_t room; /* how many more rows fit, wherever they go */
     uint16_t wins[TALLY];
 };
 
@@ -165,20 +165,32 @@ struct tally {
 static void open_tally(struct tally *tally, const struct align__bt_table *table, int64_t rows)
 {
     tally->used = table->cells <= TALLY && table->cells <= rows;
-    tally->rows = 0;
+    tally->room = UINT16_MAX;
     if (tally->used)
         memset(tally->wins, 0, sizeof *tally->wins * (size_t)table->cells);
 }
 
 static void empty_tally(struct tally *tally, struct align__bt_table *table)
 {
-    const int64_t cells = tally->rows > 0 ? table->cells : 0;
+    const int64_t cells = tally->used ? table->cells : 0;
     uint64_t *restrict const wins = table->unit[ALIGN__BT_WIN];
     uint16_t *restrict const more = tally->wins;
     for (int64_t cell = 0; cell < cells; cell++)
         wins[cell] += more[cell];
     memset(more, 0, sizeof *more * (size_t)cells);
-    tally->rows = 0;
+    tally->room = UINT16_MAX;
+}
+
+/* Among many cells the largest is far from full when as many rows have gone in as one could hold. */
+static void make_room(struct tally *tally, struct align__bt_table *table)
+{
+    uint16_t most = 0;
+    for (int64_t cell = 0; cell < table->cells; cell++)
+        most = tally->wins[cell] > most ? tally->wins[cell] : most;
+    if (most < UINT16_MAX / 2)
+        tally->room = UINT16_MAX - most;
+    else
+        empty_tally(tally, table);
 }
 
 /* Asks for rows that come soon; there need not be any. */
@@ -196,15 +208,15 @@ static void add_simple(struct tally *tally, struct align__bt_table *table,
     uint64_t *const wins = table->unit[ALIGN__BT_WIN];
     uint16_t *const few = tally->wins;
     int64_t k = 0;
-    if (tally->used && tally->rows + BLOCK > UINT16_MAX)
-        empty_tally(tally, table);
+    if (tally->used && tally->room < BLOCK)
+        make_room(tally, table);
     for (; tally->used && k + AT_ONCE <= rows; k += AT_ONCE) {
         fetch_ahead(block->first + k);
         fetch_ahead(block->second + k);
         for (int l = 0; l < AT_ONCE; l++)
             few[cell[k + l]]++;
     }
-    tally->rows += k;
+    tally->room -= k;
     for (; k < rows; k++)
         wins[cell[k]]++;
     table->rows += rows;
@@ -265,8 +277,7 @@ align_status align__bt_add_rows(const align_exec *exec, struct align__bt_table *
         if (added < block.rows)
             break;
     }
-    if (tally.used)
-        empty_tally(&tally, table);
+    empty_tally(&tally, table);
     return status;
 }
 
@@ -301,8 +312,7 @@ static void add_share(void *ctx, int64_t task)
         else if (valid)
             add_block(table, &block);
     }
-    if (tally.used)
-        empty_tally(&tally, table);
+    empty_tally(&tally, table);
     shares->valid[task] = valid;
 }
 

@@ -180,6 +180,40 @@ START_TEST(plain_rows_count_as_all_rows_do)
 }
 END_TEST
 
+/* More rows of a pair than 16 bits hold: the same bytes as rows that say their weight, and nothing is left of them
+ * when the last row is bad. */
+START_TEST(many_rows_of_a_pair_count)
+{
+    enum { N = 5, MANY = 300000 };
+    static int32_t first[MANY], beaten[MANY];
+    static float one[MANY];
+    for (int32_t r = 0; r < MANY; r++) {
+        first[r] = r % 7 == 0 ? 1 + r % 4 : 0;
+        beaten[r] = r % 7 == 0 ? 0 : 4 - (r % 11 == 0);
+        one[r] = 1;
+    }
+    align_bt_counts counts = make_counts(N, N * N);
+    char *expected = malloc(counts.bytes);
+    align_bt_rows rows;
+    align_bt_rows_init(&rows, sizeof rows);
+    rows.first = align_1d(first, ALIGN_I32, MANY);
+    rows.second = align_1d(beaten, ALIGN_I32, MANY);
+    rows.weight = align_1d(one, ALIGN_F32, MANY);
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), ALIGN_E_NONE);
+    memcpy(expected, counts.memory, counts.bytes);
+    align_bt_counts_init(&counts, counts.memory, counts.bytes, N);
+    rows.weight.ndim = 0;
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), ALIGN_E_NONE);
+    ck_assert_int_eq((int)counts.rows, MANY);
+    ck_assert_mem_eq(counts.memory, expected, counts.bytes);
+    beaten[MANY - 1] = N;
+    ck_assert_int_eq(align_bt_counts_update(NULL, &counts, &rows), ALIGN_E_RANGE);
+    ck_assert_mem_eq(counts.memory, expected, counts.bytes);
+    free(expected);
+    free(counts.memory);
+}
+END_TEST
+
 /* A bad row anywhere in them is named, and nothing counted. */
 START_TEST(bad_plain_rows_are_named)
 {
@@ -476,6 +510,7 @@ START_TEST(damage_is_noticed)
 END_TEST
 
 SUITE_MAIN("bt counts", counts_fit_as_rows_do, shards_add_up_exactly,
-           plain_rows_count_as_all_rows_do, bad_plain_rows_are_named, tasks_count_as_one_does,
-           a_bound_on_items_is_enough, full_counts_say_how_many_rows_they_took, squares_are_kept,
-           saved_shards_add_up_exactly, saved_bytes_are_the_same_everywhere, damage_is_noticed)
+           plain_rows_count_as_all_rows_do, many_rows_of_a_pair_count, bad_plain_rows_are_named,
+           tasks_count_as_one_does, a_bound_on_items_is_enough,
+           full_counts_say_how_many_rows_they_took, squares_are_kept, saved_shards_add_up_exactly,
+           saved_bytes_are_the_same_everywhere, damage_is_noticed)
