@@ -124,6 +124,11 @@ align_status align_loss_params_init(align_loss_params *params, size_t size, alig
     return ALIGN_E_NONE;
 }
 
+static bool in_range(const struct align__param_use *use, double x)
+{
+    return x >= use->least && x <= use->most;
+}
+
 static align_status check_value(const align_exec *exec, const struct align__loss_row *row,
                                 const align_loss_params *params, enum align__param param)
 {
@@ -139,7 +144,7 @@ static align_status check_value(const align_exec *exec, const struct align__loss
         return x == 0 ? ALIGN_E_NONE
                       : ALIGN__FAIL(exec, FIELD_UNREAD, .owner = owner, .field = field, .value = x,
                                     .word = row->name);
-    if (x >= use->least && x <= use->most)
+    if (in_range(use, x))
         return ALIGN_E_NONE;
     if (use->most < ALIGN__ANY && use->least != ALIGN__ABOVE_0)
         return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = owner, .field = field, .value = x,
@@ -150,6 +155,38 @@ static align_status check_value(const align_exec *exec, const struct align__loss
     return ALIGN__FAIL(exec, FIELD_VALUE, .owner = owner, .field = field, .value = x, .word = word);
 }
 
+/* Takes those of the row into params, whose others are 0. True when all are in range and the others are 0 too: then
+ * there is no need to look at each of them. */
+static bool take_used(const struct align__loss_row *row, align_loss_params *params,
+                      const align_loss_params *given)
+{
+    const size_t head = offsetof(align_loss_params, loss);
+    bool good = true;
+    for (const struct align__param_use *use = row->params; use->param != ALIGN__PARAM_END; use++) {
+        const double x = align__param_get(given, use->param);
+        good = good && in_range(use, x);
+        set(params, use->param, x);
+    }
+    return good && memcmp((const char *)params + head, (const char *)given + head,
+                          sizeof *params - head) == 0;
+}
+
+static align_status take_each(const align_exec *exec, const struct align__loss_row *row,
+                              align_loss_params *params, const align_loss_params *given,
+                              size_t size)
+{
+    align_status status = ALIGN_E_NONE;
+    for (int i = 1; i < ALIGN__PARAM_COUNT && status == ALIGN_E_NONE; i++) {
+        const enum align__param param = (enum align__param)i;
+        /* A field younger than the caller's struct keeps its default. */
+        if (table[param].offset >= size)
+            continue;
+        status = check_value(exec, row, given, param);
+        set(params, param, align__param_get(given, param));
+    }
+    return status;
+}
+
 align_status align__loss_params(const align_exec *exec, const struct align__loss_row *row,
                                 align_loss_id id, align_loss_params *params,
                                 const align_loss_params *user)
@@ -157,23 +194,20 @@ align_status align__loss_params(const align_exec *exec, const struct align__loss
     set_defaults(row, id, params);
     if (user == NULL)
         return ALIGN_E_NONE;
-    align_loss_params given;
-    align_status status = align__import(exec, "align_loss_params", &given, sizeof given,
-                                        ALIGN__PARAMS_FIRST_SIZE, user);
+    align_loss_params copy;
+    const void *seen = NULL;
+    align_status status = align__see(exec, "align_loss_params", &seen, &copy, sizeof copy,
+                                     ALIGN__PARAMS_FIRST_SIZE, user);
     if (status != ALIGN_E_NONE)
         return status;
-    if (given.loss != id)
+    const align_loss_params *given = seen;
+    if (given->loss != id)
         return ALIGN__FAIL(exec, FIELD_VALUE, .owner = "align_loss_params", .field = "loss",
-                           .value = given.loss, .word = "the loss of align_loss_args");
-    for (int param = 1; param < ALIGN__PARAM_COUNT; param++) {
-        /* A field younger than the caller's struct keeps its default. */
-        if (table[param].offset >= user->size)
-            continue;
-        status = check_value(exec, row, &given, (enum align__param)param);
-        if (status != ALIGN_E_NONE)
-            return status;
-        set(params, (enum align__param)param, align__param_get(&given, (enum align__param)param));
-    }
+                           .value = given->loss, .word = "the loss of align_loss_args");
+    if (given == &copy || !take_used(row, params, given))
+        status = take_each(exec, row, params, given, user->size);
+    if (status != ALIGN_E_NONE)
+        return status;
     const char *wish = row->check != NULL ? row->check(params) : NULL;
     if (wish != NULL)
         return ALIGN__FAIL(exec, LOSS_PARAMS, .owner = "align_loss_params", .word = wish);
