@@ -60,11 +60,12 @@ double align__param_get(const align_loss_params *params, enum align__param param
 static void set(align_loss_params *params, enum align__param param, double x)
 {
     char *at = (char *)params + table[param].offset;
-    int32_t choice = (int32_t)x;
-    if (table[param].dtype == ALIGN_I32)
+    if (table[param].dtype == ALIGN_I32) {
+        const int32_t choice = (int32_t)x;
         memcpy(at, &choice, sizeof choice);
-    else
+    } else {
         memcpy(at, &x, sizeof x);
+    }
 }
 
 static const struct align__param_use *find_use(const struct align__loss_row *row,
@@ -161,14 +162,14 @@ static bool take_used(const struct align__loss_row *row, align_loss_params *para
                       const align_loss_params *given)
 {
     const size_t head = offsetof(align_loss_params, loss);
-    bool good = true;
     for (const struct align__param_use *use = row->params; use->param != ALIGN__PARAM_END; use++) {
         const double x = align__param_get(given, use->param);
-        good = good && in_range(use, x);
+        if (!in_range(use, x))
+            return false;
         set(params, use->param, x);
     }
-    return good && memcmp((const char *)params + head, (const char *)given + head,
-                          sizeof *params - head) == 0;
+    return memcmp((const char *)params + head, (const char *)given + head, sizeof *params - head) ==
+           0;
 }
 
 static align_status take_each(const align_exec *exec, const struct align__loss_row *row,
@@ -182,7 +183,8 @@ static align_status take_each(const align_exec *exec, const struct align__loss_r
         if (table[param].offset >= size)
             continue;
         status = check_value(exec, row, given, param);
-        set(params, param, align__param_get(given, param));
+        if (status == ALIGN_E_NONE)
+            set(params, param, align__param_get(given, param));
     }
     return status;
 }
