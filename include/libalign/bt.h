@@ -11,8 +11,9 @@
  * from the graph of who beat whom, never guessed from numbers that grow: where none exists the call
  * returns NO_SOLUTION, says which items are why, and still gives what is finite.
  *
- * Rows are fitted as they are, or as counts (rankings: as ballots), which merge, grow and can be saved. Intervals of ranks come
- * from a fit (align_bt_ranks_eval), and Elo's ratings from rows in their order (align_bt_elo_update).
+ * Rows are fitted as they are, or as counts (rankings: as ballots), which merge, grow and can be saved.
+ * Intervals of ranks come from a fit (align_bt_ranks_eval), and Elo's ratings from rows in their order
+ * (align_bt_elo_update).
  *
  * Items are numbers 0..n_items-1. Their names live with the caller, and errors speak of indices.
  * docs/ratings.md has formulas, sources and corner cases.
@@ -165,8 +166,8 @@ ALIGN_API size_t align_bt_ballots_get_bytes(int64_t n_items, int64_t rankings, i
 
 /* These are to rankings what align_bt_counts_... are to rows, with the same promises: empty ballots in
  * this memory, of any alignment, n_items perhaps a bound; rankings added after all are checked, or with
- * SCRATCH the first ballots->taken of them (offsets of the rest begin at 0 again); other ballots added; and a move to other memory. Rankings with
- * `cluster` are refused. */
+ * SCRATCH the first ballots->taken of them (offsets of the rest begin at 0 again); other ballots added;
+ * and a move to other memory. Rankings with `cluster` are refused. */
 ALIGN_API void align_bt_ballots_init(align_bt_ballots *ballots, void *memory, size_t bytes,
                                      int64_t n_items);
 ALIGN_API ALIGN_MUST_CHECK align_status align_bt_ballots_update(const align_exec *exec,
@@ -248,8 +249,8 @@ enum {
  *               adherence of Raman and Joachims 2014 and Turner et al. 2020, a discrimination in
  *               item response theory). log r[k] has Normal(0, 1 / reliability_precision) as its
  *               prior. The fit finds a maximum near r = 1; the likelihood may have others. Nu and theta are
- *               the same for all, so that at r = 0 ties are as frequent as among equals. An annotator who is wrong on purpose (Crowd-BT, Chen et al. 2013) goes to
- *               r = 0, not below
+ *               the same for all, so that at r = 0 ties are as frequent as among equals. An annotator
+ *               who is wrong on purpose (Crowd-BT, Chen et al. 2013) goes to r = 0, not below
  * Both need rows with annotators and rest on a precision above 0. */
 enum { ALIGN_BT_HOME = 1, ALIGN_BT_ANCHOR = 2, ALIGN_BT_BIAS = 4, ALIGN_BT_RELIABILITY = 8 };
 
@@ -421,8 +422,8 @@ typedef struct align_bt_args {
      * `variance`; that of an annotator without rows is 1 / sqrt(precision) */
     align_tensor bias_se, reliability_se;
 
-    const align_bt_ballots
-        *ballots; /* what rankings add up to: in place of rows, counts and rankings */
+    /* What rankings add up to: in place of rows, counts and rankings */
+    const align_bt_ballots *ballots;
 
     /* With CLUSTER and counts or ballots: [n_clusters], what the rows of each cluster alone add up to; merged,
      * they are all that is fitted. So clustered errors need no row twice and no second pass. */
@@ -441,8 +442,8 @@ ALIGN_API ALIGN_MUST_CHECK align_status align_bt_scratch(const align_exec *exec,
 
 /* Fits. Rows are counted, edges and rankings evaluated, and draws made in tasks of exec->parallel, with the
  * same bits for any number of workers and any scratch; the rest, linear algebra above all, is on the calling
- * thread, in one process: what several saw is merged as counts or ballots, and exec->allreduce is not used. Polls exec->cancel once a step,
- * and once in 256 draws.
+ * thread, in one process: what several saw is merged as counts or ballots, and exec->allreduce is not used.
+ * Polls exec->cancel once a step, and once in 256 draws.
  *
  *   NONE            a finite maximum, found to the tolerance
  *   NOT_CONVERGED   max_iterations reached, or rounding stopped the progress first: the best point

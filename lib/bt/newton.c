@@ -151,7 +151,8 @@ static bool is_small(const struct align__bt_fit *fit, double drift, double step)
 }
 
 /* Halves the step until the likelihood rises as it should; near the maximum, where differences of the
- * value are rounding alone, a full step is safe. Score and curvature are then those of the new point, unless a refit ends there. */
+ * value are rounding alone, a full step is safe. Score and curvature are then those of the new point, unless
+ * a refit ends there. */
 static bool move(struct align__bt_fit *fit)
 {
     double whole = largest(fit->step, fit->size), length = whole > FARTHEST ? FARTHEST / whole : 1;

@@ -1,6 +1,7 @@
 /* Functions on arrays of f64 and of indices, once for every instruction set, with equal bits on all of them.
  *
- * Largest errors of the elementary ones, in units of the last place, as tests/kernels/f64.c measures them against long double:
+ * Largest errors of the elementary ones, in units of the last place, as tests/kernels/f64.c measures them against long
+ * double:
  *
  *     exp 1.1    log 0.9    log1p 0.9    expm1 1.3    rest 1.3, its log 2.0    tanh 2.6    its slope 4.4    softplus 2.2
  *     s, c 2.9

@@ -77,7 +77,8 @@ static bool is_desirable(const struct align__plan *plan, int64_t g)
     return align__load(label->dtype, align__at(label, place.i, place.j)) >= 0.5;
 }
 
-/* The numbers of group g under its divergence, at most two, with the class of each; those that are not finite are left out. */
+/* The numbers of group g under its divergence, at most two, with the class of each; those that are not finite are left
+ * out. */
 static int numbers_of(const struct align__plan *plan, int64_t g, double x[2], int kind[2])
 {
     const align_loss_id loss = plan->args->loss;

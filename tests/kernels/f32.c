@@ -206,6 +206,13 @@ START_TEST(deltas_and_targets_are_those_of_a_loop)
 }
 END_TEST
 
+/* A whole number modulo 2^64. */
+static uint64_t modulo(double whole)
+{
+    double rest = fmod(whole, 0x1p64);
+    return rest < 0 ? 0 - (uint64_t)-rest : (uint64_t)rest;
+}
+
 /* Numbers m 2^p with |m| < 2^43, where an f32 holds them: sums in integers say what they have to be. */
 START_TEST(exact_sums_are_those_of_integers)
 {
@@ -213,21 +220,26 @@ START_TEST(exact_sums_are_those_of_integers)
     for (int round = 0; round < 600; round++) {
         int64_t n = round < 100 ? round : 1 + (int64_t)(random_bits() % ALIGN__EXACT_MOST);
         int power = round % 7 * 15 - 60, first = round % PAD;
-        __int128 sum = 0, square = 0;
+        int64_t sum = 0;
+        uint64_t square = 0;
+        double about = 0;
         for (int i = 0; i < first + n; i++) {
             int64_t m = (int32_t)random_bits() / 256;
             m = round % 3 == 0 ? m : m * (INT64_C(1) << random_bits() % 20);
             at[i] = ldexpf((float)m, power);
-            sum += i < first ? 0 : m;
-            square += i < first ? 0 : (__int128)m * m;
+            if (i < first)
+                continue;
+            sum += m;
+            square += (uint64_t)m * (uint64_t)m;
+            about += (double)m * (double)m;
         }
         for (int l = 0; l < LEVELS; l++) {
             struct align__f32_exact got;
             ck_assert(level(l)->exact(&got, at + first, n));
-            ck_assert((__int128)ldexp(got.sum, -power) == sum);
-            ck_assert((__int128)ldexp(got.square, -2 * power) +
-                          (__int128)ldexp(got.square_rest, -2 * power) ==
-                      square);
+            ck_assert(ldexp(got.sum, -power) == (double)sum);
+            double high = ldexp(got.square, -2 * power), low = ldexp(got.square_rest, -2 * power);
+            ck_assert(modulo(high) + modulo(low) == square);
+            ck_assert(fabs(high + low - about) <= 1e-12 * about);
             for (int64_t i = first; i < first + n; i++)
                 ck_assert(got.least <= at[i] && at[i] <= got.most);
         }

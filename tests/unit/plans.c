@@ -227,9 +227,9 @@ static void expect_equal(const struct bed *a, const struct bed *b)
     ck_assert_mem_eq(a->dbias, b->dbias, (size_t)shape->v * sizeof *a->dbias);
 }
 
-/* Two tiles of tokens and two bands of the vocabulary; these with a walk of its own for dhidden; one tile with three stretches; rows that do not count;
- * sequences whose gradient is 0; f64, which this file's BLAS does not count; two tiles of tokens without bands; one
- * pass. */
+/* Two tiles of tokens and two bands of the vocabulary; these with a walk of its own for dhidden; one tile with three
+ * stretches; rows that do not count; sequences whose gradient is 0; f64, which this file's BLAS does not count; two
+ * tiles of tokens without bands; one pass. */
 static const struct shape shapes[] = {
     {530, 1100, 2060, ALIGN_F32, "dpo", 0, ALIGN_F32, 0},
     {530, 1100, 2060, ALIGN_F32, "dpo", 1, ALIGN_F32, ALIGN_BF16},
