@@ -97,4 +97,11 @@ static inline void *align__at(const align_tensor *t, int64_t i, int64_t j)
     return (char *)t->data + step * align__bytes(t->dtype);
 }
 
+/* A number of an I32 or I64 view. */
+static inline int64_t align__whole(const align_tensor *t, int64_t at)
+{
+    const void *p = align__at(t, at, 0);
+    return t->dtype == ALIGN_I32 ? *(const int32_t *)p : *(const int64_t *)p;
+}
+
 #endif

@@ -79,19 +79,13 @@ size_t align__bt_clusters_bytes(const struct bt_call *call)
 
 /* ---- rows and rankings -------------------------------------------------------------------- */
 
-static int64_t whole(const align_tensor *t, int64_t at)
-{
-    const void *p = align__at(t, at, 0);
-    return t->dtype == ALIGN_I32 ? *(const int32_t *)p : *(const int64_t *)p;
-}
-
 /* The cluster of a row or of a piece of a ranking; -1: it weighs nothing. */
 static int64_t cluster_of(const struct clusters *k, int64_t unit)
 {
     if (k->fit->ranked != NULL)
-        return whole(&k->call->rankings.cluster, k->fit->ranked->source[unit]);
+        return align__whole(&k->call->rankings.cluster, k->fit->ranked->source[unit]);
     struct align__bt_game game = align__bt_game_of(&k->call->rows, unit);
-    return game.weight > 0 ? whole(&k->call->rows.cluster, unit) : -1;
+    return game.weight > 0 ? align__whole(&k->call->rows.cluster, unit) : -1;
 }
 
 static void sort_units(struct clusters *k, struct align__arena *arena)

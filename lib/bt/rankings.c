@@ -32,19 +32,13 @@ void align__bt_rankings_take(struct align__bt_rankings *ranked, struct align__ar
 #define ROW_FAIL(site, name, at, ...)                                                              \
     ALIGN__FAIL(exec, site, .owner = ROWS, .field = name, .axes = 1, .index = {at}, __VA_ARGS__)
 
-static int64_t whole(const align_tensor *t, int64_t at)
-{
-    const void *p = align__at(t, at, 0);
-    return t->dtype == ALIGN_I32 ? *(const int32_t *)p : *(const int64_t *)p;
-}
-
 static align_status check_offsets(const align_exec *exec, const align_bt_rankings *rows,
                                   int64_t *longest)
 {
     int64_t last = 0, total = rows->item.shape[0], rankings = rows->offsets.shape[0] - 1;
     *longest = 0;
     for (int64_t r = 0; r <= rankings; r++) {
-        int64_t at = whole(&rows->offsets, r), low = r == rankings ? total : last;
+        int64_t at = align__whole(&rows->offsets, r), low = r == rankings ? total : last;
         if (at < low || at > (r == 0 ? 0 : total))
             return ROW_FAIL(RANKINGS_OFFSETS, "offsets", r, .value = (double)at, .low = (double)low,
                             .high = r == 0 ? 0 : (double)total);
@@ -90,12 +84,12 @@ align_status align__bt_import_rankings(const align_exec *exec, align_bt_rankings
 static align_status check_entry(const align_exec *exec, const align_bt_rankings *rows,
                                 int64_t begin, int64_t at, int64_t n_items)
 {
-    int64_t item = whole(&rows->item, at);
+    int64_t item = align__whole(&rows->item, at);
     if (item < 0 || item >= n_items)
         return ROW_FAIL(FIELD_BOUNDS, "item", at, .value = (double)item,
                         .high = (double)n_items - 1);
     for (int64_t other = begin; other < at; other++)
-        if (whole(&rows->item, other) == item)
+        if (align__whole(&rows->item, other) == item)
             return ROW_FAIL(RANKINGS_TWICE, "item", at, .value = (double)item,
                             .low = (double)other);
     return ALIGN_E_NONE;
@@ -105,8 +99,8 @@ struct align__bt_ranking align__bt_ranking_of(const align_bt_rankings *rows, int
 {
     bool weighs = align__present(&rows->weight);
     return (struct align__bt_ranking){
-        .begin = whole(&rows->offsets, r),
-        .end = whole(&rows->offsets, r + 1),
+        .begin = align__whole(&rows->offsets, r),
+        .end = align__whole(&rows->offsets, r + 1),
         .weight = weighs ? align__load(rows->weight.dtype, align__at(&rows->weight, r, 0)) : 1};
 }
 
@@ -116,7 +110,7 @@ align_status align__bt_check_rankings(const align_exec *exec, const align_bt_ran
     align_status status = ALIGN_E_NONE;
     for (int64_t r = 0; r < rows->offsets.shape[0] - 1; r++) {
         struct align__bt_ranking row = align__bt_ranking_of(rows, r);
-        int64_t cluster = align__present(&rows->cluster) ? whole(&rows->cluster, r) : 0;
+        int64_t cluster = align__present(&rows->cluster) ? align__whole(&rows->cluster, r) : 0;
         if (!(row.weight >= 0 && row.weight <= 0x1p32))
             return ROW_FAIL(FIELD_BOUNDS, "weight", r, .value = row.weight, .high = 0x1p32);
         if (align__present(&rows->cluster) && (cluster < 0 || cluster >= n_clusters))
@@ -135,14 +129,15 @@ align_status align__bt_check_rankings(const align_exec *exec, const align_bt_ran
 /* Entries behind all places sort last. */
 static int64_t place_of(const align_bt_rankings *rows, int64_t begin, int64_t at)
 {
-    int64_t place = align__present(&rows->place) ? whole(&rows->place, at) : at - begin;
+    int64_t place = align__present(&rows->place) ? align__whole(&rows->place, at) : at - begin;
     return place < 0 ? INT64_MAX : place;
 }
 
 static bool is_after(const align_bt_rankings *rows, int64_t begin, int64_t a, int64_t b)
 {
     int64_t first = place_of(rows, begin, a), second = place_of(rows, begin, b);
-    return first > second || (first == second && whole(&rows->item, a) > whole(&rows->item, b));
+    return first > second ||
+           (first == second && align__whole(&rows->item, a) > align__whole(&rows->item, b));
 }
 
 /* Until all are in order, `out` holds entries. */
@@ -160,7 +155,7 @@ int64_t align__bt_settle(const align_bt_rankings *rows, struct align__bt_ranking
         int64_t at = begin + out[k];
         bool tied = k > 0 && k < placed &&
                     place_of(rows, begin, at) == place_of(rows, begin, begin + out[k - 1]);
-        out[k] = (uint32_t)whole(&rows->item, at) | (tied ? ALIGN__BT_TIED : 0);
+        out[k] = (uint32_t)align__whole(&rows->item, at) | (tied ? ALIGN__BT_TIED : 0);
     }
     return placed;
 }

@@ -5,12 +5,6 @@
 
 /* Rows one by one: where covariates or annotators keep them apart. */
 
-static int64_t whole(const align_tensor *t, int64_t at)
-{
-    const void *p = align__at(t, at, 0);
-    return t->dtype == ALIGN_I32 ? *(const int32_t *)p : *(const int64_t *)p;
-}
-
 static double real(const align_tensor *t, int64_t i, int64_t j)
 {
     return align__load(t->dtype, align__at(t, i, j));
@@ -26,8 +20,8 @@ void align__bt_features(const struct bt_call *call, int64_t i, int64_t j, double
 struct align__bt_game align__bt_game_of(const align_bt_rows *rows, int64_t row)
 {
     return (struct align__bt_game){
-        .first = whole(&rows->first, row),
-        .second = whole(&rows->second, row),
+        .first = align__whole(&rows->first, row),
+        .second = align__whole(&rows->second, row),
         .outcome = align__present(&rows->outcome) ? real(&rows->outcome, row, 0) : 1,
         .weight = align__present(&rows->weight) ? real(&rows->weight, row, 0) : 1,
     };
@@ -44,7 +38,7 @@ static bool read_row(const struct bt_call *call, int64_t row, struct align__bt_e
     edge->sum[ALIGN__BT_TIE] = tie ? game.weight : 0;
     edge->sum[ALIGN__BT_WIN] = tie ? 0 : game.weight * game.outcome;
     edge->sum[ALIGN__BT_LOSS] = tie ? 0 : game.weight * (1 - game.outcome);
-    *judge = align__present(&rows->annotator) ? (int32_t)whole(&rows->annotator, row) : 0;
+    *judge = align__present(&rows->annotator) ? (int32_t)align__whole(&rows->annotator, row) : 0;
     align__bt_features(call, game.first, game.second, z);
     for (int64_t p = call->item_coefs; p < call->coefs; p++)
         z[p] = real(&rows->covariate, row, p - call->item_coefs);
@@ -55,7 +49,7 @@ static align_status check_ids(const align_exec *exec, const align_tensor *t, con
                               int64_t count)
 {
     for (int64_t row = 0; align__present(t) && row < t->shape[0]; row++) {
-        int64_t id = whole(t, row);
+        int64_t id = align__whole(t, row);
         if (id < 0 || id >= count)
             return ALIGN__FAIL(exec, FIELD_BOUNDS, .owner = BT_ROWS, .field = field, .axes = 1,
                                .index = {row}, .value = (double)id, .high = (double)(count - 1));
