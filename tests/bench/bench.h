@@ -2,7 +2,7 @@
  * serves one: this program itself (`--serve LINE`), or a peer (peers.py) that does the same work on the
  * same shapes. Runners speak lines over a pipe:
  *
- *     runner  ready SCRATCH_BYTES WORK [BLAS_THREADS] | none REASON
+ *     runner  ready SCRATCH_BYTES WORK REPETITION_SECONDS [BLAS_THREADS] | none REASON
  *     parent  run                          runner  SECONDS of one repetition
  *     parent  (end of file)                runner  PEAK_BYTES EXTRA_BYTES ERROR
  *

@@ -28,7 +28,8 @@ struct options {
 static const struct argp_option argp_options[] = {
     {"json", 'j', "FILE", 0, "write one object a case", 0},
     {"only", 'o', "TEXT", 0, "cases whose line holds TEXT", 0},
-    {"rounds", 'r', "N", 0, "repetitions of each case (7; 3 or more where they take long)", 0},
+    {"rounds", 'r', "N", 0,
+     "rounds of each case (7; 3 or more where they take long, more where they are short)", 0},
     {"python", 'p', "PROGRAM", 0, "Python that has the peers (python3)", 0},
     {"no-peers", 'n', NULL, 0, "libalign and the limits only", 0},
     {"list", 'l', NULL, 0, "print the cases", 0},
@@ -115,8 +116,8 @@ static bool start(struct runner *runner, const char *name, char *const *argument
     runner->from = fdopen(out[0], "r");
     char answer[256] = "";
     runner->alive = fgets(answer, sizeof answer, runner->from) != NULL &&
-                    sscanf(answer, "ready %zu %lf %d", &runner->scratch, &runner->work,
-                           &runner->blas) >= 2;
+                    sscanf(answer, "ready %zu %lf %lf %d", &runner->scratch, &runner->work,
+                           &runner->repetition, &runner->blas) >= 3;
     return runner->alive;
 }
 
@@ -208,27 +209,83 @@ static bool start_all(const struct options *options, struct result *result)
     return good;
 }
 
-/* A round of all runners. */
+/* ---- rounds ---- */
+
+/* What a runner said within a round. */
+struct samples {
+    double sum;
+    int n;
+};
+
+/* Repetitions for as long as `seconds`, one at least. Threads of a BLAS go on looking for work for a while: then the
+ * next one waits until they sleep. */
+static bool sample(struct runner *runner, double seconds, struct samples *samples, bool threads)
+{
+    enum { ASLEEP = 40 * 1000 }; /* microseconds */
+    const double begin = bench_now();
+    double once = 0;
+    do {
+        if (!run_once(runner, &once))
+            return false;
+        samples->sum += once;
+        samples->n++;
+    } while (bench_now() - begin < seconds);
+    if (threads)
+        usleep(ASLEEP);
+    return true;
+}
+
+/* The others of a round, on one side of the case. */
+static bool run_others(struct result *result, bool before, bool backwards, struct samples *samples)
+{
+    const double own = result->runners[0].repetition, most = 0.3;
+    const double longest = own / 4 < most ? own / 4 : most;
+    const bool threads = bench_number(result->line, "workers", 1) > 1;
+    for (int k = 1; k < result->n_runners; k++) {
+        const int i = before ? k : result->n_runners - k;
+        struct runner *runner = &result->runners[i];
+        const bool both = 2 * runner->repetition < own || strcmp(runner->name, "limit") == 0;
+        if ((both || before == backwards) &&
+            !sample(runner, both ? longest : 0, &samples[i], threads))
+            return false;
+    }
+    return true;
+}
+
+/* A round of all runners. What is short beside the case has its turns before and after it, each for a quarter of the
+ * time that the case takes, or for .3 s; what takes longer, after it and in the next round before it. */
 static bool run_round(struct result *result, int round)
 {
-    bool good = true;
+    const bool threads = bench_number(result->line, "workers", 1) > 1, backwards = round % 2 == 1;
+    struct samples samples[RUNNERS_MOST] = {{0, 0}};
+    const bool good = run_others(result, true, backwards, samples) &&
+                      sample(&result->runners[0], 0, &samples[0], threads) &&
+                      run_others(result, false, backwards, samples);
     for (int i = 0; good && i < result->n_runners; i++)
-        good = run_once(&result->runners[i], &result->runners[i].seconds[round]);
+        result->runners[i].seconds[round] = samples[i].sum / samples[i].n;
     return good;
 }
 
-/* A warm-up, which counts where it takes long, as runners have run once by then; and rounds: three at least, no more
- * when a case takes long. */
+/* As many rounds as were asked for; three at least, but no more when a case takes long; more when it is short. */
+static bool is_enough(int rounds, int asked, double seconds)
+{
+    enum { LEAST = 3, LONG_CASE = 5 }; /* rounds; seconds */
+    const double short_case = 0.5;
+    if (seconds >= LONG_CASE)
+        return rounds >= (asked < LEAST ? asked : LEAST);
+    return rounds >= asked && (seconds >= short_case || rounds == ROUNDS_MOST);
+}
+
+/* A warm-up, which counts where it takes long, as runners have run once by then; and rounds. */
 static bool run_case(const struct options *options, struct result *result)
 {
-    enum { LEAST = 3, LONG_WARM_UP = 1, LONG_CASE = 5 }; /* rounds; seconds */
-    int most = result->rounds;
+    enum { LONG_WARM_UP = 1 }; /* seconds */
+    const int asked = result->rounds;
     bool good = start_all(options, result);
-    double begin = bench_now();
+    const double begin = bench_now();
     good = good && run_round(result, 0);
     result->rounds = bench_now() - begin > LONG_WARM_UP;
-    while (good && result->rounds < most &&
-           (result->rounds < LEAST || bench_now() - begin < LONG_CASE))
+    while (good && !is_enough(result->rounds, asked, bench_now() - begin))
         good = run_round(result, result->rounds++);
     for (int i = 0; i < result->n_runners; i++)
         good = finish(&result->runners[i]) && good;

@@ -464,7 +464,7 @@ def main():
     if once < LONG_SECONDS:
         once = repeat(run, 1)
     runs = 1 if once >= REPETITION_SECONDS else int(REPETITION_SECONDS / once) + 1
-    print("ready 0 0", flush=True)
+    print(f"ready 0 0 {once * runs}", flush=True)
     for _ in iter(sys.stdin.readline, ""):
         print(repeat(run, runs), flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

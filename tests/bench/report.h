@@ -14,7 +14,7 @@ struct runner {
     int pid;
     FILE *to, *from;
     bool alive;
-    double work;
+    double work, repetition; /* of one run; seconds of a repetition when it was set up */
     size_t scratch, peak, extra;
     double error; /* of the answer; NaN: not known */
     int blas;     /* threads of its BLAS, where that is known */

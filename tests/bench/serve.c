@@ -196,7 +196,8 @@ int bench_serve(const char *line)
     if (once < LONG_SECONDS)
         once = repeat(&bench, once < 1e-4 ? 10 : 1);
     int64_t runs = once >= REPETITION_SECONDS ? 1 : (int64_t)(REPETITION_SECONDS / once) + 1;
-    printf("ready %zu %.17g %d\n", bench.scratch, bench.work, blas_threads());
+    printf("ready %zu %.17g %.9g %d\n", bench.scratch, bench.work, once * (double)runs,
+           blas_threads());
     fflush(stdout);
     char command[16];
     while (fgets(command, sizeof command, stdin) != NULL) {
