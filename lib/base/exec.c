@@ -96,6 +96,31 @@ align_status align__parallel(const align_exec *exec, int64_t tasks, align_task_f
                        .value = code, .low = (double)done, .high = (double)tasks);
 }
 
+struct shared {
+    align__item_fn fn;
+    void *ctx;
+    int64_t items;
+    _Atomic int64_t next;
+};
+
+static void run_room(void *ctx, int64_t room)
+{
+    struct shared *shared = ctx;
+    for (;;) {
+        int64_t item = atomic_fetch_add_explicit(&shared->next, 1, memory_order_relaxed);
+        if (item >= shared->items)
+            return;
+        shared->fn(shared->ctx, room, item);
+    }
+}
+
+align_status align__rooms(const align_exec *exec, int64_t rooms, int64_t items, align__item_fn fn,
+                          void *ctx)
+{
+    struct shared shared = {.fn = fn, .ctx = ctx, .items = items};
+    return align__parallel(exec, rooms, run_room, &shared);
+}
+
 align_status align__allreduce(const align_exec *exec, void *buffer, int64_t count,
                               align_dtype dtype, int32_t op)
 {

@@ -22,6 +22,13 @@ void align__clear(void *at, size_t size);
 /* Runs the tasks through the caller's hook, or in order on this thread. */
 align_status align__parallel(const align_exec *exec, int64_t tasks, align_task_fn fn, void *ctx);
 
+/* Runs fn(ctx, room, item) of each item once. `rooms` tasks are handed out, each with a place of its own to work in,
+ * and each takes the first item that is left, as often as there is one: so a worker that is held up holds up no more
+ * than the item that it has. In one room the items come in order. */
+typedef void (*align__item_fn)(void *ctx, int64_t room, int64_t item);
+align_status align__rooms(const align_exec *exec, int64_t rooms, int64_t items, align__item_fn fn,
+                          void *ctx);
+
 /* Reduces buffer[0..count) over all ranks by the caller's hook. */
 align_status align__allreduce(const align_exec *exec, void *buffer, int64_t count,
                               align_dtype dtype, int32_t op);

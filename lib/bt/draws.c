@@ -117,17 +117,15 @@ static void refit(const struct batch *batch, struct slot *slot, int64_t draw)
         slot->fit.converged = false;
 }
 
-/* Slot `task` makes every draw of the batch whose number leaves its own over. */
-static void run_slot(void *ctx, int64_t task)
+/* Draws take a number of steps of their own: each slot makes the next that is left. */
+static void run_draw(void *ctx, int64_t number, int64_t item)
 {
     const struct batch *batch = ctx;
-    struct slot *slot = &batch->slots[task];
-    for (int64_t draw = batch->begin + task; draw < batch->end; draw += batch->count) {
-        slot->fit.converged = false;
-        if (batch->finite)
-            refit(batch, slot, draw);
-        store_draw(batch->call, &slot->fit, draw);
-    }
+    struct slot *slot = &batch->slots[number];
+    slot->fit.converged = false;
+    if (batch->finite)
+        refit(batch, slot, batch->begin + item);
+    store_draw(batch->call, &slot->fit, batch->begin + item);
 }
 
 /* A Newton step squares the error: after one that is below the root of the tolerance it is below that. */
@@ -186,7 +184,7 @@ align_status align__bt_draw(const struct bt_call *call, const struct align__bt_f
         if (call->exec.cancel != NULL && call->exec.cancel(call->exec.cancel_user) != 0)
             return ALIGN__FAIL(&call->exec, BT_CANCELLED, .owner = "align_exec", .field = "cancel",
                                .low = (double)batch.begin);
-        status = align__parallel(&call->exec, batch.count, run_slot, &batch);
+        status = align__rooms(&call->exec, batch.count, batch.end - batch.begin, run_draw, &batch);
     }
     return status;
 }

@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-enum { MAX_CHUNKS = 64, CHUNK_ITEMS = 4096, STACK_ITEMS = 64 };
+/* Items of a chunk at least; those of lists take longer. */
+enum { MAX_CHUNKS = 64, CHUNK_ITEMS = 4096, CHUNK_LISTED = 1024, STACK_ITEMS = 64 };
 
 struct partial {
     struct align__total value, learn[ALIGN__MAX_LEARN];
@@ -19,8 +20,8 @@ struct partial {
 
 struct call {
     const struct align__plan *plan;
-    int64_t chunks, tasks;
-    char *slots; /* one a task, for lists that do not fit the stack */
+    int64_t chunks, tasks; /* as many tasks work on chunks at once */
+    char *slots;           /* one a task, for lists that do not fit the stack */
     size_t slot_bytes;
     struct partial *partials;
 };
@@ -29,8 +30,8 @@ static int64_t count_chunks(const struct align__plan *plan)
 {
     double items = plan->form == ALIGN__FORM_OFFSETS ? (double)plan->sequences
                                                      : (double)plan->groups * (double)plan->width;
-    int64_t chunks = items < MAX_CHUNKS * (double)CHUNK_ITEMS ? (int64_t)(items / CHUNK_ITEMS) + 1
-                                                              : MAX_CHUNKS;
+    double least = plan->row->arity == ALIGN_LOSS_LIST ? CHUNK_LISTED : CHUNK_ITEMS;
+    int64_t chunks = items < MAX_CHUNKS * least ? (int64_t)(items / least) + 1 : MAX_CHUNKS;
     return chunks < plan->groups ? chunks : plan->groups;
 }
 
@@ -212,23 +213,21 @@ static void open_partial(const struct align__plan *plan, struct partial *partial
         memset(partial->learn, 0, sizeof partial->learn);
 }
 
-static void run_task(void *ctx, int64_t task)
+static void run_chunk(void *ctx, int64_t slot, int64_t c)
 {
     const struct call *call = ctx;
     const struct align__plan *plan = call->plan;
-    for (int64_t c = task; c < call->chunks; c += call->tasks) {
-        const int64_t share = plan->groups / call->chunks, rest = plan->groups % call->chunks;
-        const int64_t first = share * c + (c < rest ? c : rest);
-        const int64_t end = first + share + (c < rest);
-        struct partial *partial = &call->partials[c];
-        open_partial(plan, partial);
-        if (plan->row->arity != ALIGN_LOSS_LIST)
-            run_blocks(plan, first, end, partial);
-        else if (plan->width <= STACK_ITEMS)
-            run_short_lists(plan, first, end, partial);
-        else
-            run_lists(plan, first, end, call->slots + (size_t)task * call->slot_bytes, partial);
-    }
+    const int64_t share = plan->groups / call->chunks, rest = plan->groups % call->chunks;
+    const int64_t first = share * c + (c < rest ? c : rest);
+    const int64_t end = first + share + (c < rest);
+    struct partial *partial = &call->partials[c];
+    open_partial(plan, partial);
+    if (plan->row->arity != ALIGN_LOSS_LIST)
+        run_blocks(plan, first, end, partial);
+    else if (plan->width <= STACK_ITEMS)
+        run_short_lists(plan, first, end, partial);
+    else
+        run_lists(plan, first, end, call->slots + (size_t)slot * call->slot_bytes, partial);
 }
 
 /* The sum of one of the totals of each chunk, in the order of the chunks. */
@@ -328,7 +327,7 @@ align_status align_loss_eval(const align_exec *exec, const align_loss_args *args
     if (status != ALIGN_E_NONE)
         return status;
     align__clear_outputs(&plan);
-    status = align__parallel(&plan.exec, call.tasks, run_task, &call);
+    status = align__rooms(&plan.exec, call.tasks, call.chunks, run_chunk, &call);
     if (status == ALIGN_E_NONE)
         put_sums(&plan, partials, call.chunks);
     return status;
