@@ -1,4 +1,4 @@
-/* Moments, straight lines and advantages over arrays of f32, in f64, once for every instruction set, with equal bits on all
+/* Moments, straight lines, groups and advantages over arrays of f32, in f64, once for every instruction set, with equal bits on all
  * of them. In sums element i goes to lane i mod 8, and the lanes are added in order. */
 #ifndef ALIGN__F32_H
 #define ALIGN__F32_H
@@ -28,6 +28,23 @@ struct align__f32_line {
     double center, rest, divisor, back, gain, bias, low, high;
 };
 
+/* Eight groups of n values each, one group behind the other, side by side: lane k is group k, and values are taken in their
+ * order. With origin the first value of a group and u = x - origin: mean = sum(u) / n, square = sum((u - mean)^2). */
+enum { ALIGN__GROUPS_ABREAST = 8 };
+
+struct align__f32_groups {
+    double origin[ALIGN__GROUPS_ABREAST], mean[ALIGN__GROUPS_ABREAST],
+        square[ALIGN__GROUPS_ABREAST], least[ALIGN__GROUPS_ABREAST], most[ALIGN__GROUPS_ABREAST];
+};
+
+/* y = clip(gain ((x - origin - center) / divisor factor) + bias) */
+struct align__f32_group_lines {
+    double origin[ALIGN__GROUPS_ABREAST], center[ALIGN__GROUPS_ABREAST],
+        divisor[ALIGN__GROUPS_ABREAST], factor[ALIGN__GROUPS_ABREAST], gain[ALIGN__GROUPS_ABREAST],
+        bias[ALIGN__GROUPS_ABREAST];
+    double low, high;
+};
+
 /* n is any number of elements; live is n bytes, 0 for what is left out, or NULL: all. */
 struct align__f32 {
     void (*sums)(struct align__f32_sums *sums, const float *x, const uint8_t *live, double origin,
@@ -38,6 +55,10 @@ struct align__f32 {
     /* out may be x; 0 where not live. */
     void (*line)(float *out, const float *x, const uint8_t *live,
                  const struct align__f32_line *line, int64_t n);
+    /* n > 0. Leaves value i of group k in at[8 i + k]; false where one is not finite. */
+    bool (*group_sums)(struct align__f32_groups *sums, double *at, const float *x, int64_t n);
+    void (*group_lines)(float *out, const double *at, const struct align__f32_group_lines *lines,
+                        int64_t n);
     /* delta_t = reward_t + gamma value_{t+1} - value_t, where `after` follows the last value. */
     void (*deltas)(double *delta, const float *reward, const float *value, double after,
                    double gamma, int64_t n);

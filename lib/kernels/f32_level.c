@@ -230,24 +230,24 @@ static bool f32_exact(struct align__f32_exact *sums, const float *x, int64_t n)
 /* x / divisor by its rounded reciprocal, where the set has a fused multiply-add: the first step makes the quotient faithful,
  * the second correctly rounded (Markstein 1990), so that the bits are those of a division. */
 struct divisor {
-    double by, reciprocal;
+    vd by, reciprocal;
     int moderate;
 };
 
-static struct divisor divisor_of(double by)
+static inline struct divisor divisor_of(vd by)
 {
-    double size = by < 0 ? -by : by;
-    return (struct divisor){by, 1 / by, size > 0x1p-400 && size < 0x1p400};
+    const vd size = vd_abs(by);
+    return (struct divisor){by, 1.0 / by, !vi_any(~((size > 0x1p-400) & (size < 0x1p400)))};
 }
 
 static inline vd quotient(const struct divisor *d, vd x)
 {
 #ifdef F64_FMA
     if (d->moderate) {
-        vd by = vd_all(-d->by), reciprocal = vd_all(d->reciprocal), q = x * reciprocal;
-        vd better = vd_fma(vd_fma(by, q, x), reciprocal, q);
-        better = vd_fma(vd_fma(by, better, x), reciprocal, better);
-        return vd_pick(vd_abs(q) < (double)INFINITY, better, q);
+        vd by = -d->by, q = x * d->reciprocal;
+        vd better = vd_fma(vd_fma(by, q, x), d->reciprocal, q);
+        better = vd_fma(vd_fma(by, better, x), d->reciprocal, better);
+        return vd_pick((vd_abs(q) < (double)INFINITY) & (q != 0.0), better, q); /* -0 stays so */
     }
 #endif
     return x / d->by;
@@ -297,7 +297,7 @@ static inline void line_some(float *out, const float *x, const uint8_t *live,
 static void f32_line(float *out, const float *x, const uint8_t *live,
                      const struct align__f32_line *a, int64_t n)
 {
-    const struct line line = {*a, divisor_of(a->divisor),
+    const struct line line = {*a, divisor_of(vd_all(a->divisor)),
                               a->low > (double)-INFINITY || a->high < (double)INFINITY};
     for (int64_t i = 0; i < n; i += BLOCK) {
         const uint8_t *marks = live == NULL ? NULL : live + i;
@@ -311,6 +311,67 @@ static void f32_line(float *out, const float *x, const uint8_t *live,
             line_some(out + i, x + i, marks, &line, part);
     }
 }
+
+/* ---- groups ---- */
+
+static bool f32_group_sums(struct align__f32_groups *sums, double *at, const float *x, int64_t n)
+{
+    vi odd = {0};
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < LANES; k++)
+            at[i * LANES + k] = (double)x[k * n + i];
+    for (int v = 0; v < VECTORS; v++) {
+        const double *from = at + v * F64_LANES;
+        const vd origin = vd_load(from);
+        vd sum = vd_all(0), square = sum, least = origin, most = origin;
+        for (int64_t i = 0; i < n; i++) {
+            vd y = vd_load(from + i * LANES);
+            odd |= ~(vd_abs(y) < (double)INFINITY);
+            sum += y - origin;
+            least = vd_pick(y < least, y, least);
+            most = vd_pick(y > most, y, most);
+        }
+        const vd mean = sum / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            vd u = vd_load(from + i * LANES) - origin - mean;
+            square += u * u;
+        }
+        vd_store(sums->origin + v * F64_LANES, origin);
+        vd_store(sums->mean + v * F64_LANES, mean);
+        vd_store(sums->square + v * F64_LANES, square);
+        vd_store(sums->least + v * F64_LANES, least);
+        vd_store(sums->most + v * F64_LANES, most);
+    }
+    return !vi_any(odd);
+}
+
+static void f32_group_lines(float *out, const double *at, const struct align__f32_group_lines *a,
+                            int64_t n)
+{
+    enum { AT_ONCE = 32 };
+    double y[AT_ONCE * LANES];
+    for (int64_t first = 0; first < n; first += AT_ONCE) {
+        const int64_t part = n - first < AT_ONCE ? n - first : AT_ONCE;
+        for (int v = 0; v < VECTORS; v++) {
+            const int lane = v * F64_LANES;
+            const struct divisor by = divisor_of(vd_load(a->divisor + lane));
+            const vd origin = vd_load(a->origin + lane), center = vd_load(a->center + lane);
+            const vd factor = vd_load(a->factor + lane);
+            const vd gain = vd_load(a->gain + lane), bias = vd_load(a->bias + lane);
+            for (int64_t i = 0; i < part; i++) {
+                vd x = vd_load(at + (first + i) * LANES + lane) - origin - center;
+                x = gain * (quotient(&by, x) * factor) + bias;
+                x = vd_pick(x < a->low, vd_all(a->low), x);
+                vd_store(y + i * LANES + lane, vd_pick(x > a->high, vd_all(a->high), x));
+            }
+        }
+        for (int k = 0; k < LANES; k++)
+            for (int64_t i = 0; i < part; i++)
+                out[k * n + first + i] = (float)y[i * LANES + k];
+    }
+}
+
+/* ---- advantages ---- */
 
 static void f32_deltas(double *delta, const float *reward, const float *value, double after,
                        double gamma, int64_t n)
@@ -337,6 +398,8 @@ const struct align__f32 TABLE(ALIGN__LEVEL) = {
     .sums = f32_sums,
     .exact = f32_exact,
     .line = f32_line,
+    .group_sums = f32_group_sums,
+    .group_lines = f32_group_lines,
     .deltas = f32_deltas,
     .targets = f32_targets,
 };

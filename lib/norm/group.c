@@ -209,6 +209,52 @@ static void apply_formula(const align_norm_params *p, const struct align__group 
         b->y[i] = clipped(p, b->y[i], &dy);
 }
 
+/* What is no formula as a line: 0 x + answer, or x itself, whose 0 keeps its sign. */
+static void put_answer(struct align__f32_group_lines *lines, int k, int32_t answer)
+{
+    bool keeps = answer == ALIGN_NORM_AS_KEEP;
+    double unused;
+    lines->origin[k] = lines->center[k] = 0;
+    lines->divisor[k] = lines->factor[k] = 1;
+    lines->gain[k] = keeps ? 1 : 0;
+    lines->bias[k] = keeps ? -0.0 : answer_of(answer, 0, &unused);
+}
+
+static void put_formula(struct align__f32_group_lines *lines, int k, const align_norm_params *p,
+                        const struct align__group_formula *f)
+{
+    lines->origin[k] = f->origin;
+    lines->center[k] = f->center;
+    lines->divisor[k] = f->divisor;
+    lines->factor[k] = f->factor;
+    lines->gain[k] = p->gain;
+    lines->bias[k] = p->bias;
+}
+
+void align__group_lines(const struct align__groups *g, const struct align__whole *whole,
+                        const struct align__f32_groups *sums, int64_t n,
+                        struct align__f32_group_lines *lines)
+{
+    const align_norm_params *p = &g->params;
+    bool clips = p->clip_low != 0 || p->clip_high != 0;
+    lines->low = clips ? p->clip_low : -INFINITY;
+    lines->high = clips ? p->clip_high : INFINITY;
+    for (int k = 0; k < ALIGN__GROUPS_ABREAST; k++) {
+        struct align__set s = {.count = n,
+                               .origin = sums->origin[k],
+                               .mean = sums->mean[k],
+                               .least = sums->least[k],
+                               .most = sums->most[k]};
+        if ((double)n > p->ddof && s.least != s.most)
+            s.deviation = sqrt(sums->square[k] / ((double)n - p->ddof));
+        struct align__group_formula f = align__group_formula(g, whole, NULL, &s);
+        if (is_formula(&f))
+            put_formula(lines, k, p, &f);
+        else
+            put_answer(lines, k, f.answer);
+    }
+}
+
 /* Each reward has a D of its own: the deviation of the others. */
 static void apply_leave_out(const align_norm_params *p, const struct align__group *b,
                             const struct align__group_formula *group)

@@ -1,4 +1,5 @@
 #include "groups.h"
+#include "../base/cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,8 @@ struct work {
     struct align__whole whole;
     struct align__run dy; /* gradient of what the groups say, before `then` */
     enum phase phase;
-    char *scratch; /* for groups that do not fit the stack */
+    const struct align__f32 *abreast; /* where groups can go side by side, else NULL */
+    char *scratch;                    /* for groups that do not fit the stack */
     int64_t pieces;
     struct align__group_wrong wrong[ALIGN__NORM_TASKS];
 };
@@ -155,6 +157,42 @@ static size_t room_of(const struct work *work)
     return align__block((size_t)work->g.largest * REWARD_BYTES);
 }
 
+/* Groups whose y is a straight line of x, of one model and all of them counted, as plain f32. */
+static bool goes_abreast(const struct align__groups *g)
+{
+    int32_t kind = g->params.kind;
+    bool line = !align__norm_is_rank(kind) && kind != ALIGN_NORM_BEST &&
+                kind != ALIGN_NORM_LENGTH_CENTER && kind != ALIGN_NORM_LEAVE_OUT_ZSCORE &&
+                !(kind >= ALIGN_NORM_REFERENCE && kind <= ALIGN_NORM_TANH);
+    return line && !is_each(g) && g->models == 1 && align__groups_weight(g, 0) == 1 &&
+           g->mask.length == 0 && g->largest <= ALIGN__GROUP_ON_STACK &&
+           align__run_plain(&g->reward, ALIGN_F32) != NULL &&
+           align__run_plain(&g->out, ALIGN_F32) != NULL;
+}
+
+/* The values of groups i .. i + 7; false, with nothing written, where they differ in length or are not all finite. */
+static bool run_abreast(const struct work *work, int64_t i)
+{
+    const struct align__groups *g = &work->g;
+    double at[ALIGN__GROUPS_ABREAST * ALIGN__GROUP_ON_STACK];
+    struct align__f32_groups sums;
+    struct align__f32_group_lines lines;
+    int64_t first, n, next, length;
+    align__groups_range(g, i, &first, &n);
+    for (int k = 1; k < ALIGN__GROUPS_ABREAST; k++) {
+        align__groups_range(g, i + k, &next, &length);
+        if (length != n)
+            return false;
+    }
+    const float *x = align__run_plain(&g->reward, ALIGN_F32);
+    float *out = align__run_plain(&g->out, ALIGN_F32);
+    if (n == 0 || !work->abreast->group_sums(&sums, at, x + first, n))
+        return false;
+    align__group_lines(g, &work->whole, &sums, n, &lines);
+    work->abreast->group_lines(out + first, at, &lines, n);
+    return true;
+}
+
 static void run_piece(void *ctx, int64_t task)
 {
     struct work *work = ctx;
@@ -166,7 +204,10 @@ static void run_piece(void *ctx, int64_t task)
     *wrong = (struct align__group_wrong){ALIGN__SITE_NONE, 0, 0, 0};
     for (int64_t i = work->g.groups * task / work->pieces;
          i < last && wrong->site == ALIGN__SITE_NONE; i++)
-        if (work->phase == CHECK)
+        if (work->phase == VALUES && work->abreast != NULL && last - i >= ALIGN__GROUPS_ABREAST &&
+            run_abreast(work, i))
+            i += ALIGN__GROUPS_ABREAST - 1;
+        else if (work->phase == CHECK)
             *wrong = run_checks(work, &memory, i);
         else if (work->phase == VALUES)
             run_values(work, &memory, i);
@@ -353,6 +394,8 @@ align_status align_norm_groups(const align_exec *user_exec, const align_norm_gro
         work.scratch = align__arena_take(&arena, plan.rooms);
     if (plan.between > 0)
         between = align__arena_take(&arena, plan.between);
+    if (goes_abreast(&work.g))
+        work.abreast = align__f32(align__cpu_allowed(&exec));
     return run_all(&exec, &work, between);
 }
 

@@ -3,6 +3,7 @@
 #define ALIGN__NORM_GROUPS_H
 
 #include "norm.h"
+#include "../kernels/f32.h"
 
 enum { ALIGN__GROUP_ON_STACK = 256 };
 
@@ -103,6 +104,11 @@ struct align__group_wrong align__group_wrong_of(const struct align__groups *g,
 /* b->y of one group that is not refused. */
 void align__group_values(const struct align__groups *g, const struct align__whole *whole,
                          const struct align__group *b);
+
+/* The lines of eight groups of n rewards, all counted, from their sums: the same y as align__group_values. */
+void align__group_lines(const struct align__groups *g, const struct align__whole *whole,
+                        const struct align__f32_groups *sums, int64_t n,
+                        struct align__f32_group_lines *lines);
 
 /* b->dx of one group from b->g. */
 void align__group_pull(const struct align__groups *g, const struct align__whole *whole,

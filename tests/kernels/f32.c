@@ -146,6 +146,78 @@ START_TEST(lines_stop_at_the_end_and_at_the_mask)
 }
 END_TEST
 
+enum { ABREAST = ALIGN__GROUPS_ABREAST, LONGEST = 40 };
+
+/* One group in the order of its values. */
+static struct align__f32_groups expected_groups(const float *at, int64_t n)
+{
+    struct align__f32_groups s = {0};
+    for (int k = 0; k < ABREAST; k++, at += n) {
+        double origin = (double)at[0], sum = 0;
+        s.origin[k] = s.least[k] = s.most[k] = origin;
+        for (int64_t i = 0; i < n; i++) {
+            sum += (double)at[i] - origin;
+            s.least[k] = fmin(s.least[k], (double)at[i]);
+            s.most[k] = fmax(s.most[k], (double)at[i]);
+        }
+        s.mean[k] = sum / (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            double u = (double)at[i] - origin - s.mean[k];
+            s.square[k] += u * u;
+        }
+    }
+    return s;
+}
+
+static void check_group_lines(const struct align__f32 *f32, const float *from, const double *at,
+                              int64_t n)
+{
+    static const double divisors[] = {1, -3, 0.7, 0x1p-500, 1e-3, INFINITY, 0x1p401, 2};
+    struct align__f32_group_lines lines = {.low = -2, .high = 40};
+    float out[ABREAST * LONGEST + 1];
+    for (int k = 0; k < ABREAST; k++) {
+        lines.origin[k] = k;
+        lines.center[k] = 0.3 * k;
+        lines.divisor[k] = n % 2 == 0 ? 1 + k : divisors[k];
+        lines.factor[k] = 1.1;
+        lines.gain[k] = 3 - k;
+        lines.bias[k] = -0.1 * k;
+    }
+    out[ABREAST * n] = 77;
+    f32->group_lines(out, at, &lines, n);
+    for (int64_t i = 0; i < ABREAST * n; i++) {
+        int64_t k = i / n;
+        double y = ((double)from[i] - lines.origin[k] - lines.center[k]) / lines.divisor[k];
+        y = lines.gain[k] * (y * lines.factor[k]) + lines.bias[k];
+        ck_assert(out[i] == (float)(y < -2 ? -2 : y > 40 ? 40 : y));
+    }
+    ck_assert(out[ABREAST * n] == 77);
+}
+
+START_TEST(groups_abreast_are_groups_one_by_one)
+{
+    static double at[ABREAST * LONGEST];
+    static float copy[ABREAST * LONGEST];
+    for (int64_t n = 1; n <= LONGEST; n++) {
+        for (int64_t i = 0; i < ABREAST * n; i++)
+            copy[i] = (float)(random_bits() >> 8) * 0x1p-20f - 7;
+        struct align__f32_groups want = expected_groups(copy, n), got;
+        for (int l = 0; l < LEVELS; l++) {
+            ck_assert(level(l)->group_sums(&got, at, copy, n));
+            ck_assert_mem_eq(&got, &want, sizeof want);
+            for (int64_t i = 0; i < ABREAST * n; i++)
+                ck_assert(at[i % n * ABREAST + i / n] == (double)copy[i]);
+            check_group_lines(level(l), copy, at, n);
+            int64_t odd = (int64_t)(random_bits() % (uint32_t)(ABREAST * n));
+            float kept = copy[odd];
+            copy[odd] = odd % 3 == 0 ? NAN : odd % 3 == 1 ? INFINITY : -INFINITY;
+            ck_assert(!level(l)->group_sums(&got, at, copy, n));
+            copy[odd] = kept;
+        }
+    }
+}
+END_TEST
+
 /* Any f32 and divisors of any size: less the rounded quotient in f64, nothing may be left. */
 START_TEST(lines_divide_as_a_division_does)
 {
@@ -271,4 +343,4 @@ END_TEST
 SUITE_MAIN("kernels/f32", exact_sums_are_those_of_integers, sums_that_f64_does_not_hold_are_refused,
            sums_are_those_of_eight_lanes, plain_sums_have_the_same_order,
            lines_stop_at_the_end_and_at_the_mask, lines_divide_as_a_division_does,
-           deltas_and_targets_are_those_of_a_loop)
+           groups_abreast_are_groups_one_by_one, deltas_and_targets_are_those_of_a_loop)

@@ -396,6 +396,67 @@ START_TEST(normal_ranks_reach_the_tails)
 }
 END_TEST
 
+/* Plain f32, in which groups go side by side, and every second f32 of a wider row, in which they do not. */
+static void assert_abreast_agree(const align_norm_params *p, int64_t groups, int64_t k)
+{
+    enum { MOST = 21 * 300 };
+    static float x[MOST], y[MOST], wide[2 * MOST];
+    for (int64_t i = 0; i < groups * k; i++) {
+        int64_t g = i / k;
+        double u = uniform();
+        x[i] = g % 10 == 3   ? -0.0F           /* all equal */
+               : g % 10 == 5 ? (float)(u < .5) /* 0 and 1 */
+                             : (float)(4 * u - 2);
+    }
+    if (groups > 18)
+        x[17 * k] = NAN;
+    memset(wide, 0, sizeof wide);
+    align_tensor strided = align_2d(wide, ALIGN_F32, groups, k);
+    strided.stride[0] = 2 * k;
+    strided.stride[1] = 2;
+    align_norm_groups_args plain = groups_of(p, align_2d(x, ALIGN_F32, groups, k),
+                                             align_2d(y, ALIGN_F32, groups, k));
+    align_norm_groups_args spread = groups_of(p, plain.reward, strided);
+    size_t least, best;
+    align_exec exec;
+    align_exec_init(&exec, sizeof exec);
+    ck_assert_int_eq(align_norm_groups_scratch(NULL, &plain, &least, &best), ALIGN_E_NONE);
+    exec.scratch = least > 0 ? malloc(least) : NULL;
+    exec.scratch_size = least;
+    ck_assert_int_eq(align_norm_groups(&exec, &plain), ALIGN_E_NONE);
+    ck_assert_int_eq(align_norm_groups(&exec, &spread), ALIGN_E_NONE);
+    free(exec.scratch);
+    for (int64_t i = 0; i < groups * k; i++)
+        ck_assert_msg(
+            memcmp(&y[i], &wide[2 * i], sizeof y[i]) == 0 || (isnan(y[i]) && isnan(wide[2 * i])),
+            "kind %d, %lld groups of %lld, %lld: %.9g and %.9g", p->kind, (long long)groups,
+            (long long)k, (long long)i, (double)y[i], (double)wide[2 * i]);
+}
+
+START_TEST(groups_side_by_side_have_the_same_bits)
+{
+    static const int64_t sizes[] = {1, 2, 3, 8, 16, 31, 32, 33, 256, 300};
+    static const int32_t answers[] = {ALIGN_NORM_AS_ZERO, ALIGN_NORM_AS_KEEP, ALIGN_NORM_AS_CENTER,
+                                      ALIGN_NORM_AS_HALF, ALIGN_NORM_AS_NAN,  ALIGN_NORM_AS_UNIT};
+    for (int i = 0; i < KINDS; i++)
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+            for (int64_t groups = 7; groups <= 21; groups += 14) {
+                align_norm_params p = params_of(group_kinds[i]);
+                int32_t answer = answers[((size_t)i + s) % 6];
+                if (p.kind == ALIGN_NORM_LENGTH_CENTER)
+                    continue;
+                assert_abreast_agree(&p, groups, sizes[s]);
+                p.gain = -2;
+                p.bias = .5;
+                p.clip_low = s % 2 == 0 ? -1 : 0;
+                p.clip_high = s % 2 == 0 ? 1.5 : 0;
+                if (p.eps_form != 0 && answer != ALIGN_NORM_AS_UNIT)
+                    p.equal = p.few = answer;
+                assert_abreast_agree(&p, groups, sizes[s]);
+            }
+}
+END_TEST
+
 START_TEST(quantiles_count_half_of_ties)
 {
     double samples[] = {-1, 0, 0, 2}, x[] = {-2, -1, 0, 1, 2, 3, NAN}, y[7];
@@ -414,4 +475,4 @@ SUITE_MAIN("norm groups", every_kind_matches_the_reference, offsets_masks_and_st
            reward_models_are_mixed, references_are_per_group,
            curve_gradients_match_finite_differences, tails_of_curves_are_exact,
            ranks_average_ties_and_skip_what_does_not_count, normal_ranks_reach_the_tails,
-           quantiles_count_half_of_ties)
+           groups_side_by_side_have_the_same_bits, quantiles_count_half_of_ties)
