@@ -47,10 +47,22 @@ struct align__sum {
 struct align__swaps {
     const double *s, *label, *gain, *discount;
     double eps;
+    double *room; /* align__swaps_room(n) numbers */
     double *d, *h;
     struct align__sum value;
     double steepness;
 };
+
+/* Numbers that a ring of n takes, and six of them. */
+static inline int64_t align__ring(int64_t n)
+{
+    return n + n / 2 + 8;
+}
+
+static inline int64_t align__swaps_room(int64_t n)
+{
+    return 6 * align__ring(n);
+}
 
 /* Games between items of strengths x: i won and lost against j. With d = x_i - x_j + home,
  *
@@ -88,6 +100,8 @@ struct align__f64 {
     void (*mixture)(const struct align__mixture *mixture, int64_t n);
     void (*games)(struct align__games *games, int64_t n);
     void (*swaps)(struct align__swaps *swaps, int64_t n);
+    /* Indices `first`, first + 1, ... of n keys from high to low, equal ones as they come; in n^2 steps. No NaN. */
+    void (*order)(int64_t *order, int64_t first, const double *key, int64_t n);
     /* True when low <= x <= high of every x: no NaN. */
     bool (*within)(const double *x, double low, double high, int64_t n);
     /* True when every |x| is below 2^1000: no NaN, no infinity, and no small sum overflows. */

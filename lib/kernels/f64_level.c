@@ -91,7 +91,7 @@ struct logistic {
  * and e / (1 + e) in the order of the sign. log1p of a small e is e: its powers would underflow, which is slow. */
 static inline struct logistic vd_logistic(vd z)
 {
-    vd zero = vd_all(0), e = vd_exp(-vd_abs(z));
+    vd zero = vd_all(0), e = vd_exp_low(-vd_abs(z));
     vd tail = e - vd_log_part((vd)((vi)e & (e > 0x1p-60)));
     vd near = 1.0 / (e + 1.0), far = e * near;
     vi up = z > 0.0;
@@ -281,67 +281,143 @@ static void games_f64(struct align__games *g, int64_t n)
         games_of(g, n, false);
 }
 
-/* ---- pairs of a list ---- */
+/* ---- pairs of a list ----
+ *
+ * Items on a ring: each meets those that are 1, 2, ... n / 2 ahead of it, which is all pairs once; but that far ahead
+ * only half of the items look where n is even. So vectors are full but for the end of the ring, which lies in memory
+ * one and a half times. */
 
-struct swap_sums {
-    vd value, lost, steepness;
-    vd d, h; /* of the item that meets the others */
+struct ring {
+    const double *s, *label, *gain, *discount;
+    double *d, *h; /* of items that were met */
 };
 
-/* Item i and the `part` items from j on. */
-static inline void swap_some(const struct align__swaps *w, struct swap_sums *to, int64_t i,
-                             int64_t j, int64_t part)
+/* Eight items, and what their pairs come to. */
+struct ring_own {
+    vd s[SUM_VECTORS], label[SUM_VECTORS], gain[SUM_VECTORS], discount[SUM_VECTORS];
+    vd d[SUM_VECTORS], h[SUM_VECTORS];
+};
+
+struct ring_sums {
+    vd value[SUM_VECTORS], lost[SUM_VECTORS], steepness[SUM_VECTORS];
+};
+
+/* Vector v of the eight, of which `there` count, and as many items from `at` on. */
+static inline __attribute__((always_inline)) void meet(const struct ring *ring, double eps,
+                                                       struct ring_own *own, struct ring_sums *to,
+                                                       int v, vi there, int64_t at)
 {
-    const vd label = vd_load_part(w->label + j, part);
-    const vi there = vi_first(part);
-    const vi ahead = (vd_all(w->label[i]) > label) & there;
-    const vi counts = ((vd_all(w->label[i]) < label) & there) | ahead;
-    const vd gap = vd_minus(vd_all(w->s[i]), vd_load_part(w->s + j, part));
-    const struct logistic l = vd_logistic(vd_pick(ahead, gap, -gap));
+    const vd label = vd_load(ring->label + at), right = vd_all(1 - eps), wrong = vd_all(eps);
+    const vi counts = (own->label[v] != label) & there;
+    const vi turned = (own->label[v] < label) & INT64_MIN;
+    const vi gap = (vi)vd_minus(own->s[v], vd_load(ring->s + at));
+    const struct logistic l = vd_logistic((vd)(gap ^ turned));
     vd weight = vd_all(1);
-    if (w->gain != NULL)
-        weight = vd_abs(vd_all(w->gain[i]) - vd_load_part(w->gain + j, part)) *
-                 vd_abs(vd_all(w->discount[i]) - vd_load_part(w->discount + j, part));
+    if (ring->gain != NULL)
+        weight = vd_abs(own->gain[v] - vd_load(ring->gain + at)) *
+                 vd_abs(own->discount[v] - vd_load(ring->discount + at));
     weight = (vd)((vi)weight & counts);
-    const vd right = vd_all(1 - w->eps), wrong = vd_all(w->eps);
     const vd value = vd_plus(vd_times(right, l.minus), vd_times(wrong, l.plus));
     const vd slope = weight * (wrong * l.s - right * l.c), curve = weight * (l.s * l.c);
-    const vd signed_slope = vd_pick(ahead, slope, -slope);
-    two_sum(&to->value, &to->lost, vd_times(weight, value));
-    to->steepness += vd_abs(slope);
-    to->d += signed_slope;
-    to->h += curve;
-    vd_store_part(w->d + j, part, vd_load_part(w->d + j, part) - signed_slope);
-    vd_store_part(w->h + j, part, vd_load_part(w->h + j, part) + curve);
+    const vd pull = (vd)((vi)slope ^ turned);
+    two_sum(&to->value[v], &to->lost[v], vd_times(weight, value));
+    to->steepness[v] += vd_abs(slope);
+    own->d[v] += pull;
+    own->h[v] += curve;
+    vd_store(ring->d + at, vd_load(ring->d + at) - pull);
+    vd_store(ring->h + at, vd_load(ring->h + at) + curve);
 }
 
-/* The others of item i go to lanes by their index. */
+static inline __attribute__((always_inline)) void
+meet_all(const struct ring *ring, double eps, struct ring_sums *to, int64_t j, int64_t n)
+{
+    struct ring_own own;
+    for (int v = 0; v < SUM_VECTORS; v++) {
+        const int64_t at = j + v * F64_LANES;
+        own.s[v] = vd_load(ring->s + at);
+        own.label[v] = vd_load(ring->label + at);
+        own.gain[v] = ring->gain != NULL ? vd_load(ring->gain + at) : vd_all(0);
+        own.discount[v] = ring->gain != NULL ? vd_load(ring->discount + at) : vd_all(0);
+        own.d[v] = own.h[v] = vd_all(0);
+    }
+    for (int64_t ahead = 1; 2 * ahead <= n; ahead++)
+        for (int v = 0; v < SUM_VECTORS; v++) {
+            const int64_t at = j + v * F64_LANES, left = (2 * ahead < n ? n : ahead) - at;
+            if (left > 0)
+                meet(ring, eps, &own, to, v, vi_first(left), at + ahead);
+        }
+    for (int v = 0; v < SUM_VECTORS; v++) {
+        const int64_t at = j + v * F64_LANES;
+        vd_store(ring->d + at, vd_load(ring->d + at) + own.d[v]);
+        vd_store(ring->h + at, vd_load(ring->h + at) + own.h[v]);
+    }
+}
+
+/* n numbers, and zeros to the end of the last vector. */
+static void lay(double *to, const double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += F64_LANES)
+        vd_store(to + i, vd_load_part(x + i, n - i < F64_LANES ? n - i : F64_LANES));
+}
+
+/* A ring of n numbers, or of zeros for NULL, with what vectors read behind it. Moves *room on. */
+static double *lay_ring(double **room, const double *x, int64_t n)
+{
+    double *ring = *room;
+    const int64_t length = align__ring(n);
+    *room += length;
+    for (int64_t i = x == NULL ? 0 : length - SUM_LANES; i < length; i += F64_LANES)
+        vd_store_part(ring + i, length - i < F64_LANES ? length - i : F64_LANES, vd_all(0));
+    if (x != NULL) {
+        lay(ring, x, n);
+        lay(ring + n, x, n / 2);
+    }
+    return ring;
+}
+
+static void add_ring(double *out, const double *ring, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] += i < n / 2 ? ring[i] + ring[n + i] : ring[i];
+}
+
 static void swaps_f64(struct align__swaps *w, int64_t n)
 {
-    struct swap_sums to[SUM_VECTORS] = {{.value = {0}}};
-    vd sums[SUM_VECTORS], losts[SUM_VECTORS], lanes[SUM_VECTORS];
-    for (int64_t i = 1; i < n; i++) {
-        for (int v = 0; v < SUM_VECTORS; v++)
-            to[v].d = to[v].h = vd_all(0);
-        for (int64_t j = 0; j < i; j += SUM_LANES)
-            for (int v = 0; v < SUM_VECTORS && j + v * F64_LANES < i; v++) {
-                const int64_t at = j + v * F64_LANES;
-                swap_some(w, &to[v], i, at, i - at < F64_LANES ? i - at : F64_LANES);
-            }
-        for (int v = 0; v < SUM_VECTORS; v++)
-            lanes[v] = to[v].d;
-        w->d[i] += sum_of_lanes(lanes);
-        for (int v = 0; v < SUM_VECTORS; v++)
-            lanes[v] = to[v].h;
-        w->h[i] += sum_of_lanes(lanes);
+    double *room = w->room;
+    struct ring_sums to = {.value = {{0}}};
+    const struct ring ring = {.s = lay_ring(&room, w->s, n),
+                              .label = lay_ring(&room, w->label, n),
+                              .gain = w->gain != NULL ? lay_ring(&room, w->gain, n) : NULL,
+                              .discount = w->gain != NULL ? lay_ring(&room, w->discount, n) : NULL,
+                              .d = lay_ring(&room, NULL, n),
+                              .h = lay_ring(&room, NULL, n)};
+    for (int64_t j = 0; j < n; j += SUM_LANES)
+        meet_all(&ring, w->eps, &to, j, n);
+    add_ring(w->d, ring.d, n);
+    add_ring(w->h, ring.h, n);
+    w->value = join_lanes(to.value, to.lost, n);
+    w->steepness = sum_of_lanes(to.steepness);
+}
+
+/* ---- orders ---- */
+
+/* The place of a key is how many others come before it. */
+static void order_f64(int64_t *order, int64_t first, const double *key, int64_t n)
+{
+    static const int64_t lanes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    int64_t place[F64_LANES];
+    vi own;
+    memcpy(&own, lanes, sizeof own);
+    for (int64_t i = 0; i < n; i += F64_LANES, own += F64_LANES) {
+        const int64_t part = n - i < F64_LANES ? n - i : F64_LANES;
+        const vd x = vd_load_part(key + i, part);
+        vi before = {0};
+        for (int64_t j = 0; j < n; j++)
+            before -= (key[j] > x) | ((key[j] == x) & (j < own));
+        memcpy(place, &before, sizeof place);
+        for (int64_t k = 0; k < part; k++)
+            order[place[k]] = first + i + k;
     }
-    for (int v = 0; v < SUM_VECTORS; v++) {
-        sums[v] = to[v].value;
-        losts[v] = to[v].lost;
-        lanes[v] = to[v].steepness;
-    }
-    w->value = join_lanes(sums, losts, n);
-    w->steepness = sum_of_lanes(lanes);
 }
 
 /* ---- f32 ---- */
@@ -349,12 +425,15 @@ static void swaps_f64(struct align__swaps *w, int64_t n)
 /* Vectors that are stored whole, so that they can be loaded again at once. */
 static void widen_by_vectors(double *out, const float *in, int64_t stride, int64_t n)
 {
+    typedef float vf __attribute__((vector_size(4 * F64_LANES)));
     int64_t i = 0;
     for (; i + F64_LANES <= n; i += F64_LANES) {
-        vd x;
-        for (int k = 0; k < F64_LANES; k++)
-            x[k] = (double)in[stride * (i + k)];
-        vd_store(out + i, x);
+        vf x;
+        if (stride == 1)
+            memcpy(&x, in + i, sizeof x);
+        for (int k = 0; k < F64_LANES && stride != 1; k++)
+            x[k] = in[stride * (i + k)];
+        vd_store(out + i, __builtin_convertvector(x, vd));
     }
     for (; i < n; i++)
         out[i] = (double)in[stride * i];
@@ -472,6 +551,7 @@ const struct align__f64 TABLE(ALIGN__LEVEL) = {
     .mixture = mixture_f64,
     .games = games_f64,
     .swaps = swaps_f64,
+    .order = order_f64,
     .within = within_f64,
     .tame = tame_f64,
     .sum = sum_f64,

@@ -48,13 +48,19 @@ static inline vd vd_scale(vd p, vd k)
 #endif
 }
 
-/* x = k ln 2 + r. Where e^x is 0, x is put to 0 meanwhile: processors are slow where results underflow. */
-static inline vd vd_exp(vd x)
+/* e^x for x up to 710, x = k ln 2 + r. Where that is 0, x is put to 0 meanwhile: processors are slow where results
+ * underflow. */
+static inline vd vd_exp_low(vd x)
 {
     vi gone = x < -746.0;
-    x = (vd)((vi)vd_pick(x > 710.0, vd_all(710), x) & ~gone);
+    x = (vd)((vi)x & ~gone);
     vd k = vd_exp_whole(x), r = (x - k * F64_LN2_HIGH) - k * F64_LN2_LOW;
     return (vd)((vi)vd_scale((r * r * vd_exp_rest(r) + r) + 1.0, k) & ~gone);
+}
+
+static inline vd vd_exp(vd x)
+{
+    return vd_exp_low(vd_pick(x > 710.0, vd_all(710), x));
 }
 
 /* x = k ln 2 + r with e^r = 1 + r + tail, where tail has what rounding took from r. */

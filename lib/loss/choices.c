@@ -162,7 +162,7 @@ static void list_mle(struct align__list *list)
     const align_loss_params *p = list->params;
     const struct draw draw = {list->label, p->label_ties, p->places, 1};
     align__list_scale(list);
-    align__sort_down(list->n, list->label, list->order, list->spare);
+    align__sort_down(list, list->label, list->order);
     const double value = add_order(list, &draw);
     align__list_finish(list, value, align__normaliser(list, 0));
 }
@@ -224,10 +224,10 @@ static void robust_pl(struct align__list *list)
     struct draw draw = {list->label, p->label_ties, ALIGN_PLACES_EVEN, 1 - p->rho};
     align__list_scale(list);
     align__list_places(list);
-    align__sort_down(list->n, list->label, list->order, list->spare);
+    align__sort_down(list, list->label, list->order);
     double value = add_order(list, &draw);
     draw = (struct draw){list->place, ALIGN_LABEL_TIES_INDEX, ALIGN_PLACES_EVEN, p->rho};
-    align__sort_down(list->n, list->place, list->order, list->spare);
+    align__sort_down(list, list->place, list->order);
     value += add_order(list, &draw);
     align__list_finish(list, value, align__normaliser(list, 0));
 }

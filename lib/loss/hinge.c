@@ -162,7 +162,7 @@ static int64_t sort_items(struct align__list *list)
     const align_loss_params *p = list->params;
     const bool all = p->top_n == 0 || p->top != ALIGN_TOP_BOTH;
     int64_t n = 0;
-    align__sort_down(list->n, list->label, list->order, list->spare);
+    align__sort_down(list, list->label, list->order);
     for (int64_t k = 0; k < list->n; k++)
         if (all || list->place[list->order[k]] <= p->top_n)
             list->order[n++] = list->order[k];

@@ -22,17 +22,13 @@ static void merge(const double *key, const int64_t *from, int64_t *to, int64_t l
         to[k] = a < middle && (b >= high || !(key[from[b]] > key[from[a]])) ? from[a++] : from[b++];
 }
 
-void align__sort_down(int64_t n, const double *key, int64_t *order, int64_t *spare)
+void align__sort_down(const struct align__list *list, const double *key, int64_t *order)
 {
-    enum { RUN = 8 };
+    enum { RUN = 64 };
+    const int64_t n = list->n;
     for (int64_t low = 0; low < n; low += RUN)
-        for (int64_t i = low; i < n && i < low + RUN; i++) {
-            int64_t k = i;
-            for (; k > low && key[order[k - 1]] < key[i]; k--)
-                order[k] = order[k - 1];
-            order[k] = i;
-        }
-    int64_t *from = order, *to = spare;
+        list->f64->order(order + low, low, key + low, n - low < RUN ? n - low : RUN);
+    int64_t *from = order, *to = list->spare;
     for (int64_t run = RUN; run < n; run *= 2) {
         for (int64_t low = 0; low < n; low += 2 * run) {
             int64_t middle = low + run < n ? low + run : n;
@@ -51,7 +47,7 @@ double align__label_pairs(struct align__list *list)
 {
     const double n = (double)list->n;
     double pairs = n * (n - 1) / 2;
-    align__sort_down(list->n, list->label, list->order, list->spare);
+    align__sort_down(list, list->label, list->order);
     for (int64_t i = 1, same = 0; i < list->n; i++) {
         same = list->label[list->order[i]] == list->label[list->order[i - 1]] ? same + 1 : 0;
         pairs -= (double)same;
@@ -140,6 +136,7 @@ double align__sum_logistic(struct align__list *list, const double *gain, const d
                                  .gain = gain,
                                  .discount = discount,
                                  .eps = list->params->label_smoothing,
+                                 .room = list->room,
                                  .d = list->d,
                                  .h = list->h};
     list->f64->swaps(&swaps, list->n);

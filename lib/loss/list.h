@@ -16,8 +16,8 @@ static inline double *align__list_scale(struct align__list *list)
 /* From derivatives by s and a value to those of a list: times beta, divided by the normaliser. */
 void align__list_finish(struct align__list *list, double value, double normaliser);
 
-/* order[0..n): indices by key from high to low, equal keys in the order they came. */
-void align__sort_down(int64_t n, const double *key, int64_t *order, int64_t *spare);
+/* order[0..n): items by key from high to low, equal keys in the order they came. Uses spare. */
+void align__sort_down(const struct align__list *list, const double *key, int64_t *order);
 
 /* Number of pairs of unequal label. Uses order and spare. */
 double align__label_pairs(struct align__list *list);

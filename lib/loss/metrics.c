@@ -204,7 +204,7 @@ static double top_accuracy(const struct align__list *list, const double *score)
 static double dcg(const struct align__list *list, const double *key, int64_t top)
 {
     double sum = 0;
-    align__sort_down(list->n, key, list->order, list->spare);
+    align__sort_down(list, key, list->order);
     for (int64_t low = 0, high; low < list->n; low = high) {
         double gain = 0, discount = 0;
         for (high = low; high < list->n && key[list->order[high]] == key[list->order[low]];

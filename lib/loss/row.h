@@ -109,7 +109,7 @@ struct align__list {
     int64_t group;
     double *work[ALIGN__LIST_WORK];
     int64_t *order, *rank, *spare;
-    double *steps; /* [params.sinkhorn, n] */
+    double *room; /* of Sinkhorn steps, [params.sinkhorn, n], or of swaps */
     double value;
     double steepness; /* align__sum_pairs: sum of |derivative by the distance of the two scores| */
 };

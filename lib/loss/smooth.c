@@ -88,7 +88,7 @@ const struct align__loss_row align__loss_approx_ndcg = {
  * near ones no digits. Rows are made again where they are needed, so that memory is K and not K x K.
  *
  * Sinkhorn scaling makes diag(r) P diag(c) of it, with t-th scalings c_j = 1 / sum over i of r_i P_ij, from r = 1,
- * and r_i = 1 / sum over j of P_ij c_j. All c are kept (`steps`), and r is made with its row. Going back, derivatives
+ * and r_i = 1 / sum over j of P_ij c_j. All c are kept (`room`), and r is made with its row. Going back, derivatives
  * by entries of P are sums of products x_i y_j, each taken into the scores while its row is there. */
 struct neural {
     struct align__list *list;
@@ -127,7 +127,7 @@ static double along(const struct neural *n, const double *x)
 /* What row i is scaled by after `step` steps. */
 static double row_scale(const struct neural *n, int32_t step)
 {
-    return step == 0 ? 1 : 1 / along(n, n->list->steps + (step - 1) * n->list->n);
+    return step == 0 ? 1 : 1 / along(n, n->list->room + (step - 1) * n->list->n);
 }
 
 /* Takes derivatives x y_j by the entries of row i through the softmax; mean is sum over j of P_ij y_j. */
@@ -144,7 +144,7 @@ static void push_row(const struct neural *n, int64_t i, double x, const double *
 /* A derivative `by` of the row's scale after `step` steps, on to the row and to what the columns are scaled by. */
 static void push_scale(const struct neural *n, int64_t i, double by, int32_t step)
 {
-    const double *c = n->list->steps + (step - 1) * n->list->n;
+    const double *c = n->list->room + (step - 1) * n->list->n;
     const double r = row_scale(n, step), q = -by * r * r;
     push_row(n, i, q, c, 1 / r);
     for (int64_t j = 0; j < n->list->n; j++)
@@ -154,7 +154,7 @@ static void push_scale(const struct neural *n, int64_t i, double by, int32_t ste
 /* From derivatives by the columns' scales, in next, to those of the step before. */
 static void unscale(const struct neural *n, double *by, int32_t step)
 {
-    const double *c = n->list->steps + (step - 1) * n->list->n;
+    const double *c = n->list->room + (step - 1) * n->list->n;
     for (int64_t j = 0; j < n->list->n; j++) {
         by[j] = -n->next[j] * c[j] * c[j];
         n->next[j] = 0;
@@ -172,7 +172,7 @@ static void scale_columns(const struct neural *n)
 {
     const int64_t items = n->list->n;
     for (int32_t step = 0; step < n->list->params->sinkhorn; step++) {
-        double *c = n->list->steps + step * items;
+        double *c = n->list->room + step * items;
         for (int64_t j = 0; j < items; j++)
             c[j] = 0;
         for (int64_t i = 0; i < items; i++) {
@@ -191,7 +191,7 @@ static double sum_places(const struct neural *n, double *scaled)
 {
     const align_loss_params *params = n->list->params;
     const int32_t steps = params->sinkhorn;
-    const double *c = n->list->steps + (steps - 1) * n->list->n;
+    const double *c = n->list->room + (steps - 1) * n->list->n;
     struct align__total value = {0};
     for (int64_t j = 0; j < n->list->n; j++) {
         scaled[j] = steps > 0 ? c[j] * n->gain[j] : n->gain[j];
@@ -219,7 +219,7 @@ static void neural_ndcg(struct align__list *list)
     const struct neural n = {list, gain, list->work[1], list->work[2], list->work[3]};
     if (!relative_gains(list, gain))
         return;
-    align__sort_down(list->n, list->log_ratio, list->order, list->spare);
+    align__sort_down(list, list->log_ratio, list->order);
     for (int64_t j = 0; j < list->n; j++)
         n.pull[j] = 0;
     scale_columns(&n);

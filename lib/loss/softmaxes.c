@@ -183,7 +183,7 @@ static void pro(struct align__list *list)
     double *mean = list->work[0], *share = list->work[1], *t = list->work[2], *x = list->work[3];
     double *p = list->work[4], *rest = list->work[5];
     struct align__total value = {0};
-    align__sort_down(list->n, y, list->order, list->spare);
+    align__sort_down(list, y, list->order);
     for (int64_t i = 0; i < list->n; i++) {
         share[i] = list->count[i] > 0 ? 1 / list->count[i] : 0;
         mean[i] = align__times(share[i], list->score[i]);

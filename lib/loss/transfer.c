@@ -315,7 +315,11 @@ int64_t *align__list_lay(struct align__list *list, char *slot, int64_t width)
     int64_t *n = (int64_t *)(void *)x;
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++, n += width)
         *integers[i] = n;
-    list->steps = (double *)(void *)(n + width);
+    list->room = (double *)(void *)(n + width);
+    for (int64_t i = 0; i < width; i++) {
+        list->count[i] = list->aux[i] = list->label[i] = list->old[i] = 0;
+        n[i] = i;
+    }
     return n;
 }
 
@@ -329,10 +333,6 @@ static struct align__place place_of(const struct align__plan *plan, int64_t g, i
 static void list_row(const struct align__plan *plan, int64_t g, const struct align__list *list,
                      const int64_t *at, const align_tensor *t, double *out)
 {
-    if (!align__present(t)) {
-        memset(out, 0, (size_t)list->n * sizeof *out);
-        return;
-    }
     if (!plan->may_miss) {
         const int64_t stride = t->ndim > 1 ? t->stride[1] : 0;
         if (t->dtype == ALIGN_F32)
@@ -347,50 +347,80 @@ static void list_row(const struct align__plan *plan, int64_t g, const struct ali
     }
 }
 
-static void look_list(const align_tensor *t, const double *x, int64_t n, struct align__listed *seen)
+static void look_list(const struct align__list *list, const double *x, struct align__listed *seen)
 {
-    for (int64_t i = 0; align__present(t) && i < n; i++) {
+    if (list->f64->tame(x, list->n))
+        return;
+    for (int64_t i = 0; i < list->n; i++) {
         seen->nan |= x[i] != x[i];
         seen->odd |= !(fabs(x[i]) <= ALIGN__ANY);
     }
 }
 
-struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
-                                     struct align__list *list, int64_t *at)
+/* As columns of blocks; what is not given is 0 since the list was laid. */
+#define ROW_AT(name, to, any)                                                                      \
+    {                                                                                              \
+        ALIGN__FIELD_##name, offsetof(align_loss_args, name), offsetof(struct align__list, to),    \
+            any                                                                                    \
+    }
+static const struct {
+    enum align__field field;
+    size_t tensor, list;
+    bool any;
+} list_rows[] = {
+    ROW_AT(score, score, true),  ROW_AT(ref, ratio, true), ROW_AT(old, old, true),
+    ROW_AT(count, count, false), ROW_AT(aux, aux, true),   ROW_AT(label, label, false),
+    ROW_AT(rank, place, false),
+};
+
+static void get_rows(const struct align__plan *plan, int64_t g, struct align__list *list,
+                     const int64_t *at, struct align__listed *seen)
 {
-    const align_loss_args *a = plan->args;
-    struct align__listed seen = {.weight = 1};
+    for (size_t r = 0; r < sizeof list_rows / sizeof list_rows[0]; r++) {
+        if (!align__given(plan, list_rows[r].field))
+            continue;
+        const char *args = (const char *)plan->args;
+        double *to = *(double **)(void *)((char *)list + list_rows[r].list);
+        list_row(plan, g, list, at, (const align_tensor *)(args + list_rows[r].tensor), to);
+        if (list_rows[r].any)
+            look_list(list, to, seen);
+    }
+}
+
+/* Says in `at` which items there are, where not all must be. */
+static void find_items(const struct align__plan *plan, int64_t g, struct align__list *list,
+                       int64_t *at)
+{
     struct align__place place;
-    list->n = 0;
-    for (int64_t k = 0; k < plan->width && !plan->may_miss; k++)
-        at[list->n++] = k;
+    list->n = plan->may_miss ? 0 : plan->width;
     for (int64_t k = 0, n = plan->may_miss ? align__items(plan, g) : 0; k < n; k++)
         if (align__find(plan, g, k, &place))
             at[list->n++] = plan->form == ALIGN__FORM_VIEW ? place.j : place.i;
-    list_row(plan, g, list, at, &a->score, list->score);
-    list_row(plan, g, list, at, &a->ref, list->ratio);
-    list_row(plan, g, list, at, &a->count, list->count);
-    list_row(plan, g, list, at, &a->aux, list->aux);
-    list_row(plan, g, list, at, &a->label, list->label);
-    list_row(plan, g, list, at, &a->old, list->old);
-    list_row(plan, g, list, at, &a->rank, list->place);
-    list->placed = align__present(&a->rank);
+}
+
+struct align__listed align__list_get(const struct align__plan *plan, int64_t g,
+                                     struct align__list *list, int64_t *at)
+{
+    const align_tensor *weight = &plan->args->weight;
+    const bool ref = align__given(plan, ALIGN__FIELD_ref);
+    struct align__listed seen = {.weight = 1};
+    find_items(plan, g, list, at);
+    get_rows(plan, g, list, at, &seen);
+    list->placed = align__given(plan, ALIGN__FIELD_rank);
     list->group = g;
-    look_list(&a->score, list->score, list->n, &seen);
-    look_list(&a->ref, list->ratio, list->n, &seen);
-    look_list(&a->aux, list->aux, list->n, &seen);
-    look_list(&a->old, list->old, list->n, &seen);
     for (int64_t i = 0; i < list->n; i++) {
-        list->log_ratio[i] = list->ratio[i] = align__minus(list->score[i], list->ratio[i]);
+        const double u = ref ? align__minus(list->score[i], list->ratio[i]) : list->score[i];
+        list->log_ratio[i] = list->ratio[i] = u;
         list->d[i] = list->daux[i] = list->h[i] = 0;
-        list->place[i] = list->placed ? list->place[i] : (double)(i + 1);
     }
+    for (int64_t i = 0; !list->placed && i < list->n; i++)
+        list->place[i] = (double)(i + 1);
     list->value = 0;
     seen.vain = true;
-    for (int64_t i = 0; i < list->n; i++)
-        seen.vain = seen.vain && list->ratio[i] == -INFINITY;
-    if (align__present(&a->weight))
-        seen.weight = align__load(a->weight.dtype, align__at(&a->weight, g, 0));
+    for (int64_t i = 0; seen.vain && i < list->n; i++)
+        seen.vain = list->ratio[i] == -INFINITY;
+    if (align__given(plan, ALIGN__FIELD_weight))
+        seen.weight = align__load(weight->dtype, align__at(weight, g, 0));
     return seen;
 }
 

@@ -39,8 +39,9 @@ enum { ALIGN__LIST_ARRAYS = 11 + ALIGN__LIST_WORK + 4 };
 
 static inline size_t align__list_bytes(const struct align__plan *plan)
 {
-    const size_t arrays = ALIGN__LIST_ARRAYS + (size_t)plan->params.sinkhorn;
-    return arrays * (size_t)plan->width * sizeof(double);
+    const size_t width = (size_t)plan->width, steps = width * (size_t)plan->params.sinkhorn,
+                 swaps = (size_t)align__swaps_room(plan->width);
+    return (ALIGN__LIST_ARRAYS * width + (steps > swaps ? steps : swaps)) * sizeof(double);
 }
 
 /* Lays a list over a slot; returns the last array. */

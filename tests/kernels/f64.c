@@ -437,6 +437,7 @@ START_TEST(swaps_are_sums_over_pairs)
 {
     enum { MOST = 37 };
     static double label[MOST], gain[MOST], discount[MOST], d[LEVELS][MOST], h[LEVELS][MOST];
+    static double room[6 * (2 * MOST + 8)];
     for (int round = 0; round < 400; round++) {
         const int64_t n = round % (MOST + 1);
         long double value = 0, steepness = 0, slope[MOST] = {0}, curve[MOST] = {0};
@@ -475,6 +476,7 @@ START_TEST(swaps_are_sums_over_pairs)
                                              .gain = even ? NULL : gain,
                                              .discount = even ? NULL : discount,
                                              .eps = eps,
+                                             .room = room,
                                              .d = d[l],
                                              .h = h[l]};
             align__f64(cpus[l] & align_cpu())->swaps(&swaps[l], n);
@@ -492,6 +494,29 @@ START_TEST(swaps_are_sums_over_pairs)
             ck_assert(fabs(d[0][i] - (double)slope[i]) <= 1e-13 * (1 + (double)steepness) &&
                       fabs(h[0][i] - (double)curve[i]) <= 1e-13 * (1 + (double)curve[i]));
     }
+}
+END_TEST
+
+START_TEST(orders_are_stable_and_fall)
+{
+    enum { MOST = 70, FIRST = 1000 };
+    double key[MOST];
+    int64_t order[MOST + 1];
+    for (int64_t n = 0; n <= MOST; n++)
+        for (int l = 0; l < LEVELS; l++) {
+            bool seen[MOST] = {false};
+            for (int64_t i = 0; i < n; i++)
+                key[i] = random_bits() % 9 == 0 ? -INFINITY : (double)(random_bits() % 12);
+            order[n] = -1;
+            align__f64(cpus[l] & align_cpu())->order(order, FIRST, key, n);
+            ck_assert_int_eq(order[n], -1);
+            for (int64_t k = 0; k < n; k++) {
+                const int64_t i = order[k] - FIRST, before = k > 0 ? order[k - 1] - FIRST : 0;
+                ck_assert(i >= 0 && i < n && !seen[i]);
+                seen[i] = true;
+                ck_assert(k == 0 || key[before] > key[i] || (key[before] == key[i] && before < i));
+            }
+        }
 }
 END_TEST
 
@@ -613,5 +638,5 @@ SUITE_MAIN("kernels/f64", errors_are_within_the_stated_bounds, corners_are_those
            every_level_gives_equal_bits, lengths_and_addresses_do_not_matter,
            arithmetic_keeps_its_conventions, rows_come_and_go, ranges_are_closed_and_without_nan,
            mixtures_are_made_of_logistics, products_and_gaps, sums_lose_nothing,
-           swaps_are_sums_over_pairs, games_are_sums_over_pairs, f32_moves_by_any_stride,
-           cells_of_pairs_and_wrong_ones)
+           swaps_are_sums_over_pairs, orders_are_stable_and_fall, games_are_sums_over_pairs,
+           f32_moves_by_any_stride, cells_of_pairs_and_wrong_ones)
