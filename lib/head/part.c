@@ -178,19 +178,30 @@ static void gradient_f64(const struct align__head *head, const struct align__hea
     align__store_row(g->dtype, g->at, 1, p, g->n);
 }
 
+/* p_v times dlse - dlogp from the kernels, which `*factor` has a part of. */
+static struct align__origin gradient_origin(const struct align__head_row *row, float *factor)
+{
+    return align__terms_split(row->dlse - row->dlogp, row->lse, 0, factor);
+}
+
+/* Over logits of the same dtype, or over those themselves. */
+static void gradient_at_once(const struct align__head *head, const struct align__head_row *row,
+                             const struct align__part *x, const struct align__part *g)
+{
+    float factor;
+    struct align__origin origin = gradient_origin(row, &factor);
+    align__logits(head->kernels, x->dtype)->terms(g->at, x->at, x->n, origin, factor);
+    if (holds(x, row->target))
+        align__store(g->dtype, g->at + (row->target - x->first) * align_dtype_bytes(g->dtype),
+                     row->dtarget);
+}
+
 static void gradient_f32(const struct align__head *head, const struct align__head_row *row,
                          const struct align__part *x, const struct align__part *g, bool adds)
 {
     const struct align__kernels *kernels = head->kernels;
     float spare[ALIGN__STRIP], old[ALIGN__STRIP], factor;
-    struct align__origin origin = align__terms_split(row->dlse - row->dlogp, row->lse, 0, &factor);
-    char *target = g->at + (row->target - x->first) * align_dtype_bytes(g->dtype);
-    if (g->dtype == x->dtype && !adds) {
-        align__logits(kernels, x->dtype)->terms(g->at, x->at, x->n, origin, factor);
-        if (holds(x, row->target))
-            align__store(g->dtype, target, row->dtarget);
-        return;
-    }
+    struct align__origin origin = gradient_origin(row, &factor);
     kernels->f32.terms(spare, read_f32(head, x, spare), x->n, origin, factor);
     if (holds(x, row->target))
         spare[row->target - x->first] = (float)row->dtarget;
@@ -210,6 +221,10 @@ void align__head_gradient(const struct align__head *head, const struct align__he
                           const struct align__part *x, const struct align__part *other,
                           const struct align__part *g, bool adds)
 {
+    if (!head->exact && !adds && g->dtype == x->dtype) {
+        gradient_at_once(head, row, x, g);
+        return;
+    }
     int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__STRIP;
     for (int64_t skip = 0; skip < x->n; skip += most) {
         struct align__part from = align__part_of(x, skip, most);

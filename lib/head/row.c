@@ -2,9 +2,25 @@
 
 #include <math.h>
 
+#define LN2 0x1.62e42fefa39efp-1
+
 void align__row_start(struct align__row *row)
 {
     *row = (struct align__row){.top = -INFINITY, .at = -1};
+}
+
+/* Can a power of two near z be where terms are measured from? */
+static bool is_moderate(double z)
+{
+    return fabs(z) < LN2 * (ALIGN__ORIGIN_MOST - 1);
+}
+
+/* The nearest power of two, and what makes terms of that terms of the maximum. */
+static int32_t power_at(double z, double top, double *unit)
+{
+    int32_t power = (int32_t)rint(z * 0x1.71547652b82fep+0);
+    *unit = exp(power * LN2 - top);
+    return power;
 }
 
 /* A new maximum: sums become relative to it, and the old maximum joins them. */
@@ -17,27 +33,8 @@ static void raise_top(struct align__row *row, double top, int64_t at)
     row->sum = scale * row->sum + old;
     row->top = top;
     row->at = at;
-}
-
-/* The nearest power of two, and what makes terms of that terms of the maximum. */
-static int32_t power_at(double z, double top, double *unit)
-{
-    int32_t power = (int32_t)rint(z * 0x1.71547652b82fep+0);
-    *unit = exp(power * 0x1.62e42fefa39efp-1 - top);
-    return power;
-}
-
-/* In f32, terms of the top's size are near 2^64, so that none above e^-130 of it is lost. */
-static void measure_from_top(struct align__row *row, enum align__row_how how)
-{
-    enum { BIAS = 40 };
-    float factor;
-    if (how == ALIGN__ROW_FAST) {
-        row->origin = align__terms_split(1, row->top, BIAS, &factor);
-        row->unit = ldexp((double)factor, -BIAS);
-    } else if (fabs(row->top) < ALIGN__ORIGIN_MOST) {
-        row->power = power_at(row->top, row->top, &row->unit);
-    }
+    if (is_moderate(top))
+        row->power = power_at(top, top, &row->unit);
 }
 
 static void add_sums(struct align__row *row, const struct align__sums *sums)
@@ -47,40 +44,34 @@ static void add_sums(struct align__row *row, const struct align__sums *sums)
     row->square += sums->square;
 }
 
-/* From a power of two, that of the row unless the piece is far below. */
-static void add_near(struct align__row *row, const struct align__logits *logits, const void *z,
-                     int64_t n, double top)
+static double sum_from(const struct align__logits *logits, const void *z, int64_t n, int32_t power,
+                       float *top, enum align__row_how how)
 {
-    enum { FAR = 40 };
-    int32_t power = row->power;
-    double unit = row->unit;
-    if (top < row->top - FAR)
-        power = power_at(top, row->top, &unit);
-    row->sum += logits->sum(z, n, power) * unit;
+    return (how == ALIGN__ROW_FAST ? logits->sum_fast : logits->sum)(z, n, power, top);
 }
 
-/* A piece of a strip whose maximum is not in it, or is not above what the row has. */
+/* Elements whose largest is `top`, which is not above the maximum of the row. */
 static void add_piece(struct align__row *row, const struct align__kernels *kernels,
                       align_dtype dtype, const void *z, int64_t n, double top,
                       enum align__row_how how)
 {
-    const struct align__logits *logits = align__logits(kernels, dtype);
-    const double most = 0.69 * ALIGN__ORIGIN_MOST;
+    if (how != ALIGN__ROW_WIDE && is_moderate(top) && is_moderate(row->top)) {
+        float most;
+        double unit;
+        int32_t power = power_at(top, row->top, &unit);
+        row->sum += sum_from(align__logits(kernels, dtype), z, n, power, &most, how) * unit;
+        return;
+    }
     float f32[ALIGN__STRIP];
     struct align__sums sums;
-    if (how == ALIGN__ROW_FAST && row->at >= 0) {
-        row->sum += logits->sum_terms(z, n, row->origin) * row->unit;
-    } else if (how == ALIGN__ROW_SUM && top > -most && row->top < most) {
-        add_near(row, logits, z, n, top);
-    } else {
-        const float *from = align__logits_f32(kernels, dtype, z, n, f32);
-        kernels->sums_f32(&sums, from, n, row->at < 0 ? 0 : row->top, how == ALIGN__ROW_WIDE);
-        add_sums(row, &sums);
-    }
+    const float *from = align__logits_f32(kernels, dtype, z, n, f32);
+    kernels->sums_f32(&sums, from, n, row->at < 0 ? 0 : row->top, how == ALIGN__ROW_WIDE);
+    add_sums(row, &sums);
 }
 
-void align__row_add(struct align__row *row, const struct align__kernels *kernels, align_dtype dtype,
-                    const void *z, int64_t n, int64_t first, enum align__row_how how)
+static void add_pieces(struct align__row *row, const struct align__kernels *kernels,
+                       align_dtype dtype, const void *z, int64_t n, int64_t first,
+                       enum align__row_how how)
 {
     const struct align__logits *logits = align__logits(kernels, dtype);
     double top = (double)logits->top(z, n);
@@ -95,11 +86,48 @@ void align__row_add(struct align__row *row, const struct align__kernels *kernels
     int64_t at = logits->find(z, n, (float)top), rest = n - at - 1;
     const char *behind = (const char *)z + (at + 1) * align_dtype_bytes(dtype);
     raise_top(row, top, first + at);
-    measure_from_top(row, how);
     if (at > 0)
         add_piece(row, kernels, dtype, z, at, (double)logits->top(z, at), how);
     if (rest > 0)
         add_piece(row, kernels, dtype, behind, rest, (double)logits->top(behind, rest), how);
+}
+
+/* Sums and the largest element in one pass, measured from a power of two near the maximum of the row, or of its first
+ * few elements. False and nothing added where that was not near enough, or where a new maximum is so much of the sum
+ * that taking its term away again would cost digits of the rest. */
+static bool add_at_once(struct align__row *row, const struct align__logits *logits, const void *z,
+                        int64_t n, int64_t first, enum align__row_how how)
+{
+    enum { FEW = 256, FAR = 40, NOTHING = 746, REST_LEAST = 8 };
+    double near = row->at < 0 ? (double)logits->top(z, n < FEW ? n : FEW) : row->top;
+    if (!is_moderate(near))
+        return false;
+    float most;
+    double unit = row->unit;
+    int32_t power = row->at < 0 ? power_at(near, near, &unit) : row->power;
+    double sum = sum_from(logits, z, n, power, &most, how), top = (double)most;
+    if (top < row->top - NOTHING)
+        return !isnan(sum);
+    if (!(fabs(top - near) < FAR))
+        return false;
+    if (!(top > row->top)) {
+        row->sum += sum * unit;
+        return true;
+    }
+    double rest = sum * exp(power * LN2 - top) - 1;
+    if (rest < REST_LEAST)
+        return false;
+    raise_top(row, top, first + logits->find(z, n, most));
+    row->sum += rest;
+    return true;
+}
+
+void align__row_add(struct align__row *row, const struct align__kernels *kernels, align_dtype dtype,
+                    const void *z, int64_t n, int64_t first, enum align__row_how how)
+{
+    const struct align__logits *logits = align__logits(kernels, dtype);
+    if (how == ALIGN__ROW_WIDE || !add_at_once(row, logits, z, n, first, how))
+        add_pieces(row, kernels, dtype, z, n, first, how);
 }
 
 void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,

@@ -12,13 +12,11 @@ struct align__row {
     double top;
     int64_t at;              /* -1: nothing above -inf yet */
     double sum, dot, square; /* e, e * (top - z), e * e */
-    /* Where terms are measured from, and what makes e of them: for sum, and for sum_terms. */
-    int32_t power;
-    struct align__origin origin;
-    double unit;
+    int32_t power;           /* of two, near top: where terms are measured from */
+    double unit;             /* which makes e of them */
 };
 
-/* What to add up: e; e in f32, for ALIGN_FLAG_FAST; dot and square too. */
+/* What to add up: e; e from terms in f32, for ALIGN_FLAG_FAST; dot and square too. */
 enum align__row_how { ALIGN__ROW_SUM, ALIGN__ROW_FAST, ALIGN__ROW_WIDE };
 
 void align__row_start(struct align__row *row);

@@ -35,12 +35,12 @@ struct align__logits {
     float (*top)(const void *z, int64_t n);
     /* The first i with z[i] == value, or n. */
     int64_t (*find)(const void *z, int64_t n, float value);
-    /* The sum of exp(z - origin ln 2) to a relative 1.5e-10; a term is 2^-100 at least. NaN in z makes it NaN,
-     * none above (origin + 4) ln 2 may be there, and |origin| must not exceed ALIGN__ORIGIN_MOST. */
-    double (*sum)(const void *z, int64_t n, int32_t origin);
-    /* The sum of the terms, each within a relative 1.1e-7, in two thirds of the time. NaN in z makes it NaN;
-     * none may exceed 2^100. */
-    double (*sum_terms)(const void *z, int64_t n, struct align__origin origin);
+    /* The sum of exp(z - origin ln 2) to a relative 1.5e-10, and the largest z, as by `top`. A term is 2^-100 at
+     * least. NaN in z makes the sum NaN; where a z is above (origin + 100) ln 2 it is no sum of anything. |origin|
+     * must not exceed ALIGN__ORIGIN_MOST. */
+    double (*sum)(const void *z, int64_t n, int32_t origin, float *top);
+    /* The same with terms in f32, within a relative 2e-7, in two thirds of the time. */
+    double (*sum_fast)(const void *z, int64_t n, int32_t origin, float *top);
     /* out[i] = factor * term of z[i], of the same dtype; out may be z. */
     void (*terms)(void *out, const void *z, int64_t n, struct align__origin origin, float factor);
 };

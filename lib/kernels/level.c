@@ -15,7 +15,7 @@
 
 #define LOGITS(kind)                                                                               \
     {                                                                                              \
-        top_##kind, find_##kind, sum_##kind, sum_terms_##kind, terms_##kind                        \
+        top_##kind, find_##kind, sum_##kind, sum_fast_##kind, terms_##kind                         \
     }
 
 const struct align__kernels TABLE(ALIGN__LEVEL) = {

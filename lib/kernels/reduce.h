@@ -1,19 +1,17 @@
 /* The largest element, and where a value stands first. */
 
-/* Asks for what is needed when `bytes` are done that stand `near` and `far` ahead: in the first cache and in the
- * second. One distance alone leaves the loop waiting for memory, which comes by few lines at a time to the first. */
-static inline void fetch(const void *at, int64_t bytes, int64_t near, int64_t far)
+/* Asks for what is needed when `bytes` are done and some more: soon in the first cache, later in the second. One
+ * distance alone leaves the loop waiting for memory, which comes by few lines at a time to the first. */
+static inline void fetch(const void *at, int64_t bytes)
 {
+    enum { SOON = 2048, LATER = 8192 };
     for (int64_t i = 0; i < bytes; i += 64) {
-        v16_prefetch(v16_ahead(at, i + near));
-        v16_prefetch_far(v16_ahead(at, i + far));
+        v16_prefetch(v16_ahead(at, i + SOON));
+        v16_prefetch_far(v16_ahead(at, i + LATER));
     }
 }
 
-/* While a strip is summed the next one comes, so that looking for its maximum does not wait. */
-#define FETCH_STRIPS(at, n)                                                                        \
-    fetch(at, (n) * (int64_t)sizeof *(at), ALIGN__STRIP * (int64_t)sizeof *(at),                   \
-          2 * ALIGN__STRIP * (int64_t)sizeof *(at))
+#define FETCH(at, n) fetch(at, (n) * (int64_t)sizeof *(at))
 
 /* The first n < 16 elements, and -inf. */
 static inline v16 logits_part_f32(const float *z, int64_t n)

@@ -75,7 +75,7 @@ static double fold(d8 a, d8 b)
         struct lanes_8 a = {zero, zero, zero}, b = a;                                              \
         int64_t i = 0;                                                                             \
         for (; i + 16 <= n; i += 16) {                                                             \
-            FETCH_STRIPS(z + i, 16);                                                               \
+            FETCH(z + i, 16);                                                                      \
             add_8(&a, d8_sub(load(z + i), from), poly, degree, wide);                              \
             add_8(&b, d8_sub(load(z + i + 8), from), poly, degree, wide);                          \
         }                                                                                          \

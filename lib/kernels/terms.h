@@ -45,9 +45,6 @@ static inline v16 term(v16 x, const struct constants *k)
     return v16_mul(p, v16_to_power(t));
 }
 
-/* Bytes: far enough to hide memory, near enough to stay in the caches. */
-enum { NEAR = 4096, FAR = 16384 };
-
 /* `store` may follow the reads of its own 16 elements only, as out may be z. */
 #define TERMS(kind, type, load, store)                                                             \
     static void terms_##kind(void *gradient, const void *logits, int64_t n,                        \
@@ -59,7 +56,7 @@ enum { NEAR = 4096, FAR = 16384 };
         type *out = gradient;                                                                      \
         int64_t i = 0;                                                                             \
         for (; i + 16 <= n; i += 16) {                                                             \
-            fetch(z + i, 16 * sizeof *z, NEAR, FAR);                                               \
+            FETCH(z + i, 16);                                                                      \
             store(out + i, v16_mul(f, term(lift(load(z + i), &k), &k)));                           \
         }                                                                                          \
         if (i < n) {                                                                               \
@@ -73,45 +70,3 @@ enum { NEAR = 4096, FAR = 16384 };
 TERMS(f32, float, v16_load, v16_store)
 TERMS(bf16, uint16_t, v16_load_bf16, v16_store_bf16)
 TERMS(f16, uint16_t, v16_load_f16, v16_store_f16)
-
-static inline void add_terms(v16 *part, const v16 *z, const struct constants *k, int count)
-{
-    for (int j = 0; j < count; j++)
-        part[j] = v16_add(part[j], term(lift(z[j], k), k));
-}
-
-/* The sum of the terms of z, which do not exceed 2^100: four vectors in turn over 256 elements, so that no
- * f32 sum has more than six steps, then f64. */
-#define SUM_TERMS(kind, type, load, load_part)                                                     \
-    static double sum_terms_##kind(const void *logits, int64_t n, struct align__origin origin)     \
-    {                                                                                              \
-        enum { CHUNK = 256 };                                                                      \
-        const struct constants k = make_constants(origin);                                         \
-        const type *z = logits;                                                                    \
-        d8 low = d8_all(0), high = low;                                                            \
-        for (int64_t left = n; left > 0; left -= CHUNK, z += CHUNK) {                              \
-            const v16 zero = v16_all(0.0f);                                                        \
-            v16 part[4] = {zero, zero, zero, zero};                                                \
-            int64_t i = 0, count = left < CHUNK ? left : CHUNK;                                    \
-            for (; i + 64 <= count; i += 64) {                                                     \
-                v16 x[4];                                                                          \
-                FETCH_STRIPS(z + i, 64);                                                           \
-                for (int j = 0; j < 4; j++)                                                        \
-                    x[j] = load(z + i + 16 * j);                                                   \
-                add_terms(part, x, &k, 4);                                                         \
-            }                                                                                      \
-            for (int j = 0; i < count; i += 16, j++) {                                             \
-                v16 x = count - i < 16 ? load_part(z + i, count - i) : load(z + i);                \
-                add_terms(&part[j], &x, &k, 1);                                                    \
-            }                                                                                      \
-            float lanes[16];                                                                       \
-            v16_store(lanes, v16_add(v16_add(part[0], part[1]), v16_add(part[2], part[3])));       \
-            low = d8_add(low, d8_load_f32(lanes));                                                 \
-            high = d8_add(high, d8_load_f32(lanes + 8));                                           \
-        }                                                                                          \
-        return fold(low, high);                                                                    \
-    }
-
-SUM_TERMS(f32, float, v16_load, logits_part_f32)
-SUM_TERMS(bf16, uint16_t, v16_load_bf16, logits_part_bf16)
-SUM_TERMS(f16, uint16_t, v16_load_f16, logits_part_f16)

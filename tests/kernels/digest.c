@@ -29,12 +29,13 @@ static void mix_logits(const struct align__logits *logits, const void *z, int64_
     static float out[N];
     float top = logits->top(z, n);
     int64_t at = logits->find(z, n, top);
-    double sum = logits->sum(z, n, 29),
-           terms = logits->sum_terms(z, n, align__origin_make(0, 29, 60));
+    float most[2];
+    double sum = logits->sum(z, n, 29, &most[0]), fast = logits->sum_fast(z, n, 29, &most[1]);
     mix(&top, sizeof top);
     mix(&at, sizeof at);
     mix(&sum, sizeof sum);
-    mix(&terms, sizeof terms);
+    mix(&fast, sizeof fast);
+    mix(most, sizeof most);
     logits->terms(out, z, n, align__origin_make(0, 29, 20), -0.3f);
     mix(out, (size_t)n * bytes);
 }

@@ -151,12 +151,14 @@ static void compare_reductions(const struct align__kernels *c, const struct alig
         ck_assert_int_eq(other->find(at, n, top), first);
         ck_assert_int_eq(other->find(at, n, 12345), n);
         int32_t power = (int32_t)rintf((isinf(top) ? 0 : top) * 1.442695f);
-        double sum[4] = {one->sum(at, n, power), other->sum(at, n, power)};
-        struct align__origin origin = align__origin_make(0, power, 60);
-        sum[2] = one->sum_terms(at, n, origin);
-        sum[3] = other->sum_terms(at, n, origin);
+        float most[4];
+        double sum[4] = {one->sum(at, n, power, &most[0]), other->sum(at, n, power, &most[1]),
+                         one->sum_fast(at, n, power, &most[2]),
+                         other->sum_fast(at, n, power, &most[3])};
         ck_assert_mem_eq(&sum[0], &sum[1], sizeof sum[0]);
         ck_assert_mem_eq(&sum[2], &sum[3], sizeof sum[2]);
+        for (int m = 0; m < 4; m++)
+            ck_assert(most[m] == top);
     }
 }
 
@@ -295,12 +297,12 @@ START_TEST(exponentials_are_as_good_as_stated)
 }
 END_TEST
 
-/* Sums in pairs: equal elements have equal errors, which do not cancel. Near the origin and at its limits. */
+/* Equal elements have equal errors, which do not cancel. Near the origin and at its limits. */
 START_TEST(sums_are_as_good_as_stated)
 {
     const struct align__kernels *kernels = align__kernels(align_cpu());
-    double worst = 0;
-    float z[2048];
+    double worst[2] = {0};
+    float z[2048], top;
     for (int i = 0; i < 200000; i++) {
         const uint32_t most = ALIGN__ORIGIN_MOST;
         int32_t origin = (int32_t)(random_bits() % (2 * most + 1)) - (int32_t)most;
@@ -309,12 +311,18 @@ START_TEST(sums_are_as_good_as_stated)
         int64_t n = i % 16 == 0 ? 2048 : 1;
         for (int64_t j = 0; j < n; j++)
             z[j] = (float)(origin * ln2 - below + 0.3);
-        double sum = kernels->f32.sum(z, n, origin) - (double)(-n & 15) * 0x1p-100;
+        const double sum[2] = {kernels->f32.sum(z, n, origin, &top),
+                               kernels->f32.sum_fast(z, n, origin, &top)};
         long double truth = n * expl((long double)z[0] - origin * 0x1.62e42fefa39ef35793c8p-1L);
-        worst = fmax(worst, (double)fabsl((long double)sum / truth - 1));
+        ck_assert(top == z[0]);
+        for (int k = 0; k < 2; k++) {
+            double error = (double)((sum[k] - (double)(-n & 15) * 0x1p-100) / truth - 1);
+            worst[k] = fmax(worst[k], fabs(error));
+        }
     }
-    printf("relative error: sum %.3g\n", worst);
-    ck_assert(worst < 1.5e-10 && worst > 1e-11);
+    printf("relative errors: sum %.3g, sum_fast %.3g\n", worst[0], worst[1]);
+    ck_assert(worst[0] < 1.5e-10 && worst[0] > 1e-11);
+    ck_assert(worst[1] < 2e-7 && worst[1] > 1e-8);
 }
 END_TEST
 
@@ -331,9 +339,10 @@ START_TEST(corners_of_a_term)
     ck_assert(isnan(sums.sum) && isnan(sums.dot) && isnan(sums.square));
     kernels->sums_f32(&sums, z, 1, 0, 1);
     ck_assert(sums.sum == 0 && sums.dot == 0 && sums.square == 0);
-    ck_assert(isnan(kernels->f32.sum(z, 6, 0)) &&
-              isnan(kernels->f32.sum_terms(z, 6, align__origin_make(0, 0, 0))));
-    ck_assert(kernels->f32.sum(z, 1, 0) < 0x1p-95);
+    float top;
+    ck_assert(isnan(kernels->f32.sum(z, 6, 0, &top)) &&
+              isnan(kernels->f32.sum_fast(z, 6, 0, &top)));
+    ck_assert(kernels->f32.sum(z, 1, 0, &top) < 0x1p-95 && top == -INFINITY);
 }
 END_TEST
 
