@@ -44,7 +44,7 @@ typedef struct align_pool_args {
     /* Microseconds for which a thread without work, or a caller that waits for the last task, looks
      * around before it sleeps, 0..1000. Default 200: a few times what waking a thread costs, so that
      * calls that follow each other, and the steps of one call, find the workers awake. Taken as 0 where
-     * there are more workers than CPUs. */
+     * there are more workers than CPUs, and by a thread on the CPU of the one that it waits for. */
     uint32_t spin;
     /* CPU numbers to run on, as the operating system counts them: worker i stays on
      * cpus[i % n_cpus]. Worker 0 is whoever makes a call and is left where it is. NULL and 0, the

@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 #include "pool.h"
 
+#include <sched.h>
 #include <time.h>
 
 /* Set while this thread runs tasks of any pool: a call from inside a task stays on its thread. */
@@ -19,6 +21,12 @@ static int64_t now_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Whoever looks around on the CPU of the thread that it waits for keeps that from running. */
+static bool is_mine(_Atomic int32_t *cpu)
+{
+    return atomic_load_explicit(cpu, memory_order_relaxed) == sched_getcpu();
 }
 
 static void take_tasks(struct align__job *job)
@@ -42,6 +50,7 @@ static void run_in_order(int64_t tasks, align_task_fn fn, void *ctx)
         fn(ctx, i);
 }
 
+/* Wakes without the lock, which those who wake want first. */
 static void submit(align_pool *pool, struct align__job *job)
 {
     pthread_mutex_lock(&pool->lock);
@@ -49,14 +58,15 @@ static void submit(align_pool *pool, struct align__job *job)
     while (*end != NULL)
         end = &(*end)->link;
     *end = job;
+    atomic_store_explicit(&pool->caller_cpu, sched_getcpu(), memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->submitted, 1, memory_order_relaxed);
-    int64_t wanted = job->tasks - 1;
-    if (wanted >= pool->sleeping)
+    int64_t wanted = job->tasks - 1, sleeping = pool->sleeping;
+    pthread_mutex_unlock(&pool->lock);
+    if (wanted >= sleeping && sleeping > 0)
         pthread_cond_broadcast(&pool->work);
     else
-        for (; wanted > 0; wanted--)
+        for (; wanted > 0 && sleeping > 0; wanted--)
             pthread_cond_signal(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
 }
 
 /* After this no thread can enter the job; those inside are waited for. */
@@ -71,7 +81,7 @@ static void withdraw(align_pool *pool, struct align__job *job)
 
     int64_t until = pool->spin_ns > 0 ? now_ns() + pool->spin_ns : 0;
     while (atomic_load_explicit(&job->helpers, memory_order_acquire) > 0) {
-        if (pool->spin_ns > 0 && now_ns() < until) {
+        if (pool->spin_ns > 0 && !is_mine(&job->helper_cpu) && now_ns() < until) {
             relax();
             continue;
         }
@@ -104,6 +114,7 @@ int32_t align_pool_run(void *user, int64_t tasks, align_task_fn fn, void *ctx)
 static void help(align_pool *pool, struct align__job *job)
 {
     atomic_fetch_add_explicit(&job->helpers, 1, memory_order_relaxed);
+    atomic_store_explicit(&job->helper_cpu, sched_getcpu(), memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
     fesetenv(&job->fenv);
     take_tasks(job);
@@ -118,7 +129,8 @@ static void look_around(align_pool *pool)
     uint64_t seen = atomic_load_explicit(&pool->submitted, memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
     int64_t until = now_ns() + pool->spin_ns;
-    while (atomic_load_explicit(&pool->submitted, memory_order_relaxed) == seen && now_ns() < until)
+    while (atomic_load_explicit(&pool->submitted, memory_order_relaxed) == seen &&
+           !is_mine(&pool->caller_cpu) && now_ns() < until)
         relax();
     pthread_mutex_lock(&pool->lock);
 }

@@ -15,8 +15,9 @@ struct align__job {
     void *ctx;
     int64_t tasks;
     fenv_t fenv;
-    _Atomic int64_t next;    /* first task that nobody has taken */
-    _Atomic int32_t helpers; /* threads of the pool inside this job; rises under the lock only */
+    _Atomic int64_t next;       /* first task that nobody has taken */
+    _Atomic int32_t helpers;    /* threads of the pool inside this job; rises under the lock only */
+    _Atomic int32_t helper_cpu; /* where the last of them came in */
     struct align__job *link;
 };
 
@@ -29,6 +30,7 @@ struct align_pool {
     uint32_t sleeping;
     bool stop;
     _Atomic uint64_t submitted; /* changes with each job, for those who look without the lock */
+    _Atomic int32_t caller_cpu; /* where the last job came from */
     pthread_t threads[];
 };
 

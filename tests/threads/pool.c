@@ -269,6 +269,69 @@ START_TEST(idle_workers_sleep)
 }
 END_TEST
 
+static double wall_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void busy_task(void *ctx, int64_t task)
+{
+    (void)ctx;
+    (void)task;
+    for (double until = wall_seconds() + 20e-6; wall_seconds() < until;)
+        continue;
+}
+
+/* Seconds of a call of two tasks with the caller and the worker on one CPU. */
+static double seconds_on_one_cpu(int32_t cpu, uint32_t spin)
+{
+    enum { CALLS = 400 };
+    align_pool_args args;
+    align_pool_args_init(&args, sizeof args);
+    args.workers = 2;
+    args.cpus = &cpu;
+    args.n_cpus = 1;
+    args.spin = spin;
+    align_pool *pool;
+    ck_assert_int_eq(align_pool_create(&pool, &args, NULL), ALIGN_E_NONE);
+    cpu_set_t before, one;
+    sched_getaffinity(0, sizeof before, &before);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    double begin = wall_seconds();
+    for (int i = 0; i < CALLS; i++)
+        align_pool_run(pool, 2, busy_task, NULL);
+    double seconds = wall_seconds() - begin;
+    sched_setaffinity(0, sizeof before, &before);
+    align_pool_destroy(pool);
+    return seconds / CALLS;
+}
+
+/* One that looked around would keep the other from running for all of its time. On a busy machine others do so too. */
+START_TEST(threads_on_one_cpu_do_not_wait_for_each_other)
+{
+    enum { ATTEMPTS = 10 };
+    const double most = 1.4;
+    cpu_set_t allowed;
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    if (CPU_COUNT(&allowed) < 2)
+        return; /* such a pool does not look around at all */
+    int32_t cpu = 0;
+    while (!CPU_ISSET((size_t)cpu, &allowed))
+        cpu++;
+    double without = 0, with = 1;
+    for (int i = 0; i < ATTEMPTS && with > most * without; i++) {
+        without = seconds_on_one_cpu(cpu, 0);
+        with = seconds_on_one_cpu(cpu, 1000);
+    }
+    ck_assert_msg(with <= most * without, "%.0f us a call, and %.0f with a spin of 1000",
+                  1e6 * without, 1e6 * with);
+}
+END_TEST
+
 START_TEST(defaults_use_every_cpu)
 {
     align_pool *pool;
@@ -347,4 +410,5 @@ SUITE_MAIN("pool", each_task_runs_once, nested_calls_stay_on_their_thread,
            two_workers_run_two_tasks_at_once, several_hosts_share_a_pool,
            workers_take_the_callers_floating_point_environment,
            pinned_workers_stay_on_their_cpu_and_take_no_signals, idle_workers_sleep,
-           defaults_use_every_cpu, create_refuses_bad_args)
+           threads_on_one_cpu_do_not_wait_for_each_other, defaults_use_every_cpu,
+           create_refuses_bad_args)
