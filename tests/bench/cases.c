@@ -1,5 +1,6 @@
 /* The table of cases. Shapes are those of the goals in docs/performance.md. Beside what a kind takes, a line may say
- * peers=0, no peers; beside=1, nothing but the same with one worker, for what a second one is worth. */
+ * fast=1, ALIGN_FLAG_FAST; peers=0, no peers; beside=1, nothing but the same with one worker, for what a second one is
+ * worth. */
 #include "bench.h"
 
 const char *const bench_cases[] = {
@@ -39,6 +40,14 @@ const char *const bench_cases[] = {
     "dense_both dtype=f32 n=512 v=151936 workers=2",
     "dense_forward dtype=bf16 n=512 v=151936 workers=1",
     "dense_forward dtype=bf16 n=512 v=151936 workers=2",
+    "dense_forward dtype=f32 n=1024 v=32000 fast=1 workers=1",
+    "dense_forward dtype=f32 n=1024 v=32000 fast=1 workers=2",
+    "dense_forward dtype=bf16 n=1024 v=32000 fast=1 workers=1",
+    "dense_forward dtype=bf16 n=1024 v=32000 fast=1 workers=2",
+    "dense_forward dtype=f32 n=512 v=151936 fast=1 workers=1",
+    "dense_forward dtype=f32 n=512 v=151936 fast=1 workers=2",
+    "dense_forward dtype=bf16 n=512 v=151936 fast=1 workers=1",
+    "dense_forward dtype=bf16 n=512 v=151936 fast=1 workers=2",
     "dense_exponentials dtype=f32 n=1024 v=32000 workers=1",
     "dense_exponentials dtype=bf16 n=1024 v=32000 workers=1",
     "dense_exponentials dtype=bf16 n=1024 v=32000 workers=2",

@@ -22,6 +22,7 @@ static struct head_state *make_tokens(struct bench *bench, int64_t n, int64_t v)
     align_head *head = &state->head;
     align_head_init(head, sizeof *head);
     head->tokens = &state->tokens;
+    bench->exec.flags |= bench_number(bench->line, "fast", 0) == 1 ? ALIGN_FLAG_FAST : 0;
     head->logp = bench_tensor(ALIGN_F32, sequences, 0);
     head->token_logp = bench_tensor(ALIGN_F64, n, 0);
     head->lse = bench_tensor(ALIGN_F64, n, 0);
