@@ -45,28 +45,44 @@ static inline v16 term(v16 x, const struct constants *k)
     return v16_mul(p, v16_to_power(t));
 }
 
-/* `store` may follow the reads of its own 16 elements only, as out may be z. */
-#define TERMS(kind, type, load, store)                                                             \
+/* Both are stored after both are read, as out may be z. */
+#define TERMS(kind, type, load_pair, store_pair)                                                   \
     static void terms_##kind(void *gradient, const void *logits, int64_t n,                        \
                              struct align__origin origin, float factor)                            \
     {                                                                                              \
         const struct constants k = make_constants(origin);                                         \
         const v16 f = v16_all(factor);                                                             \
         const type *z = logits;                                                                    \
-        type *out = gradient;                                                                      \
+        type *out = gradient, part[32] = {0};                                                      \
+        v16 x[2];                                                                                  \
         int64_t i = 0;                                                                             \
-        for (; i + 16 <= n; i += 16) {                                                             \
-            FETCH(z + i, 16);                                                                      \
-            store(out + i, v16_mul(f, term(lift(load(z + i), &k), &k)));                           \
+        for (; i + 32 <= n; i += 32) {                                                             \
+            FETCH(z + i, 32);                                                                      \
+            load_pair(x, z + i);                                                                   \
+            for (int j = 0; j < 2; j++)                                                            \
+                x[j] = v16_mul(f, term(lift(x[j], &k), &k));                                       \
+            store_pair(out + i, x);                                                                \
         }                                                                                          \
         if (i < n) {                                                                               \
-            type part[16] = {0};                                                                   \
             memcpy(part, z + i, (size_t)(n - i) * sizeof *z);                                      \
-            store(part, v16_mul(f, term(lift(load(part), &k), &k)));                               \
+            load_pair(x, part);                                                                    \
+            for (int j = 0; j < 2; j++)                                                            \
+                x[j] = v16_mul(f, term(lift(x[j], &k), &k));                                       \
+            store_pair(part, x);                                                                   \
             memcpy(out + i, part, (size_t)(n - i) * sizeof *out);                                  \
         }                                                                                          \
     }
 
-TERMS(f32, float, v16_load, v16_store)
-TERMS(bf16, uint16_t, v16_load_bf16, v16_store_bf16)
-TERMS(f16, uint16_t, v16_load_f16, v16_store_f16)
+#define STORE_PAIR(name, type, store)                                                              \
+    static inline void name(type *at, const v16 x[2])                                              \
+    {                                                                                              \
+        store(at, x[0]);                                                                           \
+        store(at + 16, x[1]);                                                                      \
+    }
+
+STORE_PAIR(store_pair_f32, float, v16_store)
+STORE_PAIR(store_pair_f16, uint16_t, v16_store_f16)
+
+TERMS(f32, float, load_pair_f32, store_pair_f32)
+TERMS(bf16, uint16_t, v16_load_pair_bf16, v16_store_pair_bf16)
+TERMS(f16, uint16_t, load_pair_f16, store_pair_f16)

@@ -123,6 +123,26 @@ static inline void v16_store_bf16(uint16_t *at, v16 x)
     _mm256_storeu_si256((__m256i *)(void *)at, in_order);
 }
 
+/* Rounded to nearest even in the high half. */
+static inline __m256i v16_bf16_high(__m256 x)
+{
+    __m256i bits = _mm256_castps_si256(x);
+    __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    return _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), even);
+}
+
+static inline __m256i v16_bf16_pair(__m256 even, __m256 odd)
+{
+    return _mm256_blend_epi16(_mm256_srli_epi32(v16_bf16_high(even), 16), v16_bf16_high(odd), 0xaa);
+}
+
+static inline void v16_store_pair_bf16(uint16_t *at, const v16 x[2])
+{
+    __m256i *to = (__m256i *)(void *)at;
+    _mm256_storeu_si256(to, v16_bf16_pair(x[0].a, x[1].a));
+    _mm256_storeu_si256(to + 1, v16_bf16_pair(x[0].b, x[1].b));
+}
+
 static inline v16 v16_load_f16(const uint16_t *at)
 {
     return (v16){_mm256_cvtph_ps(v16_half_load(at)), _mm256_cvtph_ps(v16_half_load(at + 8))};
@@ -167,8 +187,6 @@ static inline v16 v16_lift(v16 x, v16 t)
 }
 
 #undef V16_BOTH
-
-enum { V16_ABREAST = 2 };
 
 typedef struct d8 {
     __m256d a, b;

@@ -96,6 +96,20 @@ static inline void v16_store_bf16(uint16_t *at, v16 x)
     v16_half_store(at, _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, is_nan, nan)));
 }
 
+/* Rounded to nearest even in the high half. */
+static inline __m512i v16_bf16_high(v16 x)
+{
+    __m512i bits = _mm512_castps_si512(x);
+    __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    return _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), even);
+}
+
+static inline void v16_store_pair_bf16(uint16_t *at, const v16 x[2])
+{
+    __m512i even = _mm512_srli_epi32(v16_bf16_high(x[0]), 16), odd = v16_bf16_high(x[1]);
+    _mm512_storeu_si512(at, _mm512_mask_blend_epi16(0xaaaaaaaa, even, odd));
+}
+
 static inline v16 v16_load_f16(const uint16_t *at)
 {
     return _mm512_cvtph_ps(v16_half_load(at));
@@ -105,8 +119,6 @@ static inline void v16_store_f16(uint16_t *at, v16 x)
 {
     v16_half_store(at, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
-
-enum { V16_ABREAST = 4 };
 
 /* Sixteen numbers in one register. */
 typedef __m512 v16_table;

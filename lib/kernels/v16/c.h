@@ -111,6 +111,15 @@ static inline void v16_store_bf16(uint16_t *at, v16 a)
     }
 }
 
+static inline void v16_store_pair_bf16(uint16_t *at, const v16 x[2])
+{
+    uint32_t bits[2][16];
+    for (int j = 0; j < 2; j++) {
+        memcpy(bits[j], x[j].f, sizeof bits[j]);
+        V16_LANES at[2 * i + j] = (uint16_t)((bits[j][i] + 0x7fff + (bits[j][i] >> 16 & 1)) >> 16);
+    }
+}
+
 static inline v16 v16_load_f16(const uint16_t *at)
 {
     v16 r;
@@ -182,8 +191,6 @@ static inline v16 v16_lift(v16 x, v16 t)
 }
 
 #undef V16_LANES
-
-enum { V16_ABREAST = 2 };
 
 typedef struct d8 {
     double f[8];

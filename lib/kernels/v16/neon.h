@@ -108,6 +108,24 @@ static inline void v16_store_bf16(uint16_t *at, v16 x)
     }
 }
 
+/* Rounded to nearest even in the high half. */
+static inline uint32x4_t v16_bf16_high(float32x4_t x)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(x);
+    uint32x4_t even = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    return vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), even);
+}
+
+static inline void v16_store_pair_bf16(uint16_t *at, const v16 x[2])
+{
+    V16_QUARTERS
+    {
+        uint32x4_t odd = v16_bf16_high(x[1].q[i]);
+        vst1q_u16(at + 8 * i,
+                  vreinterpretq_u16_u32(vsriq_n_u32(odd, v16_bf16_high(x[0].q[i]), 16)));
+    }
+}
+
 static inline v16 v16_load_f16(const uint16_t *at)
 {
     v16 r;
@@ -119,8 +137,6 @@ static inline void v16_store_f16(uint16_t *at, v16 x)
 {
     V16_QUARTERS vst1_u16(at + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.q[i])));
 }
-
-enum { V16_ABREAST = 2 };
 
 typedef const float *v16_table;
 

@@ -11,6 +11,7 @@
  *     v16_prefetch, v16_prefetch_far      ask for a line, in the first cache or the second; any address will do
  *     v16_load_bf16, _f16, v16_store_bf16, _f16
  *     v16_load_pair_bf16(x, at)           32 elements: those at even places, and those at odd ones
+ *     v16_store_pair_bf16(at, x)          back; NaN stays NaN where its low half is 0
  *
  * and half of them in f64, with the same words: d8_all, d8_load, d8_load_f32, d8_store, d8_add, d8_sub,
  * d8_mul, d8_fma, d8_max, d8_to_power (low 12 bits: 2^(bits - 1023)). */
