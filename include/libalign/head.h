@@ -28,7 +28,7 @@
  * and 1e-13 for F64, down to |token_logp| = 1e-300; lse is within 1e-9 * max(1, |lse|); gradients in
  * F32 are within a relative 3e-7, and none rounds to 0 while F32 can hold it. See docs/numerics.md.
  * ALIGN_FLAG_FAST saves a third of the arithmetic of a forward of F32, BF16 or F16 logits without scale, softcap,
- * entropy and collision: token_logp is then within 3e-7, down to 1e-40, and lse within 2e-7.
+ * entropy and collision: token_logp is then within a relative 3e-7 and lse within 2e-7.
  *
  * Corners. A logit of -inf is a token of probability 0, exactly (with a softcap it is -softcap, as the
  * formula says). A row whose logits are all -inf has lse, token_logp and collision -inf, entropy and

@@ -37,7 +37,7 @@ static void noise(int64_t n)
 static void one_peak(int64_t n)
 {
     noise(n);
-    z[(int64_t)(uniform() * (double)n)] = (float)(8 + 110 * uniform());
+    z[(int64_t)(uniform() * (double)n)] = (float)(8 + 690 * uniform() * uniform());
 }
 
 /* Of sums of about 10 times the peak, where its term may or may not be taken away again. */
