@@ -117,6 +117,11 @@ static void run_room(void *ctx, int64_t room)
 align_status align__rooms(const align_exec *exec, int64_t rooms, int64_t items, align__item_fn fn,
                           void *ctx)
 {
+    if (exec->parallel == NULL || rooms < 2) {
+        for (int64_t i = 0; i < items; i++)
+            fn(ctx, 0, i);
+        return ALIGN_E_NONE;
+    }
     struct shared shared = {.fn = fn, .ctx = ctx, .items = items};
     return align__parallel(exec, rooms, run_room, &shared);
 }

@@ -147,22 +147,6 @@ static bool is_packed(const align_tensor *t)
     return true;
 }
 
-bool align__are_apart(const struct align__named *all, int inputs, int n)
-{
-    enum { MOST = 32 };
-    struct extent extents[MOST];
-    bool apart = n <= MOST;
-    for (int i = 0; i < n && apart; i++) {
-        extents[i] = extent_of(all[i].tensor);
-        if (i < inputs)
-            continue;
-        apart = is_packed(all[i].tensor);
-        for (int j = 0; j < i; j++)
-            apart &= are_apart(extents[i], extents[j]);
-    }
-    return apart;
-}
-
 static bool lattices_share(const align_tensor *a, const align_tensor *b)
 {
     struct lattice x, y;

@@ -35,31 +35,6 @@ align_tensor align_3d(const void *data, align_dtype dtype, int64_t n0, int64_t n
     return t;
 }
 
-/* The sets that a dtype is in. */
-static int sets_of(align_dtype dtype)
-{
-    switch (dtype) {
-    case ALIGN_F32:
-        return ALIGN__SET_REAL | ALIGN__SET_WIDE | ALIGN__SET_MASK | ALIGN__SET_COUNT |
-               ALIGN__SET_HIT;
-    case ALIGN_F64:
-        return ALIGN__SET_REAL | ALIGN__SET_WIDE | ALIGN__SET_COUNT | ALIGN__SET_HIT |
-               ALIGN__SET_F64;
-    case ALIGN_BF16:
-    case ALIGN_F16:
-        return ALIGN__SET_REAL;
-    case ALIGN_I32:
-        return ALIGN__SET_INDEX | ALIGN__SET_COUNT;
-    case ALIGN_I64:
-        return ALIGN__SET_INDEX | ALIGN__SET_COUNT | ALIGN__SET_OFFSET;
-    case ALIGN_U8:
-    case ALIGN_BOOL:
-        return ALIGN__SET_MASK | ALIGN__SET_HIT;
-    default:
-        return 0;
-    }
-}
-
 static align_status bad_dtype(const align_exec *exec, const struct align__named *named, int set)
 {
     static const struct {
@@ -147,7 +122,7 @@ static bool is_aligned(const align_tensor *t)
 
 bool align__is_plain(const align_tensor *t, int set)
 {
-    return t->ndim >= 1 && t->ndim <= 3 && (sets_of(t->dtype) & set) != 0 && is_small(t) &&
+    return t->ndim >= 1 && t->ndim <= 3 && (align__sets_of(t->dtype) & set) != 0 && is_small(t) &&
            t->data != NULL && is_aligned(t);
 }
 
@@ -158,7 +133,7 @@ align_status align__check_closely(const align_exec *exec, const struct align__na
     if (t->ndim < 1 || t->ndim > 3)
         return ALIGN__FAIL(exec, TENSOR_NDIM, .owner = named->owner, .field = named->field,
                            .value = t->ndim, .word = "1, 2 or 3");
-    if ((sets_of(t->dtype) & set) == 0)
+    if ((align__sets_of(t->dtype) & set) == 0)
         return bad_dtype(exec, named, set);
     align_status status = check_sizes(exec, named, &empty);
     if (status != ALIGN_E_NONE || empty)

@@ -29,6 +29,31 @@ static inline int64_t align__bytes(align_dtype dtype)
     return (dtype & 0xff) / 8;
 }
 
+/* The sets that a dtype is in. */
+static inline int align__sets_of(align_dtype dtype)
+{
+    switch (dtype) {
+    case ALIGN_F32:
+        return ALIGN__SET_REAL | ALIGN__SET_WIDE | ALIGN__SET_MASK | ALIGN__SET_COUNT |
+               ALIGN__SET_HIT;
+    case ALIGN_F64:
+        return ALIGN__SET_REAL | ALIGN__SET_WIDE | ALIGN__SET_COUNT | ALIGN__SET_HIT |
+               ALIGN__SET_F64;
+    case ALIGN_BF16:
+    case ALIGN_F16:
+        return ALIGN__SET_REAL;
+    case ALIGN_I32:
+        return ALIGN__SET_INDEX | ALIGN__SET_COUNT;
+    case ALIGN_I64:
+        return ALIGN__SET_INDEX | ALIGN__SET_COUNT | ALIGN__SET_OFFSET;
+    case ALIGN_U8:
+    case ALIGN_BOOL:
+        return ALIGN__SET_MASK | ALIGN__SET_HIT;
+    default:
+        return 0;
+    }
+}
+
 /* A tensor with its name, as the checks want it. */
 struct align__named {
     const char *owner, *field;
@@ -69,9 +94,38 @@ static inline align_status align__check_shape(const align_exec *exec, struct ali
 align_status align__check_output(const align_exec *exec, struct align__named output,
                                  const struct align__named *others, int count);
 
-/* True when a glance at n tensors, all present, shows that each but the first `inputs` passes align__check_output with
- * all of them. */
-bool align__are_apart(const struct align__named *all, int inputs, int n);
+/* From where to where the memory of tensors reaches that were seen so far. */
+struct align__seen {
+    int n;
+    uintptr_t low[32], high[32];
+};
+
+/* True when a glance shows that a present tensor passes align__check_tensor and align__check_shape, has elements, and, if
+ * it is an output, passes align__check_output with those seen before, up to 31. It has one or two axes and steps of 0 or
+ * more, as most have. */
+static inline bool align__glance(struct align__seen *seen, const align_tensor *t, int set,
+                                 int32_t ndim, const int64_t *shape, bool output)
+{
+    enum { BITS = sizeof(void *) > 4 ? 28 : 12 };
+    const bool flat = ndim == 1;
+    if (t->ndim != ndim || (!flat && ndim != 2))
+        return false;
+    const uintptr_t bytes = (uintptr_t)align__bytes(t->dtype), at = (uintptr_t)t->data;
+    const uint64_t n = (uint64_t)t->shape[0], m = flat ? 1 : (uint64_t)t->shape[1];
+    const uint64_t step = (uint64_t)t->stride[0], inner = flat ? 1 : (uint64_t)t->stride[1];
+    const uint64_t wrong = (n ^ (uint64_t)shape[0]) | (m ^ (flat ? 1 : (uint64_t)shape[1])) |
+                           (n | m | step | inner) >> BITS | (at & (bytes - 1));
+    if (wrong != 0 || n * m == 0 || at == 0 || (align__sets_of(t->dtype) & set) == 0 ||
+        (output && (inner != 1 || step != m)))
+        return false;
+    const uintptr_t end = at + (uintptr_t)(step * (n - 1) + inner * (m - 1) + 1) * bytes;
+    bool apart = true;
+    for (int i = 0; output && i < seen->n; i++)
+        apart &= (end <= seen->low[i]) | (seen->high[i] <= at);
+    seen->low[seen->n] = at;
+    seen->high[seen->n++] = end;
+    return apart;
+}
 
 /* True when some element of a shares a byte with some element of b. */
 bool align__shares(const align_tensor *a, const align_tensor *b);

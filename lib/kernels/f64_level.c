@@ -425,15 +425,15 @@ static void order_f64(int64_t *order, int64_t first, const double *key, int64_t 
 /* Vectors that are stored whole, so that they can be loaded again at once. */
 static void widen_by_vectors(double *out, const float *in, int64_t stride, int64_t n)
 {
-    typedef float vf __attribute__((vector_size(4 * F64_LANES)));
     int64_t i = 0;
     for (; i + F64_LANES <= n; i += F64_LANES) {
-        vf x;
+        vd x;
         if (stride == 1)
-            memcpy(&x, in + i, sizeof x);
-        for (int k = 0; k < F64_LANES && stride != 1; k++)
-            x[k] = in[stride * (i + k)];
-        vd_store(out + i, __builtin_convertvector(x, vd));
+            x = vd_load_f32(in + i);
+        else
+            for (int k = 0; k < F64_LANES; k++)
+                x[k] = (double)in[stride * (i + k)];
+        vd_store(out + i, x);
     }
     for (; i < n; i++)
         out[i] = (double)in[stride * i];
@@ -463,23 +463,39 @@ static void narrow(float *out, int64_t stride, const double *in, int64_t n)
 
 static bool read_one(double *restrict x, const float *restrict in, int64_t n)
 {
-    int32_t odd = 0;
-    for (int64_t i = 0; i < n; i++) {
-        odd |= !(fabsf(in[i]) < INFINITY);
+    vi odd = {0};
+    int64_t i = 0;
+    for (; i + F64_LANES <= n; i += F64_LANES) {
+        const vd a = vd_load_f32(in + i);
+        odd |= ~(vd_abs(a) < INFINITY);
+        vd_store(x + i, a);
+    }
+    bool finite = !vi_any(odd);
+    for (; i < n; i++) {
+        finite &= fabsf(in[i]) < INFINITY;
         x[i] = (double)in[i];
     }
-    return odd == 0;
+    return finite;
 }
 
 static bool read_two(double *restrict x, double *restrict y, const float *restrict in, int64_t n)
 {
-    int32_t odd = 0;
-    for (int64_t i = 0; i < n; i++) {
-        odd |= !(fabsf(in[2 * i]) < INFINITY) | !(fabsf(in[2 * i + 1]) < INFINITY);
+    vi odd = {0};
+    int64_t i = 0;
+    for (; i + F64_LANES <= n; i += F64_LANES) {
+        vd a, b;
+        vd_load_f32_pairs(&a, &b, in + 2 * i);
+        odd |= ~((vd_abs(a) < INFINITY) & (vd_abs(b) < INFINITY));
+        vd_store(x + i, a);
+        vd_store(y + i, b);
+    }
+    bool finite = !vi_any(odd);
+    for (; i < n; i++) {
+        finite &= (fabsf(in[2 * i]) < INFINITY) & (fabsf(in[2 * i + 1]) < INFINITY);
         x[i] = (double)in[2 * i];
         y[i] = (double)in[2 * i + 1];
     }
-    return odd == 0;
+    return finite;
 }
 
 static bool read_rows(double *x, double *y, const float *in, int64_t n)
@@ -502,7 +518,12 @@ static void write_one(float *restrict out, const double *restrict w, const doubl
 static void write_two(float *restrict out, const double *restrict w, const double *restrict x,
                       const double *restrict y, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
+    int64_t i = 0;
+    for (; i + F64_LANES <= n; i += F64_LANES) {
+        const vd by = vd_load(w + i);
+        vd_store_f32_pairs(out + 2 * i, vd_times(by, vd_load(x + i)), vd_times(by, vd_load(y + i)));
+    }
+    for (; i < n; i++) {
         out[2 * i] = (float)times(w[i], x[i]);
         out[2 * i + 1] = (float)times(w[i], y[i]);
     }

@@ -72,6 +72,52 @@ static inline void vd_store_part(double *at, int64_t n, vd x)
 #endif
 }
 
+/* A vector of f32, and of pairs of them. */
+static inline vd vd_load_f32(const float *at)
+{
+#if F64_LANES == 8
+    return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(at));
+#elif F64_LANES == 4
+    return (vd)_mm256_cvtps_pd(_mm_loadu_ps(at));
+#else
+    return (vd){(double)at[0], (double)at[1]};
+#endif
+}
+
+static inline void vd_load_f32_pairs(vd *x, vd *y, const float *at)
+{
+#if F64_LANES == 8
+    const __m512i both = _mm512_loadu_si512(at), second = _mm512_srli_epi64(both, 32);
+    *x = (vd)_mm512_cvtps_pd(_mm256_castsi256_ps(_mm512_cvtepi64_epi32(both)));
+    *y = (vd)_mm512_cvtps_pd(_mm256_castsi256_ps(_mm512_cvtepi64_epi32(second)));
+#elif F64_LANES == 4
+    const __m128 a = _mm_loadu_ps(at), b = _mm_loadu_ps(at + 4);
+    *x = (vd)_mm256_cvtps_pd(_mm_shuffle_ps(a, b, 0x88));
+    *y = (vd)_mm256_cvtps_pd(_mm_shuffle_ps(a, b, 0xdd));
+#else
+    *x = (vd){(double)at[0], (double)at[2]};
+    *y = (vd){(double)at[1], (double)at[3]};
+#endif
+}
+
+static inline void vd_store_f32_pairs(float *at, vd x, vd y)
+{
+#if F64_LANES == 8
+    const __m512i first = _mm512_cvtepu32_epi64(_mm256_castps_si256(_mm512_cvtpd_ps((__m512d)x))),
+                  second = _mm512_cvtepu32_epi64(_mm256_castps_si256(_mm512_cvtpd_ps((__m512d)y)));
+    _mm512_storeu_si512(at, _mm512_or_si512(first, _mm512_slli_epi64(second, 32)));
+#elif F64_LANES == 4
+    const __m128 a = _mm256_cvtpd_ps((__m256d)x), b = _mm256_cvtpd_ps((__m256d)y);
+    _mm_storeu_ps(at, _mm_unpacklo_ps(a, b));
+    _mm_storeu_ps(at + 4, _mm_unpackhi_ps(a, b));
+#else
+    for (int k = 0; k < F64_LANES; k++) {
+        at[2 * k] = (float)x[k];
+        at[2 * k + 1] = (float)y[k];
+    }
+#endif
+}
+
 /* The elements of an array that n indices name; the rest is 0. */
 static inline vd vd_gather_part(const double *from, const int32_t *index, int64_t n)
 {

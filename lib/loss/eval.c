@@ -31,6 +31,8 @@ static int64_t count_chunks(const struct align__plan *plan)
     double items = plan->form == ALIGN__FORM_OFFSETS ? (double)plan->sequences
                                                      : (double)plan->groups * (double)plan->width;
     double least = plan->row->arity == ALIGN_LOSS_LIST ? CHUNK_LISTED : CHUNK_ITEMS;
+    if (items < least)
+        return plan->groups < 1 ? plan->groups : 1;
     int64_t chunks = items < MAX_CHUNKS * least ? (int64_t)(items / least) + 1 : MAX_CHUNKS;
     return chunks < plan->groups ? chunks : plan->groups;
 }
@@ -124,7 +126,7 @@ static void run_blocks(const struct align__plan *plan, int64_t first, int64_t en
     if (metrics)
         memset(sums, 0, sizeof sums);
     align__batch_open(plan, &batch, &block);
-    while (align__batch_next(plan, &batch, &block, &first, end)) {
+    while (first < end && align__batch_next(plan, &batch, &block, &first, end)) {
         find_worths(plan, &block);
         plan->row->block(&block);
         for (int k = 0; k < plan->row->arity; k++)

@@ -67,18 +67,16 @@ static inline struct align__logistic align__logistic(double z)
     return (struct align__logistic){tail, tail - z, far, near};
 }
 
-/* A sum with its rounding errors kept (Neumaier). */
+/* A sum with its rounding errors kept (Knuth's two-sum); none where the sum is infinite. */
 struct align__total {
     double sum, lost;
 };
 
 static inline void align__add(struct align__total *total, double x)
 {
-    double sum = total->sum + x;
-    double big = fabs(total->sum) > fabs(x) ? total->sum : x;
-    double small = fabs(total->sum) > fabs(x) ? x : total->sum;
-    double lost = (big - sum) + small;
-    total->lost += fabs(sum) <= 0x1.fffffffffffffp1023 ? lost : 0;
+    const double sum = total->sum + x, part = sum - total->sum;
+    const double lost = (total->sum - (sum - part)) + (x - part);
+    total->lost += fabs(lost) <= 0x1.fffffffffffffp1023 ? lost : 0;
     total->sum = sum;
 }
 
@@ -87,11 +85,11 @@ static inline double align__total(struct align__total total)
     return total.sum + total.lost;
 }
 
-/* Adds n numbers, few enough that their sum does not overflow where none is huge. */
+/* Adds n numbers, few enough that their sum does not overflow where none is huge; a handful one by one. */
 static inline void align__add_all(struct align__total *total, const struct align__f64 *f64,
                                   const double *x, int n)
 {
-    if (f64->tame(x, n)) {
+    if (n > 8 && f64->tame(x, n)) {
         const struct align__sum sum = f64->sum(x, n);
         align__add(total, sum.sum);
         align__add(total, sum.lost);

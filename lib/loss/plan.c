@@ -33,7 +33,8 @@ static uint32_t fields_given(const align_loss_args *args)
 {
     uint32_t set = 0;
 #define INPUT(name, dtypes, shape, bit)                                                            \
-    set |= (uint32_t)align__present(&args->name) << ALIGN__FIELD_##name;
+    if (__builtin_expect(align__present(&args->name), 0))                                          \
+        set |= UINT32_C(1) << ALIGN__FIELD_##name;
 #include "fields.def"
 #undef INPUT
     return set;
@@ -97,15 +98,43 @@ static align_status check_field(const struct align__plan *plan, int i, uint32_t 
     return align__check_tensor(&plan->exec, named(plan, i), field->set);
 }
 
-static align_status check_fields(const struct align__plan *plan)
+static align_status check_fields(const struct align__plan *plan, uint32_t needs, uint32_t reads)
 {
-    uint32_t needs, reads;
-    row_reads(plan, &needs, &reads);
     align_status status = ALIGN_E_NONE;
     uint32_t left = plan->given | (needs != 0 ? fields_of(needs) : 0);
     for (int field; status == ALIGN_E_NONE && align__take_field(&left, &field);)
         status = check_field(plan, field, reads);
     return status;
+}
+
+/* Small calls should not pay for looking at each tensor several times. True when once is enough to see that no check of
+ * tensors can fail; a no says nothing of what is wrong, or whether anything is. */
+static bool glance(const struct align__plan *plan, uint32_t needs, uint32_t reads)
+{
+    const align_tensor *score = &plan->args->score;
+    const int64_t one = 1;
+    struct align__seen seen;
+    uint32_t left = plan->given;
+    seen.n = 0;
+    if ((left & 1U << ALIGN__FIELD_score) == 0 || (needs != 0 && (fields_of(needs) & ~left) != 0))
+        return false;
+    for (int i; align__take_field(&left, &i);) {
+        const struct field *field = &fields[i];
+        const int64_t *shape = score->shape;
+        int32_t ndim = 1;
+        if (field->bit != 0 && (reads & field->bit) == 0)
+            return false;
+        if (field->shape == LIKE_SCORE || i == ALIGN__FIELD_score)
+            ndim = score->ndim;
+        else if (field->shape == ONE)
+            shape = &one;
+        else if (field->shape != PER_GROUP)
+            return false;
+        if (!align__glance(&seen, align__field_tensor(plan, i), field->set, ndim, shape,
+                           i >= ALIGN__FIELD_OUTPUTS))
+            return false;
+    }
+    return true;
 }
 
 static align_status bad_ndim(const struct align__plan *plan, const char *field,
@@ -247,6 +276,25 @@ static align_status check_rank(const struct align__plan *plan)
                        .word = word);
 }
 
+/* All that is asked of tensors but that outputs are apart, which a glance sees too. */
+static align_status check_tensors(struct align__plan *plan)
+{
+    uint32_t needs, reads;
+    row_reads(plan, &needs, &reads);
+    plan->given = fields_given(plan->args);
+    plan->glanced = glance(plan, needs, reads);
+    align_status status = plan->glanced ? ALIGN_E_NONE : check_fields(plan, needs, reads);
+    if (status == ALIGN_E_NONE)
+        status = find_form(plan);
+    if (status == ALIGN_E_NONE && !plan->glanced)
+        status = check_shapes(plan);
+    if (status == ALIGN_E_NONE && !plan->glanced)
+        status = check_mask_shape(plan);
+    if (status == ALIGN_E_NONE)
+        status = check_rank(plan);
+    return status;
+}
+
 align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec,
                                 const align_loss_args *args)
 {
@@ -260,7 +308,8 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
     if (status != ALIGN_E_NONE)
         return status;
     plan->args = seen;
-    plan->row = align__loss_row_for(plan->args->loss, align__cpu_allowed(&plan->exec));
+    const uint64_t cpu = align__cpu_allowed(&plan->exec);
+    plan->row = align__loss_row_for(plan->args->loss, cpu);
     if (plan->row == NULL)
         return ALIGN__FAIL(&plan->exec, FIELD_BOUNDS, .owner = OWNER, .field = "loss",
                            .value = plan->args->loss, .low = 1, .high = align_loss_count());
@@ -269,20 +318,12 @@ align_status align__plan_shapes(struct align__plan *plan, const align_exec *exec
                            .value = plan->args->flags, .word = "align_loss_eval");
     status = align__loss_params(&plan->exec, plan->row, plan->args->loss, &plan->params,
                                 plan->args->params);
-    plan->given = fields_given(plan->args);
     if (status == ALIGN_E_NONE)
-        status = check_fields(plan);
-    if (status == ALIGN_E_NONE)
-        status = find_form(plan);
+        status = check_tensors(plan);
     if (status != ALIGN_E_NONE)
         return status;
-    plan->f64 = align__f64_for(align__cpu_allowed(&plan->exec),
+    plan->f64 = align__f64_for(cpu,
                                plan->row->arity == ALIGN_LOSS_LIST ? plan->width : plan->groups);
-    status = check_shapes(plan);
-    if (status == ALIGN_E_NONE)
-        status = check_mask_shape(plan);
-    if (status == ALIGN_E_NONE)
-        status = check_rank(plan);
     plan->may_miss = align__present(&plan->args->mask) || plan->form != ALIGN__FORM_VIEW;
     return status;
 }

@@ -27,6 +27,7 @@ struct align__plan {
     const struct align__loss_row *row;
     const struct align__f64 *f64;
     uint32_t given; /* bit i: field i is there */
+    bool glanced;   /* all tensors are known to be right, each by itself and beside the others */
     enum align__form form;
     int64_t groups, sequences; /* sequences: 0 in the view form */
     int64_t width;             /* items of a group, of the longest with offsets */

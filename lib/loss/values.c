@@ -178,11 +178,13 @@ static bool are_all_within(const struct align__plan *plan, const struct range *r
 static align_status check_numbers(struct align__plan *plan)
 {
     struct range items[8], groups[3];
+    const bool finite = (plan->exec.flags & ALIGN_FLAG_FINITE) != 0;
+    plan->live = plan->width > 0 ? plan->groups : 0;
+    if (!plan->may_miss && !plan->row->log_probs &&
+        (plan->given & (by_group | by_item | (finite ? free_numbers : 0U))) == 0)
+        return ALIGN_E_NONE;
     const int n_items = ranges_of_items(plan, items),
               n_groups = ranges_of(plan, plan->given & by_group, groups);
-    plan->live = plan->width > 0 ? plan->groups : 0;
-    if (n_items + n_groups == 0 && !plan->may_miss)
-        return ALIGN_E_NONE;
     if (!plan->may_miss && are_all_within(plan, items, n_items) &&
         are_all_within(plan, groups, n_groups))
         return ALIGN_E_NONE;
@@ -218,14 +220,14 @@ static align_status check_outputs(const struct align__plan *plan)
     if (left >> ALIGN__FIELD_OUTPUTS == 0)
         return ALIGN__FAIL(&plan->exec, FIELD_MISSING, .owner = OWNER, .field = "value",
                            .word = "a call without any other output");
+    if (plan->glanced)
+        return ALIGN_E_NONE;
     for (int field; align__take_field(&left, &field); n++) {
         given[n].owner = OWNER;
         given[n].field = align__field_name(field);
         given[n].tensor = align__field_tensor(plan, field);
         inputs += field < ALIGN__FIELD_OUTPUTS;
     }
-    if (align__are_apart(given, inputs, n))
-        return ALIGN_E_NONE;
     align_status status = ALIGN_E_NONE;
     for (int i = inputs; i < n && status == ALIGN_E_NONE; i++)
         status = align__check_output(&plan->exec, given[i], given, n);

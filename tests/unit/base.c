@@ -118,6 +118,42 @@ START_TEST(overlap_agrees_with_marking_bytes)
 }
 END_TEST
 
+/* Where a glance says yes, so do the checks; and it does say yes to what most calls give. */
+START_TEST(a_glance_is_never_kinder_than_the_checks)
+{
+    enum { REACH = 1024, SETS = ALIGN__SET_REAL | ALIGN__SET_MASK };
+    static char bytes[2 * REACH];
+    uint32_t state = 11;
+    int passed = 0;
+    for (int trial = 0; trial < 200000; trial++) {
+        align_tensor a = random_view(&state, bytes + REACH), b = random_view(&state, bytes + REACH);
+        if (next_random(&state) % 2 == 0) /* as outputs are */
+            b.stride[b.ndim - 1] = 1, b.stride[0] = b.ndim == 1 ? 1 : b.shape[1];
+        b.data = (char *)b.data + next_random(&state) % 2;
+        const int set = next_random(&state) % 2 == 0 ? ALIGN__SET_REAL : ALIGN__SET_MASK;
+        const struct align__named named[] = {{"owner", "a", &a}, {"owner", "b", &b}};
+        int64_t shape[3] = {b.shape[0], b.shape[1], b.shape[2]};
+        shape[next_random(&state) % 3] += next_random(&state) % 4 == 0;
+        struct align__seen seen = {.n = 0};
+        if (!align__glance(&seen, &a, SETS, a.ndim, a.shape, false) ||
+            !align__glance(&seen, &b, set, b.ndim, shape, true))
+            continue;
+        align_exec exec = {.size = sizeof exec};
+        ck_assert_int_eq(align__check_closely(&exec, &named[1], set), ALIGN_E_NONE);
+        ck_assert_int_eq(align__check_shape(&exec, named[1], b.ndim, shape), ALIGN_E_NONE);
+        ck_assert_int_eq(align__check_output(&exec, named[1], named, 1), ALIGN_E_NONE);
+        passed++;
+    }
+    ck_assert_int_gt(passed, 1000);
+    struct align__seen seen = {.n = 0};
+    const align_tensor scores = align_2d(bytes, ALIGN_F32, 4, 2),
+                       slopes = align_2d(bytes + 32, ALIGN_F32, 4, 2);
+    ck_assert(align__glance(&seen, &scores, ALIGN__SET_REAL, 2, scores.shape, false));
+    ck_assert(align__glance(&seen, &slopes, ALIGN__SET_REAL, 2, scores.shape, true));
+    ck_assert(!align__glance(&seen, &slopes, ALIGN__SET_REAL, 2, scores.shape, true));
+}
+END_TEST
+
 static align_exec with_error(align_error *error)
 {
     align_exec exec;
@@ -218,5 +254,6 @@ START_TEST(parallel_finds_a_dropped_task)
 END_TEST
 
 SUITE_MAIN("base", views_are_contiguous, half_floats_round_trip, half_floats_round_to_nearest_even,
-           overlap_agrees_with_marking_bytes, error_text_names_field_index_and_value, status_names,
+           overlap_agrees_with_marking_bytes, a_glance_is_never_kinder_than_the_checks,
+           error_text_names_field_index_and_value, status_names,
            import_takes_older_and_refuses_newer_structs, parallel_finds_a_dropped_task)
