@@ -31,18 +31,46 @@ static inline void take_eight(struct eight *e, const float *x, const uint8_t *li
     e->live = memcpy(e->live_part, e->live, (size_t)left);
 }
 
+/* Compilers convert vectors in halves, and bytes one by one. */
+static inline vd widen(vf x)
+{
+#if F64_LANES == 8
+    return (vd)_mm512_cvtps_pd((__m256)x);
+#elif F64_LANES == 4
+    return (vd)_mm256_cvtps_pd((__m128)x);
+#else
+    return __builtin_convertvector(x, vd);
+#endif
+}
+
 static inline vd widened(const float *at)
 {
     vf x;
     memcpy(&x, at, sizeof x);
-    return __builtin_convertvector(x, vd);
+    return widen(x);
+}
+
+static inline void put_narrow(float *at, vd x)
+{
+#if F64_LANES == 8
+    _mm256_storeu_ps(at, _mm512_cvtpd_ps((__m512d)x));
+#elif F64_LANES == 4
+    _mm_storeu_ps(at, _mm256_cvtpd_ps((__m256d)x));
+#else
+    vf narrow = __builtin_convertvector(x, vf);
+    memcpy(at, &narrow, sizeof narrow);
+#endif
 }
 
 static inline vi is_live(const uint8_t *at)
 {
+#if F64_LANES == 8
+    return (vi)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const void *)at)) != 0;
+#else
     vb live;
     memcpy(&live, at, sizeof live);
     return __builtin_convertvector(live, vi) != 0;
+#endif
 }
 
 /* The sums of a vector of lanes. */
@@ -109,8 +137,8 @@ static inline int add_live(struct lanes lanes[VECTORS], const float *x, double o
             vd at = widened(x + i + v * F64_LANES), u = at - origin - mean;
             l->sum += u;
             l->square += u * u;
-            l->least = vd_pick(at < l->least, at, l->least);
-            l->most = vd_pick(at > l->most, at, l->most);
+            l->least = vd_min(at, l->least);
+            l->most = vd_max(at, l->most);
         }
     for (int v = 0; v < VECTORS; v++) {
         odd |= ~(now[v].square < (double)INFINITY);
@@ -211,7 +239,7 @@ static bool f32_exact(struct align__f32_exact *sums, const float *x, int64_t n)
     vd sum = {0}, high = {0}, low = {0};
     vi odd = {0};
     for (int64_t i = 0; i < n; i += F64_LANES) {
-        vd at = __builtin_convertvector(take(x + i, n - i, 0), vd);
+        vd at = widen(take(x + i, n - i, 0));
         vd square = at * at, most = (square + round_square) - round_square;
         odd |= (at + round) - round != at;
         sum += at;
@@ -265,16 +293,13 @@ static inline vd on_line(const struct line *l, vd x)
     vd y = (quotient(&l->divisor, x - a->center - a->rest) + a->back) * a->gain + a->bias;
     if (!l->clips)
         return y;
-    y = vd_pick(y < a->low, vd_all(a->low), y);
-    return vd_pick(y > a->high, vd_all(a->high), y);
+    return vd_min(vd_all(a->high), vd_max(vd_all(a->low), y));
 }
 
 static inline void line_live(float *out, const float *x, const struct line *line)
 {
-    for (int i = 0; i < BLOCK; i += F64_LANES) {
-        vf narrow = __builtin_convertvector(on_line(line, widened(x + i)), vf);
-        memcpy(out + i, &narrow, sizeof narrow);
-    }
+    for (int i = 0; i < BLOCK; i += F64_LANES)
+        put_narrow(out + i, on_line(line, widened(x + i)));
 }
 
 static inline void line_some(float *out, const float *x, const uint8_t *live,
@@ -286,9 +311,7 @@ static inline void line_some(float *out, const float *x, const uint8_t *live,
         take_eight(&e, x + i, live == NULL ? NULL : live + i, n - i);
         for (int v = 0; v < VECTORS; v++) {
             vd at = on_line(line, widened(e.x + v * F64_LANES));
-            at = (vd)((vi)at & is_live(e.live + v * F64_LANES));
-            vf narrow = __builtin_convertvector(at, vf);
-            memcpy(y + v * F64_LANES, &narrow, sizeof narrow);
+            put_narrow(y + v * F64_LANES, (vd)((vi)at & is_live(e.live + v * F64_LANES)));
         }
         memcpy(out + i, y, (size_t)(n - i < LANES ? n - i : LANES) * sizeof *y);
     }
@@ -328,8 +351,8 @@ static bool f32_group_sums(struct align__f32_groups *sums, double *at, const flo
             vd y = vd_load(from + i * LANES);
             odd |= ~(vd_abs(y) < (double)INFINITY);
             sum += y - origin;
-            least = vd_pick(y < least, y, least);
-            most = vd_pick(y > most, y, most);
+            least = vd_min(y, least);
+            most = vd_max(y, most);
         }
         const vd mean = sum / (double)n;
         for (int64_t i = 0; i < n; i++) {
@@ -361,8 +384,7 @@ static void f32_group_lines(float *out, const double *at, const struct align__f3
             for (int64_t i = 0; i < part; i++) {
                 vd x = vd_load(at + (first + i) * LANES + lane) - origin - center;
                 x = gain * (quotient(&by, x) * factor) + bias;
-                x = vd_pick(x < a->low, vd_all(a->low), x);
-                vd_store(y + i * LANES + lane, vd_pick(x > a->high, vd_all(a->high), x));
+                vd_store(y + i * LANES + lane, vd_min(vd_all(a->high), vd_max(vd_all(a->low), x)));
             }
         }
         for (int k = 0; k < LANES; k++)

@@ -169,6 +169,29 @@ static inline vd vd_pick(vi mask, vd a, vd b)
     return (vd)(((vi)a & mask) | ((vi)b & ~mask));
 }
 
+/* x < y ? x : y and x > y ? x : y: y where one is NaN or both are 0. */
+static inline vd vd_min(vd x, vd y)
+{
+#if F64_LANES == 8
+    return (vd)_mm512_min_pd((__m512d)x, (__m512d)y);
+#elif F64_LANES == 4
+    return (vd)_mm256_min_pd((__m256d)x, (__m256d)y);
+#else
+    return vd_pick(x < y, x, y);
+#endif
+}
+
+static inline vd vd_max(vd x, vd y)
+{
+#if F64_LANES == 8
+    return (vd)_mm512_max_pd((__m512d)x, (__m512d)y);
+#elif F64_LANES == 4
+    return (vd)_mm256_max_pd((__m256d)x, (__m256d)y);
+#else
+    return vd_pick(x > y, x, y);
+#endif
+}
+
 static inline vd vd_abs(vd x)
 {
     return (vd)((vi)x & INT64_MAX);
