@@ -307,7 +307,7 @@ static inline __attribute__((always_inline)) void meet(const struct ring *ring, 
                                                        struct ring_own *own, struct ring_sums *to,
                                                        int v, vi there, int64_t at)
 {
-    const vd label = vd_load(ring->label + at), right = vd_all(1 - eps), wrong = vd_all(eps);
+    const vd label = vd_load(ring->label + at);
     const vi counts = (own->label[v] != label) & there;
     const vi turned = (own->label[v] < label) & INT64_MIN;
     const vi gap = (vi)vd_minus(own->s[v], vd_load(ring->s + at));
@@ -317,8 +317,13 @@ static inline __attribute__((always_inline)) void meet(const struct ring *ring, 
         weight = vd_abs(own->gain[v] - vd_load(ring->gain + at)) *
                  vd_abs(own->discount[v] - vd_load(ring->discount + at));
     weight = (vd)((vi)weight & counts);
-    const vd value = vd_plus(vd_times(right, l.minus), vd_times(wrong, l.plus));
-    const vd slope = weight * (wrong * l.s - right * l.c), curve = weight * (l.s * l.c);
+    vd value = l.minus, slope = -weight * l.c;
+    if (eps != 0) {
+        const vd right = vd_all(1 - eps), wrong = vd_all(eps);
+        value = vd_plus(vd_times(right, l.minus), vd_times(wrong, l.plus));
+        slope = weight * (wrong * l.s - right * l.c);
+    }
+    const vd curve = weight * (l.s * l.c);
     const vd pull = (vd)((vi)slope ^ turned);
     two_sum(&to->value[v], &to->lost[v], vd_times(weight, value));
     to->steepness[v] += vd_abs(slope);
@@ -391,7 +396,9 @@ static void swaps_f64(struct align__swaps *w, int64_t n)
                               .discount = w->gain != NULL ? lay_ring(&room, w->discount, n) : NULL,
                               .d = lay_ring(&room, NULL, n),
                               .h = lay_ring(&room, NULL, n)};
-    for (int64_t j = 0; j < n; j += SUM_LANES)
+    for (int64_t j = 0; j < n && w->eps == 0; j += SUM_LANES)
+        meet_all(&ring, 0, &to, j, n);
+    for (int64_t j = 0; j < n && w->eps != 0; j += SUM_LANES)
         meet_all(&ring, w->eps, &to, j, n);
     add_ring(w->d, ring.d, n);
     add_ring(w->h, ring.h, n);
