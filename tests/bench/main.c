@@ -182,28 +182,37 @@ static void limit_line(char line[256], const struct result *result)
                  result->runners[0].work);
 }
 
-/* The same case with one worker. */
+static bool is_beside(const char *line)
+{
+    return bench_number(line, "beside", 0) == 1;
+}
+
+/* The same case with one worker, in repetitions as long. */
 static bool start_one_worker(struct result *result)
 {
     char line[256];
     const char *workers = strstr(result->line, " workers=");
     if (workers == NULL)
         return false;
-    snprintf(line, sizeof line, "%.*s workers=1", (int)(workers - result->line), result->line);
+    snprintf(line, sizeof line, "%.*s workers=1 beside=1", (int)(workers - result->line),
+             result->line);
     return start_own(result, "one_worker", line);
 }
 
 static bool start_all(const struct options *options, struct result *result)
 {
     char limit[256];
+    const bool beside = is_beside(result->line);
     bool good = start_own(result, "libalign", result->line);
-    if (good && bench_number(result->line, "beside", 0) == 1)
-        return start_one_worker(result);
+    if (beside && result->limit != NULL && strncmp(result->limit, "limit.", 6) != 0)
+        result->limit = NULL; /* of one worker */
+    if (good && beside)
+        good = start_one_worker(result);
     if (good && result->limit != NULL) {
         limit_line(limit, result);
         good = start_own(result, "limit", limit);
     }
-    bool alone = options->alone || bench_number(result->line, "peers", 1) == 0;
+    bool alone = options->alone || beside || bench_number(result->line, "peers", 1) == 0;
     for (size_t i = 0; good && !alone && i < sizeof peers / sizeof peers[0]; i++)
         start_peer(result, peers[i], options->python);
     return good;
@@ -241,10 +250,12 @@ static bool run_others(struct result *result, bool before, bool backwards, struc
     const double own = result->runners[0].repetition, most = 0.3;
     const double longest = own / 4 < most ? own / 4 : most;
     const bool threads = bench_number(result->line, "workers", 1) > 1;
+    const bool beside = is_beside(result->line);
     for (int k = 1; k < result->n_runners; k++) {
         const int i = before ? k : result->n_runners - k;
         struct runner *runner = &result->runners[i];
-        const bool both = 2 * runner->repetition < own || strcmp(runner->name, "limit") == 0;
+        const bool both = 2 * runner->repetition < own || beside ||
+                          strcmp(runner->name, "limit") == 0;
         if ((both || before == backwards) &&
             !sample(runner, both ? longest : 0, &samples[i], threads))
             return false;
@@ -266,11 +277,12 @@ static bool run_round(struct result *result, int round)
     return good;
 }
 
-/* As many rounds as were asked for; three at least, but no more when a case takes long; more when it is short. */
-static bool is_enough(int rounds, int asked, double seconds)
+/* As many rounds as were asked for; three at least, but no more when a case takes long; more when it is short, as
+ * all are for what a second worker is worth. */
+static bool is_enough(int rounds, int asked, double seconds, bool beside)
 {
     enum { LEAST = 3, LONG_CASE = 5 }; /* rounds; seconds */
-    const double short_case = 0.5;
+    const double short_case = beside ? 3 : 0.5;
     if (seconds >= LONG_CASE)
         return rounds >= (asked < LEAST ? asked : LEAST);
     return rounds >= asked && (seconds >= short_case || rounds == ROUNDS_MOST);
@@ -285,7 +297,8 @@ static bool run_case(const struct options *options, struct result *result)
     const double begin = bench_now();
     good = good && run_round(result, 0);
     result->rounds = bench_now() - begin > LONG_WARM_UP;
-    while (good && !is_enough(result->rounds, asked, bench_now() - begin))
+    while (good && !is_enough(result->rounds, asked, bench_now() - begin,
+                              is_beside(result->line)))
         good = run_round(result, result->rounds++);
     for (int i = 0; i < result->n_runners; i++)
         good = finish(&result->runners[i]) && good;

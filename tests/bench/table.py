@@ -23,12 +23,15 @@ def error(runner):
     return f"; {runner['error']:.0e}" if runner.get("error") is not None else ""
 
 
+def share_of_limit(result):
+    return f"{result['limit_share']:.2f} {result['limit'].split('.')[-1]}" if result["limit"] else ""
+
+
 def row(result):
-    share = f"{result['limit_share']:.2f} {result['limit'].split('.')[-1]}" if result["limit"] else ""
     peers = ", ".join(f"{name} {peer['ratio']:.2g} ({mebibytes(peer['extra_rss_bytes'])}{error(peer)})"
                       for name, peer in result["peers"].items())
     return [f"`{result['case']}`", seconds(result["seconds"]), f"{100 * result['spread']:.0f} %",
-            f"{result['speed']:.3g} {result['unit']}", share, peers,
+            f"{result['speed']:.3g} {result['unit']}", share_of_limit(result), peers,
             f"{result['scratch_bytes'] / 1024:.0f}", mebibytes(result["extra_rss_bytes"]) + error(result)]
 
 
@@ -63,10 +66,10 @@ def losses(results):
 
 
 def workers(results):
-    """What a second worker is worth."""
-    rows = [[f"`{result['case'].replace(' workers=2 beside=1', '')}`", f"{result['peers']['one_worker']['ratio']:.2f}"]
-            for result in results if is_beside(result)]
-    return table(["two workers against one", "times faster"], rows)
+    """What a second worker is worth, and what both make of the machine's limit for two."""
+    rows = [[f"`{result['case'].replace(' workers=2 beside=1', '')}`", f"{result['peers']['one_worker']['ratio']:.2f}",
+             share_of_limit(result)] for result in results if is_beside(result)]
+    return table(["two workers against one", "times faster", "share of limit, with two"], rows)
 
 
 def main():
