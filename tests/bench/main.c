@@ -297,8 +297,7 @@ static bool run_case(const struct options *options, struct result *result)
     const double begin = bench_now();
     good = good && run_round(result, 0);
     result->rounds = bench_now() - begin > LONG_WARM_UP;
-    while (good && !is_enough(result->rounds, asked, bench_now() - begin,
-                              is_beside(result->line)))
+    while (good && !is_enough(result->rounds, asked, bench_now() - begin, is_beside(result->line)))
         good = run_round(result, result->rounds++);
     for (int i = 0; i < result->n_runners; i++)
         good = finish(&result->runners[i]) && good;
