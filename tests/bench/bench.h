@@ -70,6 +70,13 @@ double bench_now(void);
 double bench_strength_error(const align_bt_rows *rows, const double *strength, int64_t n_items);
 double bench_reward_error(const align_reward_args *args);
 
+/* Sets up the case of a line whose kind there is, with one worker. */
+void bench_prepare(struct bench *bench, const char *line, align_error *error);
+
+/* The limit on as many bytes and workers as a case, or another kind with its arguments. */
+void bench_limit_line(char line[256], const char *of, const char *limit, double work);
+
 int bench_serve(const char *line);
+int bench_turns(const char *line);
 
 #endif

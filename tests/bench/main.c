@@ -20,7 +20,7 @@ static const char *const peers[] = {"torch", "torch_selective", "torch_loop", "t
                                     "scipy", "choix",           "evalica"};
 
 struct options {
-    const char *json, *only, *python, *serve;
+    const char *json, *only, *python, *serve, *turns;
     int rounds;
     bool list, alone;
 };
@@ -33,6 +33,8 @@ static const struct argp_option argp_options[] = {
     {"python", 'p', "PROGRAM", 0, "Python that has the peers (python3)", 0},
     {"no-peers", 'n', NULL, 0, "libalign and the limits only", 0},
     {"list", 'l', NULL, 0, "print the cases", 0},
+    {"turns", 't', "CASE", 0,
+     "only the share of its limit, in turns within one process, in CPU time", 0},
     {"serve", 's', "CASE", OPTION_HIDDEN, NULL, 0},
     {0},
 };
@@ -52,6 +54,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case 's':
         options->serve = value;
+        return 0;
+    case 't':
+        options->turns = value;
         return 0;
     case 'n':
         options->alone = true;
@@ -169,19 +174,6 @@ static void start_peer(struct result *result, const char *peer, const char *pyth
         finish(runner);
 }
 
-/* The limit on as many bytes and workers as the case, or another kind with its arguments. */
-static void limit_line(char line[256], const struct result *result)
-{
-    int workers = (int)bench_number(result->line, "workers", 1);
-    if (strncmp(result->limit, "limit.", 6) != 0)
-        snprintf(line, 256, "%s%s", result->limit, strchr(result->line, ' '));
-    else if (strcmp(result->limit, "limit.gemm") == 0)
-        snprintf(line, 256, "%s blas=%d", result->limit, workers);
-    else
-        snprintf(line, 256, "%s workers=%d bytes=%.0f", result->limit, workers,
-                 result->runners[0].work);
-}
-
 static bool is_beside(const char *line)
 {
     return bench_number(line, "beside", 0) == 1;
@@ -209,7 +201,7 @@ static bool start_all(const struct options *options, struct result *result)
     if (good && beside)
         good = start_one_worker(result);
     if (good && result->limit != NULL) {
-        limit_line(limit, result);
+        bench_limit_line(limit, result->line, result->limit, result->runners[0].work);
         good = start_own(result, "limit", limit);
     }
     bool alone = options->alone || beside || bench_number(result->line, "peers", 1) == 0;
@@ -374,6 +366,8 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     name_processor(argv);
+    if (options.turns != NULL)
+        return bench_turns(options.turns);
     FILE *json = options.json == NULL ? NULL : fopen(options.json, "w");
     if (options.json != NULL && json == NULL)
         stop(options.json);

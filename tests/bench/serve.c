@@ -168,6 +168,14 @@ static int blas_threads(void)
     return openblas_get_num_threads == NULL ? 1 : openblas_get_num_threads();
 }
 
+void bench_prepare(struct bench *bench, const char *line, align_error *error)
+{
+    *bench = (struct bench){.line = line, .workers = 1};
+    align_exec_init(&bench->exec, sizeof bench->exec);
+    bench->exec.error = error;
+    bench_find_kind(line)->setup(bench);
+}
+
 int bench_serve(const char *line)
 {
     const struct bench_kind *kind = bench_find_kind(line);
