@@ -232,28 +232,38 @@ align_status align__linear_open(struct align__linear *linear, const struct align
 
 struct job {
     struct align__linear *linear;
-    int64_t share, count;
-    align__share_fn fn;
+    const struct align__cut *cuts;
 };
+
+static int64_t pieces(const struct align__cut *cut)
+{
+    return (cut->count + cut->share - 1) / cut->share;
+}
 
 static void run_share(void *ctx, int64_t task)
 {
     const struct job *job = ctx;
-    int64_t first = task * job->share;
-    struct align__share share = {job->linear, first, at_most(job->share, job->count - first)};
-    job->fn(&share);
+    const struct align__cut *cut = job->cuts;
+    for (; task >= pieces(cut); cut++)
+        task -= pieces(cut);
+    int64_t first = task * cut->share;
+    struct align__share share = {job->linear, first, at_most(cut->share, cut->count - first)};
+    cut->fn(&share);
 }
 
-static align_status run(struct align__linear *linear, int64_t count, int64_t share,
-                        align__share_fn fn)
+align_status align__linear_run(struct align__linear *linear, const struct align__cut *cuts, int n)
 {
-    struct job job = {linear, share, count, fn};
-    return align__parallel(&linear->head->exec, (count + share - 1) / share, run_share, &job);
+    struct job job = {linear, cuts};
+    int64_t tasks = 0;
+    for (int i = 0; i < n; i++)
+        tasks += pieces(&cuts[i]);
+    return align__parallel(&linear->head->exec, tasks, run_share, &job);
 }
 
 align_status align__linear_by_tokens(struct align__linear *linear, align__share_fn fn)
 {
-    return run(linear, linear->count, TOKENS, fn);
+    const struct align__cut cut = {linear->count, TOKENS, fn};
+    return align__linear_run(linear, &cut, 1);
 }
 
 /* Two products or more, each as large as that allows. */
@@ -264,19 +274,19 @@ static int64_t share_of(int64_t count)
     return count > 4 * LEAST_SHARE ? (count + 1) / 2 : 2 * LEAST_SHARE;
 }
 
-align_status align__linear_by_vocab(struct align__linear *linear, align__share_fn fn)
+struct align__cut align__linear_by_vocab(const struct align__linear *linear, align__share_fn fn)
 {
-    return run(linear, linear->n, share_of(linear->n), fn);
+    return (struct align__cut){linear->n, share_of(linear->n), fn};
 }
 
-align_status align__linear_by_halves(struct align__linear *linear, align__share_fn fn)
+struct align__cut align__linear_by_halves(const struct align__linear *linear, align__share_fn fn)
 {
-    return run(linear, linear->n, (linear->n + 1) / 2, fn);
+    return (struct align__cut){linear->n, (linear->n + 1) / 2, fn};
 }
 
-align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn)
+struct align__cut align__linear_by_width(const struct align__linear *linear, align__share_fn fn)
 {
-    return run(linear, linear->own.width, share_of(linear->own.width), fn);
+    return (struct align__cut){linear->own.width, share_of(linear->own.width), fn};
 }
 
 /* ---- operands ---- */
@@ -317,15 +327,17 @@ static align_status make_logits(struct align__linear *linear, struct align__sour
                      align__load(bias->dtype, align__at(bias, linear->first + v, 0)));
     source->operand = source->weight;
     source->stride = source->width;
+    struct align__cut cut = align__linear_by_vocab(linear, convert_weight);
     if (source->weight != NULL) {
-        status = align__linear_by_vocab(linear, convert_weight);
+        status = align__linear_run(linear, &cut, 1);
     } else {
         source->operand = align__at(weight, linear->first, 0);
         source->stride = weight->stride[0];
     }
     if (status != ALIGN_E_NONE || source->made)
         return status;
-    return align__linear_by_vocab(linear, align__linear_logits);
+    cut.fn = align__linear_logits;
+    return align__linear_run(linear, &cut, 1);
 }
 
 align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted,

@@ -98,16 +98,24 @@ void align__linear_pass(struct align__linear *linear, int64_t counted);
 /* Gathers the rows of linear->live, of both heads where asked for, and starts sums for dhidden. */
 align_status align__linear_gather(struct align__linear *linear, bool compares);
 
-/* Runs fn over shares of the live rows, of the stretch's vocabulary, of halves of it, or of D. */
 struct align__share {
     struct align__linear *linear;
     int64_t first, n; /* of live rows, within the stretch, or of columns */
 };
 typedef void (*align__share_fn)(const struct align__share *share);
+
+/* Work that is cut into shares: of the stretch's vocabulary, of halves of it, or of D. */
+struct align__cut {
+    int64_t count, share;
+    align__share_fn fn;
+};
+struct align__cut align__linear_by_vocab(const struct align__linear *linear, align__share_fn fn);
+struct align__cut align__linear_by_halves(const struct align__linear *linear, align__share_fn fn);
+struct align__cut align__linear_by_width(const struct align__linear *linear, align__share_fn fn);
+
+/* Runs all shares of n cuts, none of which waits for another; and fn over shares of the live rows. */
+align_status align__linear_run(struct align__linear *linear, const struct align__cut *cuts, int n);
 align_status align__linear_by_tokens(struct align__linear *linear, align__share_fn fn);
-align_status align__linear_by_vocab(struct align__linear *linear, align__share_fn fn);
-align_status align__linear_by_halves(struct align__linear *linear, align__share_fn fn);
-align_status align__linear_by_width(struct align__linear *linear, align__share_fn fn);
 
 /* Whether dweight is the c of a product itself, is added to by hand, or has sums of its own, of all of it or of
  * a band. */
@@ -126,8 +134,8 @@ bool align__linear_halves(void);
 /* The logits of all live rows for a share of the vocabulary, of linear->source. */
 void align__linear_logits(const struct align__share *share);
 
-/* dhidden += tile * weight, in shares. */
-align_status align__linear_back(struct align__linear *linear);
+/* dhidden += tile * weight. */
+struct align__cut align__linear_back(const struct align__linear *linear);
 
 /* c (of `stride`) = beta c + tile' * hidden for a share of the vocabulary. */
 void align__linear_turned(const struct align__share *share, char *c, int64_t stride, double beta);

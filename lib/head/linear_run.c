@@ -172,8 +172,9 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
         status = align__linear_turn(linear, v, linear->count, compares);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, forward_share);
+        const struct align__cut cut = align__linear_back(linear);
         if (status == ALIGN_E_NONE && align__present(&head->args.jhidden))
-            status = align__linear_back(linear);
+            status = align__linear_run(linear, &cut, 1);
     }
     align__linear_pass(linear, linear->count);
     if (head->shared)
@@ -347,6 +348,18 @@ static int64_t band_end(const struct align__linear *linear)
     return end < linear->head->vocab ? end : linear->head->vocab;
 }
 
+/* Both products take the same tile, and neither waits for the other. */
+static align_status multiply_back(struct align__linear *linear)
+{
+    struct align__cut cuts[2];
+    int n = 0;
+    if (makes_dhidden(linear))
+        cuts[n++] = align__linear_back(linear);
+    if (makes_weights(linear))
+        cuts[n++] = align__linear_by_vocab(linear, weight_share);
+    return align__linear_run(linear, cuts, n);
+}
+
 static align_status walk_back(struct align__linear *linear, int64_t counted, bool compares)
 {
     align_status status = ALIGN_E_NONE;
@@ -355,10 +368,8 @@ static align_status walk_back(struct align__linear *linear, int64_t counted, boo
         status = align__linear_turn(linear, v, counted, compares);
         if (status == ALIGN_E_NONE)
             status = align__linear_by_tokens(linear, backward_share);
-        if (status == ALIGN_E_NONE && makes_dhidden(linear))
-            status = align__linear_back(linear);
-        if (status == ALIGN_E_NONE && makes_weights(linear))
-            status = align__linear_by_vocab(linear, weight_share);
+        if (status == ALIGN_E_NONE)
+            status = multiply_back(linear);
     }
     return status;
 }

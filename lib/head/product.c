@@ -122,7 +122,7 @@ static void back_of_width(const struct align__share *share)
     multiply(own->in, &product);
 }
 
-align_status align__linear_back(struct align__linear *linear)
+struct align__cut align__linear_back(const struct align__linear *linear)
 {
     return linear->halves == 2 ? align__linear_by_halves(linear, back_of_half)
                                : align__linear_by_width(linear, back_of_width);
