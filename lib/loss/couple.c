@@ -75,37 +75,50 @@ static unsigned digit_of(const struct item *item, int shift)
     return (unsigned)(item->word >> shift) % BYTES;
 }
 
-/* By bytes from bit `shift` on, the lowest first; a byte that all words share takes no pass. Equal ones keep their
- * order. */
-static void sort_bytes(struct item *items, struct item *spare, int64_t n, int shift, int digits)
+/* From how many items of each byte there are to where the next one goes. */
+static void count_places(int64_t place[BYTES])
 {
-    int64_t count[DIGITS][BYTES] = {{0}};
-    struct item *from = items, *to = spare;
+    for (int64_t b = 0, next = 0; b < BYTES; b++) {
+        const int64_t here = place[b];
+        place[b] = next;
+        next += here;
+    }
+}
+
+/* Each item to the next place of its byte at bit `shift`. Equal ones keep their order. */
+static void hand_out(const struct item *restrict from, struct item *restrict to, int64_t n,
+                     int shift, int64_t *restrict place)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[place[digit_of(&from[i], shift)]++] = from[i];
+}
+
+/* Into `to`, by bytes from bit `shift` on, the lowest first; a byte that all words share takes no pass. `from` is used
+ * up. */
+static void sort_bytes(struct item *from, struct item *to, int64_t n, int shift, int digits)
+{
+    int64_t place[DIGITS][BYTES];
+    struct item *const end = to;
+    memset(place, 0, (size_t)digits * sizeof place[0]);
     for (int64_t i = 0; i < n; i++)
         for (int d = 0; d < digits; d++)
-            count[d][digit_of(&items[i], shift + 8 * d)]++;
-    for (int d = 0; d < digits && n > 0; d++) {
-        if (count[d][digit_of(&items[0], shift + 8 * d)] == n)
+            place[d][digit_of(&from[i], shift + 8 * d)]++;
+    for (int d = 0; d < digits; d++) {
+        if (place[d][digit_of(&from[0], shift + 8 * d)] == n)
             continue;
-        for (int64_t b = 0, next = 0; b < BYTES; b++) {
-            const int64_t here = count[d][b];
-            count[d][b] = next;
-            next += here;
-        }
-        for (int64_t i = 0; i < n; i++)
-            to[count[d][digit_of(&from[i], shift + 8 * d)]++] = from[i];
+        count_places(place[d]);
+        hand_out(from, to, n, shift + 8 * d, place[d]);
         struct item *swap = from;
         from = to;
         to = swap;
     }
-    if (from != items)
-        memcpy(items, from, (size_t)n * sizeof *items);
+    if (from != end)
+        memcpy(end, from, (size_t)n * sizeof *from);
 }
 
-/* Sorts what is nearly sorted; gives up, with false, where it is not. Equal ones keep their order. */
-static bool insert_all(struct item *items, int64_t n)
+/* Sorts what is nearly sorted; gives up, with false, after so many moves. Equal ones keep their order. */
+static bool insert_all(struct item *items, int64_t n, int64_t moves)
 {
-    int64_t moves = 4 * n;
     for (int64_t i = 1; i < n && moves >= 0; i++) {
         const struct item item = items[i];
         int64_t at = i;
@@ -117,6 +130,26 @@ static bool insert_all(struct item *items, int64_t n)
     return moves >= 0;
 }
 
+/* By four bytes from bit `shift` on: by the highest into parts, of which each then fits a cache. */
+static void sort_parts(struct item *items, struct item *spare, int64_t n, int shift)
+{
+    enum { FEW = 32 };
+    int64_t end[BYTES] = {0};
+    for (int64_t i = 0; i < n; i++)
+        end[digit_of(&items[i], shift + 24)]++;
+    count_places(end);
+    hand_out(items, spare, n, shift + 24, end);
+    for (int64_t b = 0, begin = 0; b < BYTES; begin = end[b++]) {
+        const int64_t part = end[b] - begin;
+        if (part > FEW) {
+            sort_bytes(spare + begin, items + begin, part, shift, 3);
+        } else if (part > 0) {
+            memcpy(items + begin, spare + begin, (size_t)part * sizeof *items);
+            insert_all(items + begin, part, FEW * FEW);
+        }
+    }
+}
+
 /* Four bytes put most items in their places, those from the highest bit on in which words differ. */
 static void sort_items(struct item *items, struct item *spare, int64_t n)
 {
@@ -126,9 +159,11 @@ static void sort_items(struct item *items, struct item *spare, int64_t n)
         differ |= items[i].word ^ items[0].word;
     while (differ >> shift > UINT32_MAX)
         shift++;
-    sort_bytes(items, spare, n, shift, 4);
-    if (shift > 0 && !insert_all(items, n))
-        sort_bytes(items, spare, n, 0, DIGITS);
+    sort_parts(items, spare, n, shift);
+    if (shift > 0 && !insert_all(items, n, 4 * n)) {
+        memcpy(spare, items, (size_t)n * sizeof *items);
+        sort_bytes(spare, items, n, 0, DIGITS);
+    }
 }
 
 void align__couple(struct align__plan *plan, void *memory)
