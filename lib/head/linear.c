@@ -327,17 +327,17 @@ static align_status make_logits(struct align__linear *linear, struct align__sour
                      align__load(bias->dtype, align__at(bias, linear->first + v, 0)));
     source->operand = source->weight;
     source->stride = source->width;
-    struct align__cut cut = align__linear_by_vocab(linear, convert_weight);
+    const struct align__cut converting = align__linear_by_vocab(linear, convert_weight);
+    const struct align__cut multiplying = align__linear_by_vocab(linear, align__linear_logits);
     if (source->weight != NULL) {
-        status = align__linear_run(linear, &cut, 1);
+        status = align__linear_run(linear, &converting, 1);
     } else {
         source->operand = align__at(weight, linear->first, 0);
         source->stride = weight->stride[0];
     }
     if (status != ALIGN_E_NONE || source->made)
         return status;
-    cut.fn = align__linear_logits;
-    return align__linear_run(linear, &cut, 1);
+    return align__linear_run(linear, &multiplying, 1);
 }
 
 align_status align__linear_turn(struct align__linear *linear, int64_t first, int64_t counted,

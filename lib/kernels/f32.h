@@ -1,5 +1,5 @@
-/* Moments, straight lines, groups and advantages over arrays of f32, in f64, once for every instruction set, with equal bits on all
- * of them. In sums element i goes to lane i mod 8, and the lanes are added in order. */
+/* Moments, straight lines, groups and advantages over arrays of f32, in f64, once for every instruction set, with equal
+ * bits on all of them. In sums element i goes to lane i mod 8, and the lanes are added in order. */
 #ifndef ALIGN__F32_H
 #define ALIGN__F32_H
 

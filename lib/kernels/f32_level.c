@@ -6,7 +6,6 @@
 
 enum { LANES = 8, VECTORS = LANES / F64_LANES };
 
-typedef float vf __attribute__((vector_size(4 * F64_LANES)));
 typedef int32_t vw __attribute__((vector_size(4 * F64_LANES)));
 typedef uint8_t vb __attribute__((vector_size(F64_LANES)));
 
@@ -31,37 +30,7 @@ static inline void take_eight(struct eight *e, const float *x, const uint8_t *li
     e->live = memcpy(e->live_part, e->live, (size_t)left);
 }
 
-/* Compilers convert vectors in halves, and bytes one by one. */
-static inline vd widen(vf x)
-{
-#if F64_LANES == 8
-    return (vd)_mm512_cvtps_pd((__m256)x);
-#elif F64_LANES == 4
-    return (vd)_mm256_cvtps_pd((__m128)x);
-#else
-    return __builtin_convertvector(x, vd);
-#endif
-}
-
-static inline vd widened(const float *at)
-{
-    vf x;
-    memcpy(&x, at, sizeof x);
-    return widen(x);
-}
-
-static inline void put_narrow(float *at, vd x)
-{
-#if F64_LANES == 8
-    _mm256_storeu_ps(at, _mm512_cvtpd_ps((__m512d)x));
-#elif F64_LANES == 4
-    _mm_storeu_ps(at, _mm256_cvtpd_ps((__m256d)x));
-#else
-    vf narrow = __builtin_convertvector(x, vf);
-    memcpy(at, &narrow, sizeof narrow);
-#endif
-}
-
+/* Compilers convert bytes one by one. */
 static inline vi is_live(const uint8_t *at)
 {
 #if F64_LANES == 8
@@ -134,7 +103,7 @@ static inline int add_live(struct lanes lanes[VECTORS], const float *x, double o
     for (int i = 0; i < BLOCK; i += LANES)
         for (int v = 0; v < VECTORS; v++) {
             struct lanes *l = &now[v];
-            vd at = widened(x + i + v * F64_LANES), u = at - origin - mean;
+            vd at = vd_load_f32(x + i + v * F64_LANES), u = at - origin - mean;
             l->sum += u;
             l->square += u * u;
             l->least = vd_min(at, l->least);
@@ -157,7 +126,7 @@ static inline void add_some(struct lanes lanes[VECTORS], const float *x, const u
         struct eight e;
         take_eight(&e, x + i, live == NULL ? NULL : live + i, n - i);
         for (int v = 0; v < VECTORS; v++)
-            add_lanes(&lanes[v], widened(e.x + v * F64_LANES), is_live(e.live + v * F64_LANES),
+            add_lanes(&lanes[v], vd_load_f32(e.x + v * F64_LANES), is_live(e.live + v * F64_LANES),
                       origin, mean);
     }
 }
@@ -239,7 +208,7 @@ static bool f32_exact(struct align__f32_exact *sums, const float *x, int64_t n)
     vd sum = {0}, high = {0}, low = {0};
     vi odd = {0};
     for (int64_t i = 0; i < n; i += F64_LANES) {
-        vd at = widen(take(x + i, n - i, 0));
+        vd at = vd_widen(take(x + i, n - i, 0));
         vd square = at * at, most = (square + round_square) - round_square;
         odd |= (at + round) - round != at;
         sum += at;
@@ -299,7 +268,7 @@ static inline vd on_line(const struct line *l, vd x)
 static inline void line_live(float *out, const float *x, const struct line *line)
 {
     for (int i = 0; i < BLOCK; i += F64_LANES)
-        put_narrow(out + i, on_line(line, widened(x + i)));
+        vd_store_f32(out + i, on_line(line, vd_load_f32(x + i)));
 }
 
 static inline void line_some(float *out, const float *x, const uint8_t *live,
@@ -310,8 +279,8 @@ static inline void line_some(float *out, const float *x, const uint8_t *live,
         float y[LANES];
         take_eight(&e, x + i, live == NULL ? NULL : live + i, n - i);
         for (int v = 0; v < VECTORS; v++) {
-            vd at = on_line(line, widened(e.x + v * F64_LANES));
-            put_narrow(y + v * F64_LANES, (vd)((vi)at & is_live(e.live + v * F64_LANES)));
+            vd at = on_line(line, vd_load_f32(e.x + v * F64_LANES));
+            vd_store_f32(y + v * F64_LANES, (vd)((vi)at & is_live(e.live + v * F64_LANES)));
         }
         memcpy(out + i, y, (size_t)(n - i < LANES ? n - i : LANES) * sizeof *y);
     }

@@ -72,17 +72,40 @@ static inline void vd_store_part(double *at, int64_t n, vd x)
 #endif
 }
 
-/* A vector of f32, and of pairs of them. */
-static inline vd vd_load_f32(const float *at)
+/* As many f32, and back, rounded; compilers would convert them in halves. */
+typedef float vf __attribute__((vector_size(4 * F64_LANES)));
+
+static inline vd vd_widen(vf x)
 {
 #if F64_LANES == 8
-    return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(at));
+    return (vd)_mm512_cvtps_pd((__m256)x);
 #elif F64_LANES == 4
-    return (vd)_mm256_cvtps_pd(_mm_loadu_ps(at));
+    return (vd)_mm256_cvtps_pd((__m128)x);
 #else
-    return (vd){(double)at[0], (double)at[1]};
+    return __builtin_convertvector(x, vd);
 #endif
 }
+
+static inline vd vd_load_f32(const float *at)
+{
+    vf x;
+    memcpy(&x, at, sizeof x);
+    return vd_widen(x);
+}
+
+static inline void vd_store_f32(float *at, vd x)
+{
+#if F64_LANES == 8
+    const vf narrow = (vf)_mm512_cvtpd_ps((__m512d)x);
+#elif F64_LANES == 4
+    const vf narrow = (vf)_mm256_cvtpd_ps((__m256d)x);
+#else
+    const vf narrow = __builtin_convertvector(x, vf);
+#endif
+    memcpy(at, &narrow, sizeof narrow);
+}
+
+/* Pairs of f32: the first of each, and the second. */
 
 static inline void vd_load_f32_pairs(vd *x, vd *y, const float *at)
 {
