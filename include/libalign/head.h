@@ -52,10 +52,11 @@
  *  - one pass: asking for `jhidden` makes the forward itself accumulate d token_logp / d hidden, and
  *    the backward only scales its rows, without reading hidden or weight; 4 N D V flops. For weights
  *    that need no gradient: dweight, dbias, dentropy, dkl and dlse must be absent.
- * Scratch is a tile, whatever N and V: 29 MiB and less for F32 operands with D = 1024 (at most 8 MiB
- * more for other dtypes), plus 8 V bytes for dbias, plus 4 V D for a dweight of BF16 or F16. kl against
- * another linear head makes its logits too, in tiles of half the size, and dkl makes both once more, as its
- * gradient needs kl whole (which takes 24 N bytes beside a dweight of F32, with more tokens than a tile has).
+ * The vocabulary is cut into lanes with sums of their own, by shapes alone, each for one worker at a time: 2 to 16,
+ * as many as fit. Scratch does not grow with N and V: it is under 32 MiB with D = 1024, and beside that 8 V bytes for
+ * dbias and 4 V D for a dweight of BF16 or F16. kl against another linear head makes its logits too, in tiles of half
+ * as many tokens, and dkl makes both once more, as its gradient needs kl whole (which takes 24 N bytes beside a
+ * dweight of F32, with more tokens than a tile has).
  *
  * A sharded vocabulary. Each of several processes (ranks) holds elements vocab_begin .. vocab_begin + V - 1
  * of vocab_total: those columns of logits, or those rows of weight and bias, and of the other head's. All

@@ -232,10 +232,12 @@ static void scale_row(const struct align__head *head, struct align__head_row *ro
     bool adds = align__head_adds(head, ALIGN_HEAD_ADD_DHIDDEN);
     align__head_gradient_start(head, row);
     char *out = align__head_at(head, to, row->index);
-    struct align__scaled j = {from->dtype, align__head_at(head, from, row->index), row->dlogp};
-    struct align__scaled old = {to->dtype, adds ? out : NULL, 1};
+    const struct align__scaled terms[] = {
+        {from->dtype, align__head_at(head, from, row->index), row->dlogp},
+        {to->dtype, adds ? out : NULL, 1},
+    };
     if (row->kind != ALIGN__ROW_ZERO)
-        align__head_combine(&j, &old, to->dtype, out, head->width);
+        align__head_combine(terms, 2, to->dtype, out, head->width);
     else if (!adds)
         align__head_fill(out, to->dtype, head->width, 0);
 }

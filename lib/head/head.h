@@ -91,7 +91,6 @@ struct align__head_row {
     /* forward */
     struct align__row sums;
     double z, slope; /* the target's logit, and its derivative by what stood in memory */
-    double own_top;  /* the maximum of what this process has */
     double logp, lse;
     bool not_finite; /* with ALIGN_FLAG_FINITE */
 
@@ -191,6 +190,9 @@ void align__head_kl_add(const struct align__head *head, struct align__head_row *
                         const struct align__part *this, const struct align__part *other);
 void align__head_kl_finish(const struct align__head *head, struct align__head_row *row);
 
+/* Takes in the sums over another part of the vocabulary. */
+void align__weigher_join(struct align__weigher *w, const struct align__weigher *from);
+
 /* Adds dkl * d kl / d z to g over a block with logits z (at temperature 1) and `other`. */
 void align__head_kl_gradient(const struct align__head *head, const struct align__head_row *row,
                              const struct align__part *other, const double *z, double *g);
@@ -215,8 +217,8 @@ struct align__scaled {
     double factor;
 };
 
-/* The sum of both in f64, rounded once to n elements that may be those of either. */
-void align__head_combine(const struct align__scaled *a, const struct align__scaled *b,
-                         align_dtype dtype, char *at, int64_t n);
+/* The sum of all in f64, rounded once to n elements that may be those of one. */
+void align__head_combine(const struct align__scaled *terms, int count, align_dtype dtype, char *at,
+                         int64_t n);
 
 #endif

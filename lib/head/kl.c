@@ -71,6 +71,22 @@ void align__head_kl_add(const struct align__head *head, struct align__head_row *
     }
 }
 
+void align__weigher_join(struct align__weigher *w, const struct align__weigher *from)
+{
+    struct align__weigher low = *from;
+    bool infinite = w->infinite || from->infinite;
+    if (align__row_above(&from->sums, &w->sums)) {
+        low = *w;
+        *w = *from;
+    }
+    double scale = low.sums.at < 0 ? 0 : exp(low.sums.top - w->sums.top);
+    if (scale != 0)
+        w->cross += scale * (low.cross + (low.at_top - w->at_top) * (low.sums.sum + 1));
+    align__row_join(&w->sums, &low.sums);
+    w->infinite = infinite;
+    w->cross = infinite ? 0 : w->cross;
+}
+
 void align__head_kl_finish(const struct align__head *head, struct align__head_row *row)
 {
     bool reverse = align__head_adds(head, ALIGN_HEAD_KL_REVERSE);

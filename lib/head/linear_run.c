@@ -4,26 +4,27 @@
 #include <math.h>
 #include <string.h>
 
-/* Row i of the other head's logits, as this stretch has them. */
-static struct align__part other_part(const struct align__linear *linear, int64_t i)
+/* Row i of the other head's logits, over the piece of this lane. */
+static struct align__part other_part(const struct align__lane *lane, int64_t i)
 {
+    const struct align__linear *linear = lane->linear;
     const align_tensor *logits = &linear->head->other.logits;
-    if (linear->other.args != NULL)
-        return align__linear_part(linear, &linear->other, i);
+    if (lane->other.source != NULL)
+        return align__lane_part(lane, &lane->other, i);
     struct align__part row = {
         align__head_at(linear->head, logits, linear->rows[linear->live[i]].index), logits->dtype,
         linear->head->begin, linear->head->vocab};
-    return align__part_of(&row, linear->first, linear->n);
+    return align__part_of(&row, lane->first, lane->n);
 }
 
 /* What stands in a row of the tile becomes what products take. */
-static void round_row(const struct align__linear *linear, int64_t i)
+static void round_row(const struct align__lane *lane, int64_t i)
 {
-    if (linear->half == NULL)
+    if (lane->half == NULL)
         return;
-    uint16_t *half = (uint16_t *)(void *)linear->half + i * linear->pitch;
-    const char *tile = align__linear_tile(linear, &linear->own, i);
-    linear->head->kernels->to_bf16(half, (const float *)(const void *)tile, linear->n);
+    uint16_t *half = (uint16_t *)(void *)lane->half + i * lane->linear->pitch;
+    const char *tile = align__lane_tile(lane, &lane->own, i);
+    lane->linear->head->kernels->to_bf16(half, (const float *)(const void *)tile, lane->n);
 }
 
 static void multiply(align_dtype dtype, void *at, int64_t n, double factor)
@@ -64,55 +65,71 @@ static void put_row(align_dtype dtype, char *at, align_dtype from, const char *t
     else if (adds && from == ALIGN_F32 && dtype == ALIGN_F64)
         add_f64(to, x, n);
     else
-        align__head_combine(&(struct align__scaled){from, tile, 1},
-                            &(struct align__scaled){dtype, adds ? at : NULL, 1}, dtype, at, n);
+        align__head_combine((struct align__scaled[]){{from, tile, 1}, {dtype, adds ? at : NULL, 1}},
+                            2, dtype, at, n);
 }
 
-/* What both halves have of row i, in the first. */
-static void add_halves(const struct align__linear *linear, int64_t i)
+/* There may be fewer pieces than lanes. */
+static bool is_empty(const struct align__lane *lane)
 {
-    if (linear->halves == 2)
-        put_row(linear->own.dtype, align__linear_sum(linear, 0, i), linear->own.dtype,
-                align__linear_sum(linear, 1, i), linear->own.width, true);
+    return align__lane_begin(lane) >= lane->linear->end;
+}
+
+/* What lanes found of row i, in one. */
+static void join_row(struct align__linear *linear, int64_t i)
+{
+    struct align__head_row *row = &linear->rows[linear->live[i]];
+    int64_t target = row->target - linear->head->begin;
+    for (struct align__lane *lane = linear->lane; lane < linear->lane + linear->lanes; lane++) {
+        const struct align__head_row *part = &lane->rows[i];
+        align__row_join(&row->sums, &part->sums);
+        for (int k = 0; k < 2; k++)
+            align__weigher_join(&row->weighers[k], &part->weighers[k]);
+    }
+    if (target < 0 || target >= linear->head->vocab)
+        return;
+    const struct align__head_row *holder =
+        &linear->lane[target / linear->wide % linear->lanes].rows[i];
+    row->z = holder->z;
+    row->slope = holder->slope;
 }
 
 /* ---- forward ---- */
 
 /* jhidden: sums of exp(z - top) weight keep up with a maximum that rises. */
-static void weigh(const struct align__linear *linear, int64_t i, const struct align__part *part,
+static void weigh(struct align__lane *lane, int64_t i, const struct align__part *part,
                   double before)
 {
-    const struct align__head_row *row = &linear->rows[linear->live[i]];
+    const struct align__head_row *row = &lane->rows[i];
+    const struct align__source *own = lane->own.source;
     if (row->sums.top != before && before != -INFINITY)
-        for (int64_t half = 0; half < linear->halves; half++)
-            multiply(linear->own.dtype, align__linear_sum(linear, half, i), linear->own.width,
-                     exp(before - row->sums.top));
-    align__head_weigh(linear->head, row, part);
-    round_row(linear, i);
+        multiply(own->dtype, align__lane_sum(lane, i), own->width, exp(before - row->sums.top));
+    align__head_weigh(lane->linear->head, row, part);
+    round_row(lane, i);
 }
 
-static void compare_row(const struct align__linear *linear, int64_t i)
+static void compare_row(struct align__lane *lane, int64_t i)
 {
-    struct align__part own = align__linear_part(linear, &linear->own, i);
-    struct align__part other = other_part(linear, i);
-    align__head_kl_add(linear->head, &linear->rows[linear->live[i]], &own, &other);
+    struct align__part own = align__lane_part(lane, &lane->own, i);
+    struct align__part other = other_part(lane, i);
+    align__head_kl_add(lane->linear->head, &lane->rows[i], &own, &other);
 }
 
-static void forward_share(const struct align__share *share)
+static void forward_piece(struct align__lane *lane)
 {
-    const struct align__linear *linear = share->linear;
-    bool one_pass = align__present(&linear->head->args.jhidden);
-    for (int64_t i = share->first; i < share->first + share->n; i++) {
-        struct align__head_row *row = &linear->rows[linear->live[i]];
-        struct align__part part = align__linear_part(linear, &linear->own, i);
-        double before = row->sums.top;
-        align__head_reduce(linear->head, row, &part);
-        row->own_top = row->sums.top;
-        if (align__present(&linear->head->args.kl))
-            compare_row(linear, i);
+    const struct align__head *head = lane->linear->head;
+    bool one_pass = align__present(&head->args.jhidden);
+    for (int64_t i = 0; i < lane->linear->count; i++) {
+        struct align__part part = align__lane_part(lane, &lane->own, i);
+        double before = lane->rows[i].sums.top;
+        align__head_reduce(head, &lane->rows[i], &part);
+        if (align__present(&head->args.kl))
+            compare_row(lane, i);
         if (one_pass)
-            weigh(linear, i, &part, before);
+            weigh(lane, i, &part, before);
     }
+    if (one_pass)
+        align__lane_back(lane);
 }
 
 /* d log p_t / d hidden = slope_t (1 - p_t) W_t - sum over v != t of p_v slope_v W_v; the first of these where
@@ -123,28 +140,37 @@ static void store_jhidden(const struct align__linear *linear, int64_t i)
     const struct align__head_row *row = &linear->rows[linear->live[i]];
     char *at = align__head_at(linear->head, &args->jhidden, row->index);
     int64_t target = row->target - linear->head->begin;
-    bool holds = target >= 0 && target < linear->head->vocab;
-    double own = holds ? -expm1(row->logp) * row->slope : 0;
-    double others = ldexp(exp(row->own_top - row->lse), -ALIGN__HEAD_BIAS);
-    add_halves(linear, i);
-    struct align__scaled sums = {linear->own.dtype, align__linear_sum(linear, 0, i), -others};
-    struct align__scaled target_row = {args->weight.dtype, NULL, own};
-    if (holds)
-        target_row.at = align__at(&args->weight, target, 0);
+    struct align__scaled terms[ALIGN__LANES + 1];
+    int count = 0;
+    for (int64_t l = 0; l < linear->lanes; l++) {
+        const struct align__lane *lane = &linear->lane[l];
+        double others = ldexp(exp(lane->rows[i].sums.top - row->lse), -ALIGN__HEAD_BIAS);
+        if (!is_empty(lane))
+            terms[count++] = (struct align__scaled){linear->own.dtype, align__lane_sum(lane, i),
+                                                    -others};
+    }
+    if (target >= 0 && target < linear->head->vocab)
+        terms[count++] = (struct align__scaled){args->weight.dtype,
+                                                align__at(&args->weight, target, 0),
+                                                -expm1(row->logp) * row->slope};
     if (row->lse == -INFINITY)
         align__head_fill(at, args->jhidden.dtype, linear->head->width, 0);
     else
-        align__head_combine(&sums, &target_row, args->jhidden.dtype, at, linear->head->width);
+        align__head_combine(terms, count, args->jhidden.dtype, at, linear->head->width);
 }
 
-static void finish_share(const struct align__share *share)
+static void finish_row(struct align__linear *linear, int64_t i)
 {
-    const struct align__linear *linear = share->linear;
-    for (int64_t i = share->first; i < share->first + share->n; i++) {
-        align__head_finish(linear->head, &linear->rows[linear->live[i]]);
-        if (align__present(&linear->head->args.jhidden))
-            store_jhidden(linear, i);
-    }
+    align__head_finish(linear->head, &linear->rows[linear->live[i]]);
+    if (align__present(&linear->head->args.jhidden))
+        store_jhidden(linear, i);
+}
+
+/* Passes on to the kept logits of the next tile of tokens. */
+static void pass(struct align__linear *linear, int64_t counted)
+{
+    if (linear->kept != NULL)
+        linear->kept->passed += align__linear_kept_tile(linear, counted);
 }
 
 static void clear_row(const struct align__head *head, const align_tensor *t, int64_t n)
@@ -167,84 +193,77 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
     }
     bool compares = align__present(&head->args.kl);
     align_status status = align__linear_gather(linear, compares);
-    for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
-         v += linear->wide) {
-        status = align__linear_turn(linear, v, linear->count, compares);
-        if (status == ALIGN_E_NONE)
-            status = align__linear_by_tokens(linear, forward_share);
-        const struct align__cut cut = align__linear_back(linear);
-        if (status == ALIGN_E_NONE && align__present(&head->args.jhidden))
-            status = align__linear_run(linear, &cut, 1);
-    }
-    align__linear_pass(linear, linear->count);
+    if (status == ALIGN_E_NONE)
+        status = align__linear_walk(linear, linear->count, compares, forward_piece);
+    if (status == ALIGN_E_NONE)
+        status = align__linear_by_tokens(linear, join_row);
+    pass(linear, linear->count);
     if (head->shared)
         status = align__head_join(head, linear->rows, count, status);
-    return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_share) : status;
+    return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_row) : status;
 }
 
 /* ---- backward ---- */
 
-static void backward_share(const struct align__share *share)
+static void make_gradients(struct align__lane *lane)
 {
-    const struct align__linear *linear = share->linear;
-    for (int64_t i = share->first; i < share->first + share->n; i++) {
+    const struct align__linear *linear = lane->linear;
+    for (int64_t i = 0; i < linear->count; i++) {
         const struct align__head_row *row = &linear->rows[linear->live[i]];
-        struct align__part part = align__linear_part(linear, &linear->own, i), other = part;
+        struct align__part part = align__lane_part(lane, &lane->own, i), other = part;
         if (row->kind == ALIGN__ROW_LIVE && row->dkl != 0)
-            other = other_part(linear, i);
+            other = other_part(lane, i);
         if (row->kind == ALIGN__ROW_NAN)
             align__head_fill(part.at, part.dtype, part.n, NAN);
         else
             align__head_gradient(linear->head, row, &part, &other, &part, false);
-        round_row(linear, i);
+        round_row(lane, i);
     }
 }
 
-static void add_bias_gradients(const struct align__share *share)
+static void add_bias_gradients(struct align__lane *lane)
 {
-    const struct align__linear *linear = share->linear;
-    double *sums = linear->dbias + linear->first + share->first, g[1024];
-    const struct align__source *own = &linear->own;
-    for (int64_t i = 0; i < linear->count; i++) {
-        const char *tile = align__linear_tile(linear, own, i) +
-                           share->first * align_dtype_bytes(own->dtype);
-        align__load_row(g, own->dtype, tile, 1, share->n);
-        for (int64_t v = 0; v < share->n; v++)
-            sums[v] += g[v];
+    enum { BLOCK = 1024 };
+    double *sums = lane->linear->dbias + lane->first, g[BLOCK];
+    align_dtype dtype = lane->own.source->dtype;
+    for (int64_t i = 0; i < lane->linear->count; i++) {
+        const char *tile = align__lane_tile(lane, &lane->own, i);
+        for (int64_t first = 0; first < lane->n; first += BLOCK) {
+            int64_t n = lane->n - first < BLOCK ? lane->n - first : BLOCK;
+            align__load_row(g, dtype, tile + first * align_dtype_bytes(dtype), 1, n);
+            for (int64_t v = 0; v < n; v++)
+                sums[first + v] += g[v];
+        }
     }
 }
 
-static void weight_share(const struct align__share *share)
+static void add_weight_gradients(struct align__lane *lane)
 {
-    const struct align__linear *linear = share->linear;
+    const struct align__linear *linear = lane->linear;
     const align_tensor *t = &linear->head->args.dweight;
     align_dtype dtype = linear->own.dtype;
     int64_t width = linear->own.width, bytes = align_dtype_bytes(dtype);
-    int64_t first = linear->first + share->first;
+    int64_t skipped = (lane->first - linear->begin) * width;
     bool adds = linear->started || align__head_adds(linear->head, ALIGN_HEAD_ADD_DWEIGHT);
-    char *product = linear->dweight == NULL ? NULL : linear->dweight + share->first * width * bytes;
-    char *sums = linear->sums;
-    if (linear->dbias != NULL)
-        add_bias_gradients(share);
     switch (align__linear_way(linear)) {
     case ALIGN__WAY_NONE:
         break;
     case ALIGN__WAY_DIRECT:
-        align__linear_turned(share, align__at(t, first, 0), t->stride[0], adds);
+        align__lane_turned(lane, align__at(t, lane->first, 0), t->stride[0], adds);
         break;
     case ALIGN__WAY_SUMS:
-        align__linear_turned(share, sums + first * width * bytes, width, linear->started);
+        align__lane_turned(lane, linear->sums + skipped * bytes, width, linear->started);
         break;
     case ALIGN__WAY_ADD:
-        align__linear_turned(share, product, width, 0);
-        for (int64_t v = 0; v < share->n; v++)
-            put_row(t->dtype, align__at(t, first + v, 0), dtype, product + v * width * bytes, width,
-                    adds);
+        align__lane_turned(lane, lane->dweight, width, 0);
+        for (int64_t v = 0; v < lane->n; v++)
+            put_row(t->dtype, align__at(t, lane->first + v, 0), dtype,
+                    lane->dweight + v * width * bytes, width, adds);
         break;
     case ALIGN__WAY_BAND:
-        align__linear_turned(share, product, width, 0);
-        put_row(ALIGN_F64, sums + share->first * width * (int64_t)sizeof(double), dtype, product,
-                share->n * width, linear->started);
+        align__lane_turned(lane, lane->dweight, width, 0);
+        put_row(ALIGN_F64, linear->sums + skipped * (int64_t)sizeof(double), dtype, lane->dweight,
+                lane->n * width, linear->started);
         break;
     }
 }
@@ -264,19 +283,31 @@ static bool makes_weights(const struct align__linear *linear)
 /* dhidden holds something: the caller's own, or that of the bands before. */
 static bool adds_dhidden(const struct align__linear *linear)
 {
-    return linear->band_first > 0 || align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN);
+    return linear->begin > 0 || align__head_adds(linear->head, ALIGN_HEAD_ADD_DHIDDEN);
 }
 
-static void store_dhidden(const struct align__share *share)
+static void store_dhidden(struct align__linear *linear, int64_t i)
 {
-    const struct align__linear *linear = share->linear;
     const align_tensor *t = &linear->head->args.dhidden;
-    for (int64_t i = share->first; i < share->first + share->n; i++) {
-        add_halves(linear, i);
-        put_row(t->dtype, align__head_at(linear->head, t, linear->rows[linear->live[i]].index),
-                linear->own.dtype, align__linear_sum(linear, 0, i), linear->own.width,
-                adds_dhidden(linear));
-    }
+    align_dtype dtype = linear->own.dtype;
+    char *sum = align__lane_sum(&linear->lane[0], i);
+    if (is_empty(&linear->lane[0]))
+        align__head_fill(sum, dtype, linear->own.width, 0);
+    for (int64_t l = 1; l < linear->lanes && !is_empty(&linear->lane[l]); l++)
+        put_row(dtype, sum, dtype, align__lane_sum(&linear->lane[l], i), linear->own.width, true);
+    put_row(t->dtype, align__head_at(linear->head, t, linear->rows[linear->live[i]].index), dtype,
+            sum, linear->own.width, adds_dhidden(linear));
+}
+
+static void backward_piece(struct align__lane *lane)
+{
+    make_gradients(lane);
+    if (makes_dhidden(lane->linear))
+        align__lane_back(lane);
+    if (makes_weights(lane->linear) && lane->linear->dbias != NULL)
+        add_bias_gradients(lane);
+    if (makes_weights(lane->linear))
+        add_weight_gradients(lane);
 }
 
 /* Returns how many rows count, with a gradient or without. */
@@ -297,25 +328,21 @@ static int64_t pick_live(struct align__linear *linear, int64_t count)
     return counted;
 }
 
-static void compare_share(const struct align__share *share)
+static void compare_piece(struct align__lane *lane)
 {
-    const struct align__linear *linear = share->linear;
-    for (int64_t i = share->first; i < share->first + share->n; i++)
+    const struct align__linear *linear = lane->linear;
+    for (int64_t i = 0; i < linear->count; i++)
         if (align__head_wants_kl(&linear->rows[linear->live[i]]))
-            compare_row(linear, i);
+            compare_row(lane, i);
 }
 
-/* dkl needs kl whole before the first gradient: a pass of its own, after which kept logits still are. */
+/* dkl needs kl whole before the first gradient: a walk of its own, after which kept logits still are. */
 static align_status compare(struct align__linear *linear, int64_t count, int64_t counted)
 {
     const struct align__head *head = linear->head;
-    align_status status = ALIGN_E_NONE;
-    for (int64_t v = 0; v < head->vocab && status == ALIGN_E_NONE && linear->count > 0;
-         v += linear->wide) {
-        status = align__linear_turn(linear, v, counted, true);
-        if (status == ALIGN_E_NONE)
-            status = align__linear_by_tokens(linear, compare_share);
-    }
+    align_status status = align__linear_walk(linear, counted, true, compare_piece);
+    if (status == ALIGN_E_NONE)
+        status = align__linear_by_tokens(linear, join_row);
     if (head->shared)
         status = align__head_join(head, linear->rows, count, status);
     for (int64_t i = 0; i < linear->count && status == ALIGN_E_NONE; i++) {
@@ -342,38 +369,6 @@ static void recall(struct align__linear *linear)
     }
 }
 
-static int64_t band_end(const struct align__linear *linear)
-{
-    int64_t end = linear->before ? linear->head->vocab : linear->band_first + linear->band;
-    return end < linear->head->vocab ? end : linear->head->vocab;
-}
-
-/* Both products take the same tile, and neither waits for the other. */
-static align_status multiply_back(struct align__linear *linear)
-{
-    struct align__cut cuts[2];
-    int n = 0;
-    if (makes_dhidden(linear))
-        cuts[n++] = align__linear_back(linear);
-    if (makes_weights(linear))
-        cuts[n++] = align__linear_by_vocab(linear, weight_share);
-    return align__linear_run(linear, cuts, n);
-}
-
-static align_status walk_back(struct align__linear *linear, int64_t counted, bool compares)
-{
-    align_status status = ALIGN_E_NONE;
-    int64_t end = band_end(linear);
-    for (int64_t v = linear->band_first; v < end && status == ALIGN_E_NONE; v += linear->wide) {
-        status = align__linear_turn(linear, v, counted, compares);
-        if (status == ALIGN_E_NONE)
-            status = align__linear_by_tokens(linear, backward_share);
-        if (status == ALIGN_E_NONE)
-            status = multiply_back(linear);
-    }
-    return status;
-}
-
 align_status align__linear_backward(struct align__linear *linear, int64_t count)
 {
     bool compares = align__present(&linear->head->args.dkl);
@@ -386,8 +381,8 @@ align_status align__linear_backward(struct align__linear *linear, int64_t count)
         status = compare(linear, count, counted);
     if (linear->count > 0 && status == ALIGN_E_NONE &&
         (makes_dhidden(linear) || makes_weights(linear)))
-        status = walk_back(linear, counted, compares);
-    align__linear_pass(linear, counted);
+        status = align__linear_walk(linear, counted, compares, backward_piece);
+    pass(linear, counted);
     linear->started |= linear->count > 0;
     if (status == ALIGN_E_NONE && makes_dhidden(linear))
         status = align__linear_by_tokens(linear, store_dhidden);
@@ -398,16 +393,20 @@ bool align__linear_begin_before(struct align__linear *linear)
 {
     align__linear_begin(linear, 0);
     linear->before = linear->splits || linear->kl != NULL;
+    if (linear->before)
+        linear->end = linear->head->vocab;
     return linear->before;
 }
 
 /* A walk that made dhidden has used up kept logits. */
-void align__linear_begin(struct align__linear *linear, int64_t band_first)
+void align__linear_begin(struct align__linear *linear, int64_t begin)
 {
     if (linear->before && linear->splits)
         linear->kept = NULL;
     linear->before = false;
-    linear->band_first = band_first;
+    linear->begin = begin;
+    linear->end = begin + linear->band < linear->head->vocab ? begin + linear->band
+                                                             : linear->head->vocab;
     linear->started = false;
     if (linear->kept != NULL)
         linear->kept->passed = 0;
@@ -424,8 +423,7 @@ static void end_row(const struct align__linear *linear, enum align__way way, int
         align__head_fill(align__at(t, v, 0), t->dtype, width, 0);
     else if (linear->started && linear->sums != NULL)
         put_row(t->dtype, align__at(t, v, 0), dtype,
-                linear->sums + (v - linear->band_first) * width * align_dtype_bytes(dtype), width,
-                adds);
+                linear->sums + (v - linear->begin) * width * align_dtype_bytes(dtype), width, adds);
 }
 
 void align__linear_end(struct align__linear *linear)
@@ -433,8 +431,7 @@ void align__linear_end(struct align__linear *linear)
     const struct align__head *head = linear->head;
     const align_tensor *dbias = &head->args.dbias;
     enum align__way way = align__linear_way(linear);
-    int64_t end = band_end(linear);
-    for (int64_t v = linear->band_first; v < end; v++) {
+    for (int64_t v = linear->begin; v < linear->end; v++) {
         if (way != ALIGN__WAY_NONE)
             end_row(linear, way, v);
         if (linear->dbias != NULL) {

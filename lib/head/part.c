@@ -129,22 +129,22 @@ static const char *element(const struct align__scaled *row, int64_t i)
     return row->at + i * align_dtype_bytes(row->dtype);
 }
 
-void align__head_combine(const struct align__scaled *a, const struct align__scaled *b,
-                         align_dtype dtype, char *at, int64_t n)
+void align__head_combine(const struct align__scaled *terms, int count, align_dtype dtype, char *at,
+                         int64_t n)
 {
     enum { BLOCK = 256 };
-    double x[BLOCK], y[BLOCK];
+    double sum[BLOCK], x[BLOCK];
     for (int64_t i = 0; i < n; i += BLOCK) {
         int64_t m = n - i < BLOCK ? n - i : BLOCK;
-        align__load_row(x, a->dtype, element(a, i), 1, m);
-        for (int64_t j = 0; j < m; j++)
-            x[j] *= a->factor;
-        if (b->at != NULL) {
-            align__load_row(y, b->dtype, element(b, i), 1, m);
+        memset(sum, 0, sizeof sum);
+        for (const struct align__scaled *term = terms; term < terms + count; term++) {
+            if (term->at == NULL)
+                continue;
+            align__load_row(x, term->dtype, element(term, i), 1, m);
             for (int64_t j = 0; j < m; j++)
-                x[j] += b->factor * y[j];
+                sum[j] += term->factor * x[j];
         }
-        align__store_row(dtype, at + i * align_dtype_bytes(dtype), 1, x, m);
+        align__store_row(dtype, at + i * align_dtype_bytes(dtype), 1, sum, m);
     }
 }
 

@@ -50,98 +50,69 @@ static void multiply(align_dtype in, const struct product *p)
 #endif
 }
 
-void align__linear_logits(const struct align__share *share)
+void align__lane_logits(const struct align__lane *lane, const struct align__piece *piece)
 {
-    const struct align__linear *linear = share->linear;
-    const struct align__source *source = linear->source;
-    int64_t bytes = align_dtype_bytes(source->dtype), skip = share->first * bytes;
+    const struct align__source *source = piece->source;
+    int64_t count = lane->linear->count;
     struct product product = {
         .turn_a = CblasNoTrans,
         .turn_b = CblasTrans,
-        .m = linear->count,
-        .n = share->n,
+        .m = count,
+        .n = lane->n,
         .k = source->width,
         .a = source->hidden,
-        .b = source->operand + share->first * source->stride * align_dtype_bytes(source->in),
-        .c = source->tile + skip,
+        .b = piece->operand,
+        .c = piece->tile,
         .stride_a = source->width,
-        .stride_b = source->stride,
-        .stride_c = linear->pitch,
-        .beta = source->bias != NULL,
+        .stride_b = piece->stride,
+        .stride_c = lane->linear->pitch,
+        .beta = piece->bias != NULL,
     };
-    for (int64_t i = 0; i < linear->count && source->bias != NULL; i++)
-        memcpy(align__linear_tile(linear, source, i) + skip, source->bias + skip,
-               (size_t)(share->n * bytes));
+    for (int64_t i = 0; i < count && piece->bias != NULL; i++)
+        memcpy(align__lane_tile(lane, piece, i), piece->bias,
+               (size_t)(lane->n * align_dtype_bytes(source->dtype)));
     multiply(source->in, &product);
 }
 
 /* Gradients, or weights of jhidden, as products take them. */
-static const char *gradients(const struct align__linear *linear)
+static const char *gradients(const struct align__lane *lane)
 {
-    return linear->half != NULL ? linear->half : linear->own.tile;
+    return lane->half != NULL ? lane->half : lane->own.tile;
 }
 
-static struct product back(const struct align__linear *linear)
+void align__lane_back(const struct align__lane *lane)
 {
-    const struct align__source *own = &linear->own;
-    return (struct product){
+    const struct align__source *own = lane->own.source;
+    struct product product = {
         .turn_a = CblasNoTrans,
         .turn_b = CblasNoTrans,
-        .m = linear->count,
+        .m = lane->linear->count,
         .n = own->width,
-        .k = linear->n,
-        .a = gradients(linear),
-        .b = own->operand,
-        .c = linear->dhidden,
-        .stride_a = linear->pitch,
-        .stride_b = own->stride,
+        .k = lane->n,
+        .a = gradients(lane),
+        .b = lane->own.operand,
+        .c = lane->dhidden,
+        .stride_a = lane->linear->pitch,
+        .stride_b = lane->own.stride,
         .stride_c = own->width,
-        .beta = 1,
+        .beta = lane->first != align__lane_begin(lane),
     };
-}
-
-static void back_of_half(const struct align__share *share)
-{
-    const struct align__linear *linear = share->linear;
-    const struct align__source *own = &linear->own;
-    struct product product = back(linear);
-    product.k = share->n;
-    product.a += share->first * align_dtype_bytes(own->in);
-    product.b += share->first * own->stride * align_dtype_bytes(own->in);
-    product.c = align__linear_sum(linear, share->first > 0, 0);
     multiply(own->in, &product);
 }
 
-static void back_of_width(const struct align__share *share)
+void align__lane_turned(const struct align__lane *lane, char *c, int64_t stride, double beta)
 {
-    const struct align__source *own = &share->linear->own;
-    struct product product = back(share->linear);
-    product.n = share->n;
-    product.b += share->first * align_dtype_bytes(own->in);
-    product.c += share->first * align_dtype_bytes(own->dtype);
-    multiply(own->in, &product);
-}
-
-struct align__cut align__linear_back(const struct align__linear *linear)
-{
-    return linear->halves == 2 ? align__linear_by_halves(linear, back_of_half)
-                               : align__linear_by_width(linear, back_of_width);
-}
-
-void align__linear_turned(const struct align__share *share, char *c, int64_t stride, double beta)
-{
-    const struct align__linear *linear = share->linear;
-    const struct align__source *own = &linear->own;
+    const struct align__source *own = lane->own.source;
     struct product product = {
         .turn_a = CblasTrans,
         .turn_b = CblasNoTrans,
-        .m = share->n,
+        .m = lane->n,
         .n = own->width,
-        .k = linear->count,
-        .a = gradients(linear) + share->first * align_dtype_bytes(own->in),
+        .k = lane->linear->count,
+        .a = gradients(lane),
         .b = own->hidden,
         .c = c,
-        .stride_a = linear->pitch,
+        .stride_a = lane->linear->pitch,
         .stride_b = own->width,
         .stride_c = stride,
         .beta = beta,

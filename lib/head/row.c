@@ -153,6 +153,32 @@ void align__row_add_f64(struct align__row *row, const struct align__kernels *ker
     add_sums(row, &sums);
 }
 
+bool align__row_above(const struct align__row *a, const struct align__row *b)
+{
+    if (a->at < 0 || b->at < 0)
+        return b->at < 0 && a->at >= 0;
+    return a->top > b->top || (a->top == b->top && a->at < b->at);
+}
+
+void align__row_join(struct align__row *row, const struct align__row *from)
+{
+    struct align__row low = *from;
+    if (isnan(row->sum) || isnan(from->sum)) {
+        row->sum = NAN;
+        return;
+    }
+    if (align__row_above(from, row)) {
+        low = *row;
+        *row = *from;
+    }
+    double rise = row->top - low.top, scale = exp(-rise);
+    if (low.at < 0 || scale == 0)
+        return;
+    row->sum += scale * (low.sum + 1);
+    row->dot += scale * (low.dot + rise * (low.sum + 1));
+    row->square += scale * scale * (low.square + 1);
+}
+
 struct align__row_result align__row_finish(const struct align__row *row)
 {
     if (isnan(row->sum))

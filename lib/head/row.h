@@ -29,6 +29,12 @@ void align__row_add(struct align__row *row, const struct align__kernels *kernels
 void align__row_add_f64(struct align__row *row, const struct align__kernels *kernels, double *z,
                         int64_t n, int64_t first, enum align__row_how how);
 
+/* Does the maximum of the row stand in part a? Of equal ones, the first counts. */
+bool align__row_above(const struct align__row *a, const struct align__row *b);
+
+/* Takes in the sums over another part of the same row. */
+void align__row_join(struct align__row *row, const struct align__row *from);
+
 struct align__row_result {
     double lse;
     double

@@ -126,19 +126,39 @@ static bool start(struct runner *runner, const char *name, char *const *argument
     return runner->alive;
 }
 
-static bool run_once(struct runner *runner, double *seconds)
+static void ask(struct runner *runner)
 {
-    char answer[64];
     fputs("run\n", runner->to);
     fflush(runner->to);
+}
+
+static bool hear(struct runner *runner, double *seconds)
+{
+    char answer[64];
     runner->alive = fgets(answer, sizeof answer, runner->from) != NULL &&
                     sscanf(answer, "%lf", seconds) == 1;
     return runner->alive;
 }
 
-/* Ends a runner; true when it ended well. */
+/* With a twin, half of what the two take, as they do twice the work. */
+static bool run_once(struct runner *runner, double *seconds)
+{
+    struct runner *twin = runner->twin;
+    double other = 0;
+    ask(runner);
+    if (twin != NULL)
+        ask(twin);
+    if (!hear(runner, seconds) || (twin != NULL && !hear(twin, &other)))
+        return false;
+    if (twin != NULL)
+        *seconds = (*seconds + other) / 4;
+    return true;
+}
+
+/* Ends a runner and its twin; true when both ended well. */
 static bool finish(struct runner *runner)
 {
+    const bool good = runner->twin == NULL || finish(runner->twin);
     fclose(runner->to);
     if (runner->alive &&
         fscanf(runner->from, "%zu %zu %lf", &runner->peak, &runner->extra, &runner->error) != 3)
@@ -148,15 +168,20 @@ static bool finish(struct runner *runner)
     fclose(runner->from);
     int status = 0;
     waitpid(runner->pid, &status, 0);
-    return runner->alive && status == 0;
+    return runner->alive && status == 0 && good;
 }
 
-static bool start_own(struct result *result, const char *name, const char *line)
+static bool start_this(struct runner *runner, const char *name, const char *line)
 {
     char program[] = "/proc/self/exe", serve[] = "--serve", text[256];
     snprintf(text, sizeof text, "%s", line);
     char *const arguments[] = {program, serve, text, NULL};
-    return start(&result->runners[result->n_runners++], name, arguments, line, false);
+    return start(runner, name, arguments, line, false);
+}
+
+static bool start_own(struct result *result, const char *name, const char *line)
+{
+    return start_this(&result->runners[result->n_runners++], name, line);
 }
 
 /* A peer that does not know a case, or is not installed, says so and leaves. */
@@ -179,7 +204,8 @@ static bool is_beside(const char *line)
     return bench_number(line, "beside", 0) == 1;
 }
 
-/* The same case with one worker, in repetitions as long. */
+/* The same case with one worker, in repetitions as long; and two such processes at once, which wait for nothing of
+ * each other: what the machine's second processor is worth for such work. */
 static bool start_one_worker(struct result *result)
 {
     char line[256];
@@ -188,7 +214,11 @@ static bool start_one_worker(struct result *result)
         return false;
     snprintf(line, sizeof line, "%.*s workers=1 beside=1", (int)(workers - result->line),
              result->line);
-    return start_own(result, "one_worker", line);
+    if (!start_own(result, "one_worker", line) || !start_own(result, "two_processes", line))
+        return false;
+    struct runner *twin = &result->twin;
+    result->runners[result->n_runners - 1].twin = twin;
+    return start_this(twin, "twin", line);
 }
 
 static bool start_all(const struct options *options, struct result *result)

@@ -55,10 +55,11 @@ def check_scaling():
             [result] = json.load(lines)
         table = subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "table.py"), file.name],
                                check=True, capture_output=True, text=True).stdout
-    assert list(result["peers"]) == ["one_worker"] and result["peers"]["one_worker"]["ratio"] > 0, result
+    assert list(result["peers"]) == ["one_worker", "two_processes"], result
+    one, two = (peer["ratio"] for peer in result["peers"].values())
+    assert one > 0 and two > 0, result
     assert result["limit"] == "limit.copy" and result["limit_share"] > 0, result
-    assert f"| `gae batch=256 tokens=1024` | {result['peers']['one_worker']['ratio']:.2f} | " \
-        f"{result['limit_share']:.2f} copy |" in table, table
+    assert f"| `gae batch=256 tokens=1024` | {one:.2f} | {one / two:.2f} | {result['limit_share']:.2f} copy |" in table, table
 
 
 def check_mix():

@@ -19,12 +19,14 @@ struct runner {
     double error; /* of the answer; NaN: not known */
     int blas;     /* threads of its BLAS, where that is known */
     double seconds[ROUNDS_MOST];
+    struct runner *twin; /* runs when this one does; or NULL */
 };
 
 struct result {
     const char *line, *unit, *limit;
     int rounds, n_runners;
     struct runner runners[RUNNERS_MOST]; /* [0] is libalign, [1] the limit where there is one */
+    struct runner twin;                  /* of one of them */
 };
 
 double report_median(const double *x, int n);

@@ -66,10 +66,13 @@ def losses(results):
 
 
 def workers(results):
-    """What a second worker is worth, and what both make of the machine's limit for two."""
-    rows = [[f"`{result['case'].replace(' workers=2 beside=1', '')}`", f"{result['peers']['one_worker']['ratio']:.2f}",
-             share_of_limit(result)] for result in results if is_beside(result)]
-    return table(["two workers against one", "times faster", "share of limit, with two"], rows)
+    """What a second worker is worth, a second process, and what two workers make of the machine's limit for two."""
+    rows = []
+    for result in filter(is_beside, results):
+        one, two = (result["peers"][name]["ratio"] for name in ("one_worker", "two_processes"))
+        rows.append([f"`{result['case'].replace(' workers=2 beside=1', '')}`", f"{one:.2f}", f"{one / two:.2f}",
+                     share_of_limit(result)])
+    return table(["two against one", "workers", "processes", "share of limit, two workers"], rows)
 
 
 def main():

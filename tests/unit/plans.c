@@ -365,9 +365,9 @@ START_TEST(scratch_is_flat)
     const int wide = sizeof(size_t) > 4;
     const int64_t tokens[] = {1, 512, 1024, 1025, 2048, 2049, 100000, wide ? 10000000 : 200000};
     const int64_t words[] = {1, 1000, 32000, 128000, wide ? 1000000 : 200000};
-    static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16, ALIGN_F16};
+    static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16, ALIGN_F16, ALIGN_F64};
     for (int plan = 1; plan <= 2; plan++)
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 4; k++) {
             for (int i = 0; i < 8; i++)
                 for (int j = 0; j < 5; j++)
                     ck_assert_uint_lt(scratch_of(tokens[i], words[j], dtypes[k], plan), 32 << 20);
