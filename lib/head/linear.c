@@ -137,20 +137,26 @@ static void lay_out_lane(struct align__linear *linear, struct align__lane *lane,
                           bytes);
 }
 
-static void lay_out(struct align__linear *linear, struct blocks *blocks)
+/* What a tile takes, whatever N and V. */
+static void lay_out_tile(struct align__linear *linear, struct blocks *blocks)
 {
-    const struct align__head *head = linear->head;
-    size_t bytes = (size_t)align_dtype_bytes(linear->own.dtype);
     int64_t most = linear->most;
-    enum align__way way = align__linear_way(linear);
     linear->rows = block(blocks, true, most, sizeof *linear->rows);
     linear->live = block(blocks, true, most, sizeof *linear->live);
     lay_out_source(linear, &linear->own, blocks);
     lay_out_source(linear, &linear->other, blocks);
     for (int64_t i = 0; i < linear->lanes; i++)
         lay_out_lane(linear, &linear->lane[i], blocks);
-    linear->sums = block(blocks, way == ALIGN__WAY_SUMS || linear->bands,
-                         linear->band * linear->own.width, linear->bands ? sizeof(double) : bytes);
+    linear->sums = block(blocks, linear->bands, linear->band * linear->own.width, sizeof(double));
+}
+
+static void lay_out(struct align__linear *linear, struct blocks *blocks)
+{
+    const struct align__head *head = linear->head;
+    lay_out_tile(linear, blocks);
+    if (align__linear_way(linear) == ALIGN__WAY_SUMS)
+        linear->sums = block(blocks, true, head->vocab * linear->own.width,
+                             (size_t)align_dtype_bytes(linear->own.dtype));
     linear->dbias = block(blocks, align__present(&head->args.dbias), head->vocab, sizeof(double));
     linear->kl = block(blocks, linear->bands && align__present(&head->args.dkl), head->rows,
                        sizeof *linear->kl);
@@ -174,7 +180,7 @@ static void cut(struct align__linear *linear, int64_t lanes, int64_t wide)
 static bool fits(struct align__linear *linear, size_t bytes)
 {
     struct blocks blocks = {0};
-    lay_out(linear, &blocks);
+    lay_out_tile(linear, &blocks);
     return blocks.total <= bytes;
 }
 

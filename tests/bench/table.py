@@ -72,7 +72,7 @@ def workers(results):
         one, two = (result["peers"][name]["ratio"] for name in ("one_worker", "two_processes"))
         rows.append([f"`{result['case'].replace(' workers=2 beside=1', '')}`", f"{one:.2f}", f"{one / two:.2f}",
                      share_of_limit(result)])
-    return table(["two against one", "workers", "processes", "share of limit, two workers"], rows)
+    return table(["two workers against one", "times faster", "two processes", "share of limit, with two"], rows)
 
 
 def main():
