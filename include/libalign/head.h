@@ -36,7 +36,8 @@
  * logp of its sequence, and no others. A sequence without counted rows has logp, count and wsum 0.
  * A row whose gradients all are 0 gets zeros without its logits being looked at. With
  * ALIGN_FLAG_FINITE a logit of a counted row that is not finite is RANGE with its index; logits are
- * looked at as they are read, so outputs of rows before it may be written then.
+ * looked at as they are read (those of a linear head as they are made), so outputs of rows before it may be written
+ * then.
  *
  * Linear heads make x = hidden weight' + bias a tile of tokens and vocabulary at a time by the BLAS, in
  * F32, or in F64 when hidden, weight or bias is F64; BF16 and F16 operands are converted a tile at a time.
@@ -53,10 +54,10 @@
  *    the backward only scales its rows, without reading hidden or weight; 4 N D V flops. For weights
  *    that need no gradient: dweight, dbias, dentropy, dkl and dlse must be absent.
  * The vocabulary is cut into lanes with sums of their own, by shapes alone, each for one worker at a time: 2 to 16,
- * as many as fit. Scratch does not grow with N and V: it is under 32 MiB with D = 1024, and beside that 8 V bytes for
- * dbias and 4 V D for a dweight of BF16 or F16. kl against another linear head makes its logits too, in tiles of half
- * as many tokens, and dkl makes both once more, as its gradient needs kl whole (which takes 24 N bytes beside a
- * dweight of F32, with more tokens than a tile has).
+ * as many as fit (1 where V < 128). Scratch does not grow with N and V: it is under 32 MiB with D = 1024, and beside
+ * that 8 V bytes for dbias and, for a dweight of BF16 or F16, 4 V D (8 V D with F64 operands). kl against another
+ * linear head makes its logits too, and dkl makes both once more, as its gradient needs kl whole (which takes 24 N
+ * bytes beside a dweight of F32, with more tokens than a tile has).
  *
  * A sharded vocabulary. Each of several processes (ranks) holds elements vocab_begin .. vocab_begin + V - 1
  * of vocab_total: those columns of logits, or those rows of weight and bias, and of the other head's. All

@@ -65,24 +65,19 @@ static void add_rows(const struct align__head *head, struct totals *totals,
     }
 }
 
-/* The first logit of these rows that ALIGN_FLAG_FINITE forbids. */
-static align_status report_not_finite(const struct align__head *head,
-                                      const struct align__head_row *rows, int64_t count)
+align_status align__head_report_odd(const struct align__head *head,
+                                    const struct align__head_row *rows, int64_t count)
 {
-    const align_tensor *logits = &head->args.logits;
-    while (count > 0 && !rows->not_finite)
+    while (count > 0 && rows->odd == 0)
         rows++, count--;
     if (count == 0)
         return ALIGN_E_NONE;
-    const char *at = align__head_at(head, logits, rows->index);
-    int64_t v = 0, index[3] = {0};
-    double x = align__load(logits->dtype, at);
-    while (isfinite(x))
-        x = align__load(logits->dtype, at + ++v * align_dtype_bytes(logits->dtype));
+    int64_t index[3] = {0};
     uint32_t axes = align__head_index(head, rows->index, index);
-    index[axes] = v;
+    index[axes] = rows->odd - 1 - head->begin;
     return ALIGN__FAIL(&head->exec, NOT_FINITE, .owner = "align_head", .field = "logits",
-                       .axes = axes + 1, .index = {index[0], index[1], index[2]}, .value = x);
+                       .axes = axes + 1, .index = {index[0], index[1], index[2]},
+                       .value = rows->odd_value);
 }
 
 static struct align__part whole_row(const struct align__head *head, const align_tensor *t,
@@ -151,7 +146,7 @@ static align_status forward_dense(const struct align__head *head, struct totals 
         align_status status = align__head_run(head, rows, count,
                                               head->shared ? reduce_row : forward_row);
         if (status == ALIGN_E_NONE)
-            status = report_not_finite(head, rows, count);
+            status = align__head_report_odd(head, rows, count);
         if (head->shared)
             status = align__head_join(head, rows, count, status);
         for (int64_t i = 0; i < count && head->shared && status == ALIGN_E_NONE; i++)
@@ -161,6 +156,14 @@ static align_status forward_dense(const struct align__head *head, struct totals 
         add_rows(head, totals, rows, count);
     }
     return ALIGN_E_NONE;
+}
+
+/* A rank that fails after a join says so at the next one, if there is one. */
+static align_status tell(const struct align__head *head, struct align__head_walk *walk,
+                         struct align__head_row *rows, int64_t most, align_status status)
+{
+    int64_t count = align__head_next(head, walk, rows, most);
+    return count > 0 ? align__head_join(head, rows, count, status) : status;
 }
 
 /* `prepare` (or NULL) runs over a batch, and what it finds is joined over the ranks, before fn does. */
@@ -174,10 +177,11 @@ static align_status backward_by_rows(const struct align__head *head, align__head
         if (prepare != NULL)
             status = align__head_join(head, rows, count,
                                       align__head_run(head, rows, count, prepare));
-        if (status == ALIGN_E_NONE)
-            status = align__head_run(head, rows, count, fn);
         if (status != ALIGN_E_NONE)
             return status;
+        status = align__head_run(head, rows, count, fn);
+        if (status != ALIGN_E_NONE)
+            return prepare == NULL ? status : tell(head, &walk, rows, ALIGN__HEAD_BATCH, status);
     }
     return ALIGN_E_NONE;
 }
@@ -196,7 +200,7 @@ static align_status forward_linear(const struct align__head *head, struct align_
     }
     if (kept != NULL)
         kept->filled = true;
-    return status;
+    return linear.late ? tell(head, &walk, linear.rows, linear.most, status) : status;
 }
 
 static align_status walk_back(struct align__linear *linear)
@@ -207,7 +211,7 @@ static align_status walk_back(struct align__linear *linear)
          status == ALIGN_E_NONE &&
          (count = align__head_next(linear->head, &walk, linear->rows, linear->most)) > 0;)
         status = align__linear_backward(linear, count);
-    return status;
+    return linear->late ? tell(linear->head, &walk, linear->rows, linear->most, status) : status;
 }
 
 static align_status backward_linear(const struct align__head *head, struct align__kept *kept)

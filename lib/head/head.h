@@ -92,7 +92,9 @@ struct align__head_row {
     struct align__row sums;
     double z, slope; /* the target's logit, and its derivative by what stood in memory */
     double logp, lse;
-    bool not_finite; /* with ALIGN_FLAG_FINITE */
+    int64_t
+        odd; /* with ALIGN_FLAG_FINITE: the first logit that is not finite, from 1 on; 0: none */
+    double odd_value;
 
     /* backward: coefficients as they were given, and what gradients are made of */
     double dlogp, dentropy, dlse, dkl;
@@ -161,6 +163,10 @@ enum { ALIGN__BLOCK_F64 = 1024 };
 void align__head_reduce(const struct align__head *head, struct align__head_row *row,
                         const struct align__part *part);
 
+/* The first logit of these rows that ALIGN_FLAG_FINITE forbids. */
+align_status align__head_report_odd(const struct align__head *head,
+                                    const struct align__head_row *rows, int64_t count);
+
 /* Writes the results of a row, of zeros when it does not count. */
 void align__head_finish(const struct align__head *head, struct align__head_row *row);
 
@@ -203,7 +209,8 @@ void align__head_kl_gradient(const struct align__head *head, const struct align_
  * all do not make up the vocabulary, none goes on. */
 align_status align__head_agree(struct align__head *head, align_status status);
 
-/* Sums of these rows over this rank's part become those over all; again also with a failed status. */
+/* Sums of these rows over this rank's part become those over all; again also with a failed status: one that fails
+ * between two joins comes to the next, where the others wait. */
 align_status align__head_join(const struct align__head *head, struct align__head_row *rows,
                               int64_t count, align_status status);
 

@@ -2,6 +2,7 @@
 #include "linear.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 
 /* ---- the logits of a piece ---- */
@@ -51,6 +52,12 @@ static void make_logits(const struct align__lane *lane, struct align__piece *pie
 
 /* ---- kept memory ---- */
 
+/* Sizes, or the largest there is where addresses have 32 bits. */
+static size_t times(size_t a, size_t b)
+{
+    return a != 0 && b > SIZE_MAX / a ? SIZE_MAX : a * b;
+}
+
 /* Every piece of a tile of tokens takes as much. */
 static size_t kept_bytes(const struct align__linear *linear, int64_t counted)
 {
@@ -60,7 +67,7 @@ static size_t kept_bytes(const struct align__linear *linear, int64_t counted)
 size_t align__linear_kept_tile(const struct align__linear *linear, int64_t counted)
 {
     int64_t pieces = (linear->head->vocab + linear->wide - 1) / linear->wide;
-    return kept_bytes(linear, counted) * (size_t)pieces;
+    return times(kept_bytes(linear, counted), (size_t)pieces);
 }
 
 /* Forward and backward come with the same sizes, and so to the same places. A tile of which the backward has
@@ -74,10 +81,11 @@ static void place(struct align__lane *lane, int64_t counted)
     if (kept == NULL)
         return;
     size_t bytes = kept_bytes(lane->linear, counted);
-    size_t at = kept->passed + (size_t)(lane->first / lane->linear->wide) * bytes;
-    if (at + bytes > kept->size || lane->linear->count != counted)
+    size_t before = times(bytes, (size_t)(lane->first / lane->linear->wide));
+    size_t left = kept->passed < kept->size ? kept->size - kept->passed : 0;
+    if (before > left || bytes > left - before || lane->linear->count != counted)
         return;
-    lane->own.tile = kept->at + at;
+    lane->own.tile = kept->at + kept->passed + before;
     lane->own.made = kept->filled;
 }
 
@@ -193,14 +201,23 @@ static void gather_row(const struct align__linear *linear, const struct align__s
 static void gather(struct align__linear *linear, int64_t i)
 {
     gather_row(linear, &linear->own, i);
-    for (int64_t lane = 0; lane < linear->lanes; lane++)
-        linear->lane[lane].rows[i] = linear->rows[linear->live[i]];
 }
 
 static void gather_both(struct align__linear *linear, int64_t i)
 {
     gather(linear, i);
     gather_row(linear, &linear->other, i);
+}
+
+static void start(struct align__linear *linear, int64_t i)
+{
+    for (int64_t lane = 0; lane < linear->lanes; lane++)
+        linear->lane[lane].rows[i] = linear->rows[linear->live[i]];
+}
+
+align_status align__linear_start(struct align__linear *linear)
+{
+    return align__linear_by_tokens(linear, start);
 }
 
 align_status align__linear_gather(struct align__linear *linear, bool compares)

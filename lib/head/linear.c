@@ -1,5 +1,6 @@
 #include "linear.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* Tiles and lanes depend on shapes alone, so that workers change no bit. Measured with OpenBLAS on AVX-512: products
@@ -8,17 +9,21 @@
  * lanes than two where they fit, so that two workers end at the same time and more find work; many where they take
  * little. */
 enum {
-    MOST_TILE = 2048 * 1024,
+    MOST_HIDDEN = 2048 * 1024,
     MOST_ROWS = 2048,
     LEAST_ROWS = 512,
     MOST_WIDE = 1024,
     LEAST_WIDE = 64,
     LEAST_LANES = 2,
     FEW_LANES = 4,
+    FAIR_WIDE = MOST_WIDE / 2, /* where nothing fits */
     LEAST_PIECES = 4,
     ROUND = 16
 };
 static const size_t most_bytes = 31 << 20, most_bytes_of_many = 12 << 20;
+
+/* So that what else a step needs can be added to it where addresses have 32 bits. */
+static const size_t most_kept = SIZE_MAX / 2;
 
 static int64_t at_most(int64_t a, int64_t b)
 {
@@ -184,29 +189,31 @@ static bool fits(struct align__linear *linear, size_t bytes)
     return blocks.total <= bytes;
 }
 
-static int64_t most_lanes(int64_t vocab)
+/* A walk over a band has one piece for each lane: an even number of them for two workers. */
+static int64_t most_lanes(const struct align__linear *linear)
 {
+    int64_t vocab = linear->head->vocab;
     int64_t lanes = at_most(vocab / (LEAST_PIECES * MOST_WIDE), ALIGN__LANES);
     if (vocab < LEAST_LANES * LEAST_WIDE)
         return 1;
-    return lanes > LEAST_LANES ? lanes : LEAST_LANES;
+    return lanes > LEAST_LANES ? lanes - (linear->bands ? lanes % 2 : 0) : LEAST_LANES;
 }
 
 /* Fewer lanes, and then narrower pieces, until all fits; where nothing does, what is a good deal. */
 static void cut_to_fit(struct align__linear *linear)
 {
-    int64_t lanes = most_lanes(linear->head->vocab);
-    for (; lanes > LEAST_LANES; lanes--) {
+    int64_t lanes = most_lanes(linear);
+    for (; lanes > LEAST_LANES; lanes -= linear->bands ? 2 : 1) {
         cut(linear, lanes, MOST_WIDE);
         if (fits(linear, lanes > FEW_LANES ? most_bytes_of_many : most_bytes))
             return;
     }
-    for (int64_t wide = MOST_WIDE; wide > LEAST_WIDE; wide /= 2) {
+    for (int64_t wide = MOST_WIDE; wide >= LEAST_WIDE; wide /= 2) {
         cut(linear, lanes, wide);
         if (fits(linear, most_bytes))
             return;
     }
-    cut(linear, lanes, MOST_WIDE / 2);
+    cut(linear, lanes, FAIR_WIDE);
 }
 
 static void plan(struct align__linear *linear, const struct align__head *head)
@@ -216,7 +223,7 @@ static void plan(struct align__linear *linear, const struct align__head *head)
         linear->other = source_of(head, &head->other);
     bool two = linear->other.args != NULL;
     bool f64 = linear->own.dtype == ALIGN_F64 || linear->other.dtype == ALIGN_F64;
-    int64_t fit = MOST_TILE / (f64 ? 2 : 1) / (two ? 2 : 1);
+    int64_t fit = MOST_HIDDEN / (f64 ? 2 : 1) / (two ? 2 : 1);
     bool weighs = align__linear_way(linear) != ALIGN__WAY_NONE;
     linear->most = rows_that_fit(linear, fit, weighs ? MOST_ROWS : MOST_ROWS / 2);
     linear->bands = head->rows > linear->most && wants_bands(linear);
@@ -240,8 +247,10 @@ size_t align__linear_kept(const struct align__head *head)
     struct align__linear linear;
     size_t bytes = 0;
     plan(&linear, head);
-    for (int64_t n = 0; n < head->rows; n += linear.most)
-        bytes += align__linear_kept_tile(&linear, at_most(linear.most, head->rows - n));
+    for (int64_t n = 0; n < head->rows; n += linear.most) {
+        size_t tile = align__linear_kept_tile(&linear, at_most(linear.most, head->rows - n));
+        bytes += tile < most_kept - bytes ? tile : most_kept - bytes;
+    }
     return bytes;
 }
 

@@ -58,7 +58,7 @@ struct align__linear {
     int64_t most; /* rows of a token tile */
     int64_t wide; /* elements of a piece */
     int64_t
-        pitch; /* from a row of it to the next: no power of two, which caches map to one place */
+        pitch; /* from one of its rows to the next, no power of two: caches map those to one place */
     int64_t lanes;
 
     bool bands;   /* the backward walks over all tokens for one band of the vocabulary at a time */
@@ -77,6 +77,7 @@ struct align__linear {
     char *sums;    /* [band,D] dweight of a dtype that cannot be added to, or in f64 */
     double *dbias; /* [V] */
     bool started;  /* dweight holds something to add to */
+    bool late;     /* it failed after the ranks had joined a tile, and they go on to the next */
 
     struct align__lane lane[ALIGN__LANES];
 };
@@ -97,8 +98,11 @@ void align__linear_end(struct align__linear *linear);
 
 /* ---- shared by the parts of the linear head ---- */
 
-/* Gathers the rows of linear->live, of both heads where asked for, and starts the lanes' rows and sums. */
+/* Gathers the rows of linear->live, of both heads where asked for. */
 align_status align__linear_gather(struct align__linear *linear, bool compares);
+
+/* Gives each lane the rows of the tile, with sums of nothing. */
+align_status align__linear_start(struct align__linear *linear);
 
 /* Runs fn for every piece of every lane, with its logits and, where asked for, those of the other head. A forward
  * found `counted` rows to count. */

@@ -2,6 +2,7 @@
 #include "linear.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Row i of the other head's logits, over the piece of this lane. */
@@ -85,6 +86,10 @@ static void join_row(struct align__linear *linear, int64_t i)
         align__row_join(&row->sums, &part->sums);
         for (int k = 0; k < 2; k++)
             align__weigher_join(&row->weighers[k], &part->weighers[k]);
+        if (part->odd != 0 && (row->odd == 0 || part->odd < row->odd)) {
+            row->odd = part->odd;
+            row->odd_value = part->odd_value;
+        }
     }
     if (target < 0 || target >= linear->head->vocab)
         return;
@@ -169,8 +174,11 @@ static void finish_row(struct align__linear *linear, int64_t i)
 /* Passes on to the kept logits of the next tile of tokens. */
 static void pass(struct align__linear *linear, int64_t counted)
 {
-    if (linear->kept != NULL)
-        linear->kept->passed += align__linear_kept_tile(linear, counted);
+    struct align__kept *kept = linear->kept;
+    if (kept == NULL)
+        return;
+    size_t bytes = align__linear_kept_tile(linear, counted), left = SIZE_MAX - kept->passed;
+    kept->passed += bytes < left ? bytes : left;
 }
 
 static void clear_row(const struct align__head *head, const align_tensor *t, int64_t n)
@@ -194,13 +202,21 @@ align_status align__linear_forward(struct align__linear *linear, int64_t count)
     bool compares = align__present(&head->args.kl);
     align_status status = align__linear_gather(linear, compares);
     if (status == ALIGN_E_NONE)
+        status = align__linear_start(linear);
+    if (status == ALIGN_E_NONE)
         status = align__linear_walk(linear, linear->count, compares, forward_piece);
     if (status == ALIGN_E_NONE)
         status = align__linear_by_tokens(linear, join_row);
+    if (status == ALIGN_E_NONE)
+        status = align__head_report_odd(head, linear->rows, count);
     pass(linear, linear->count);
     if (head->shared)
         status = align__head_join(head, linear->rows, count, status);
-    return status == ALIGN_E_NONE ? align__linear_by_tokens(linear, finish_row) : status;
+    if (status != ALIGN_E_NONE)
+        return status;
+    status = align__linear_by_tokens(linear, finish_row);
+    linear->late = head->shared && status != ALIGN_E_NONE;
+    return status;
 }
 
 /* ---- backward ---- */
@@ -337,10 +353,14 @@ static void compare_piece(struct align__lane *lane)
 }
 
 /* dkl needs kl whole before the first gradient: a walk of its own, after which kept logits still are. */
-static align_status compare(struct align__linear *linear, int64_t count, int64_t counted)
+static align_status compare(struct align__linear *linear, int64_t count, int64_t counted,
+                            align_status status)
 {
     const struct align__head *head = linear->head;
-    align_status status = align__linear_walk(linear, counted, true, compare_piece);
+    if (status == ALIGN_E_NONE)
+        status = align__linear_start(linear);
+    if (status == ALIGN_E_NONE)
+        status = align__linear_walk(linear, counted, true, compare_piece);
     if (status == ALIGN_E_NONE)
         status = align__linear_by_tokens(linear, join_row);
     if (head->shared)
@@ -377,8 +397,9 @@ align_status align__linear_backward(struct align__linear *linear, int64_t count)
     align_status status = align__linear_gather(linear, compares);
     if (recalls)
         recall(linear);
-    else if (compares && status == ALIGN_E_NONE)
-        status = compare(linear, count, counted);
+    else if (compares)
+        status = compare(linear, count, counted, status);
+    const bool joined = compares && !recalls && linear->head->shared && status == ALIGN_E_NONE;
     if (linear->count > 0 && status == ALIGN_E_NONE &&
         (makes_dhidden(linear) || makes_weights(linear)))
         status = align__linear_walk(linear, counted, compares, backward_piece);
@@ -386,6 +407,7 @@ align_status align__linear_backward(struct align__linear *linear, int64_t count)
     linear->started |= linear->count > 0;
     if (status == ALIGN_E_NONE && makes_dhidden(linear))
         status = align__linear_by_tokens(linear, store_dhidden);
+    linear->late = joined && status != ALIGN_E_NONE;
     return status;
 }
 

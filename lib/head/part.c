@@ -48,14 +48,17 @@ static struct align__bend bend_of(const struct align__head *head)
     return (struct align__bend){head->args.scale, head->args.softcap, 1};
 }
 
-static bool all_finite(const struct align__part *block)
+static void look_for_odd(struct align__head_row *row, const struct align__part *block)
 {
     double x[ALIGN__STRIP];
+    int64_t i = 0;
     align__load_row(x, block->dtype, block->at, 1, block->n);
-    for (int64_t i = 0; i < block->n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
+    while (i < block->n && isfinite(x[i]))
+        i++;
+    if (i == block->n || (row->odd != 0 && row->odd <= block->first + i))
+        return;
+    row->odd = block->first + i + 1;
+    row->odd_value = x[i];
 }
 
 void align__head_reduce(const struct align__head *head, struct align__head_row *row,
@@ -70,7 +73,7 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
     for (int64_t skip = 0; skip < part->n; skip += most) {
         struct align__part block = align__part_of(part, skip, most);
         if ((head->exec.flags & ALIGN_FLAG_FINITE) != 0)
-            row->not_finite |= !all_finite(&block);
+            look_for_odd(row, &block);
         if (holds(&block, row->target)) {
             struct align__part one = align__part_of(&block, row->target - block.first, 1);
             align__part_f64(head->f64, &one, bend_of(head), &row->z, &row->slope);

@@ -702,6 +702,14 @@ START_TEST(logits_that_are_not_finite)
     packed(&c);
     ck_assert_int_eq(forward(&c), ALIGN_E_RANGE);
     ck_assert_str_eq(c.error.text, "align_head.logits[4,0] = nan, and ALIGN_FLAG_FINITE is set");
+
+    make_good(&c);
+    linear(&c);
+    c.exec.flags = ALIGN_FLAG_FINITE;
+    ck_assert_int_eq(forward(&c), ALIGN_E_NONE);
+    c.hidden[1][0][0] = c.weight[2][0] = -1e30f; /* finite, and their product is not */
+    ck_assert_int_eq(forward(&c), ALIGN_E_RANGE);
+    ck_assert_str_eq(c.error.text, "align_head.logits[1,0,2] = inf, and ALIGN_FLAG_FINITE is set");
 }
 END_TEST
 

@@ -5,10 +5,18 @@
 #include <libalign/head.h>
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { N = 4, V = 13000, D = 3, PIECE = 1024, LANES = 3 };
+/* Compiled again with MANY for all lanes that there are. */
+#ifdef MANY
+enum { V = 66000, LANES = 16 };
+#else
+enum { V = 13000, LANES = 3 };
+#endif
+enum { N = 4, D = 3, PIECE = 1024 };
 
 typedef long double real;
 
@@ -24,9 +32,10 @@ static struct {
     _Alignas(64) char scratch[40 << 20];
 } c;
 
+static uint32_t state;
+
 static float integer(int range)
 {
-    static uint32_t state = 1;
     state = state * 1664525u + 1013904223u;
     return (float)((int)(state >> 8) % range - range / 2);
 }
@@ -34,6 +43,7 @@ static float integer(int range)
 static void make(void)
 {
     memset(&c, 0, sizeof c);
+    state = 1;
     align_exec_init(&c.exec, sizeof c.exec);
     align_error_init(&c.error, sizeof c.error);
     align_tokens_init(&c.tokens, sizeof c.tokens);
@@ -179,7 +189,8 @@ END_TEST
 /* -inf all over one lane changes no other; all over all is a row of nothing; +inf makes NaN. */
 START_TEST(lanes_of_nothing)
 {
-    for (int lane = 0; lane <= LANES; lane++) {
+    for (int third = 0; third <= 3; third++) {
+        const int lane = third * LANES / 3;
         make();
         for (int v = 0; v < V; v++)
             if (lane == LANES || v / PIECE % LANES == lane)
@@ -197,11 +208,83 @@ START_TEST(lanes_of_nothing)
 }
 END_TEST
 
-/* d token_logp / d hidden by long double. */
-static void wanted_jhidden(int n, real j[D])
+/* ---- whoever has a lane, in whatever order ---- */
+
+static int32_t run_backwards(void *user, int64_t tasks, align_task_fn fn, void *ctx)
 {
-    int top;
-    real lse = lse_of(n, logit, &top);
+    (void)user;
+    while (tasks-- > 0)
+        fn(ctx, tasks);
+    return 0;
+}
+
+struct crew {
+    align_task_fn fn;
+    void *ctx;
+    int64_t tasks;
+    _Atomic int64_t next;
+};
+
+static void *help(void *user)
+{
+    struct crew *crew = user;
+    for (int64_t i; (i = crew->next++) < crew->tasks;)
+        crew->fn(crew->ctx, i);
+    return NULL;
+}
+
+static int32_t run_crew(void *user, int64_t tasks, align_task_fn fn, void *ctx)
+{
+    struct crew crew = {fn, ctx, tasks, 0};
+    pthread_t threads[8];
+    int n = *(const int *)user;
+    for (int i = 0; i < n; i++)
+        if (pthread_create(&threads[i], NULL, help, &crew) != 0)
+            n = i;
+    help(&crew);
+    for (int i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+
+/* Forward and backward in two passes, and the forward of one. */
+static void run_all(void)
+{
+    align_head one_pass = c.head;
+    one_pass.jhidden = align_2d(c.jhidden, ALIGN_F32, N, D);
+    one_pass.dhidden.ndim = one_pass.dweight.ndim = one_pass.dbias.ndim = 0;
+    ck_assert_int_eq(align_head_forward(&c.exec, &c.head), ALIGN_E_NONE);
+    ck_assert_int_eq(align_head_backward(&c.exec, &c.head), ALIGN_E_NONE);
+    ck_assert_int_eq(align_head_forward(&c.exec, &one_pass), ALIGN_E_NONE);
+}
+
+START_TEST(runners_change_no_bit)
+{
+    static float jhidden[N][D], dhidden[N][D], dweight[V][D];
+    double lse[N];
+    make();
+    run_all();
+    memcpy(lse, c.lse, sizeof lse);
+    memcpy(jhidden, c.jhidden, sizeof jhidden);
+    memcpy(dhidden, c.dhidden, sizeof dhidden);
+    memcpy(dweight, c.dweight, sizeof dweight);
+    for (int helpers = 0; helpers <= 8; helpers++) {
+        make();
+        c.exec.parallel = helpers == 0 ? run_backwards : run_crew;
+        c.exec.parallel_user = &helpers;
+        c.exec.workers = (uint32_t)helpers + 1;
+        run_all();
+        ck_assert_mem_eq(lse, c.lse, sizeof lse);
+        ck_assert_mem_eq(jhidden, c.jhidden, sizeof jhidden);
+        ck_assert_mem_eq(dhidden, c.dhidden, sizeof dhidden);
+        ck_assert_mem_eq(dweight, c.dweight, sizeof dweight);
+    }
+}
+END_TEST
+
+/* d token_logp / d hidden by long double. */
+static void wanted_jhidden(int n, real lse, real j[D])
+{
     for (int d = 0; d < D; d++) {
         j[d] = (real)c.weight[c.target[n]][d];
         for (int v = 0; v < V; v++)
@@ -214,15 +297,13 @@ START_TEST(gradients_of_all_lanes)
     for (int high = 0; high < 3; high++) {
         make();
         c.bias[high == 1 ? 0 : V - 1] = high == 0 ? 0 : 30;
-        ck_assert_int_eq(align_head_forward(&c.exec, &c.head), ALIGN_E_NONE);
-        ck_assert_int_eq(align_head_backward(&c.exec, &c.head), ALIGN_E_NONE);
-        align_head one_pass = c.head;
-        one_pass.jhidden = align_2d(c.jhidden, ALIGN_F32, N, D);
-        one_pass.dhidden.ndim = one_pass.dweight.ndim = one_pass.dbias.ndim = 0;
-        ck_assert_int_eq(align_head_forward(&c.exec, &one_pass), ALIGN_E_NONE);
+        run_all();
+        real lse[N];
         for (int n = 0; n < N; n++) {
             real j[D];
-            wanted_jhidden(n, j);
+            int top;
+            lse[n] = lse_of(n, logit, &top);
+            wanted_jhidden(n, lse[n], j);
             for (int d = 0; d < D; d++) {
                 expect((double)c.jhidden[n][d], j[d], 1e-6L, "jhidden", n);
                 expect((double)c.dhidden[n][d], j[d] * (real)c.dtoken[n], 1e-6L, "dhidden", n);
@@ -231,8 +312,7 @@ START_TEST(gradients_of_all_lanes)
         for (int v = 0; v < V; v += 509) {
             real bias = 0, row[D] = {0};
             for (int n = 0; n < N; n++) {
-                int top;
-                real g = (v == c.target[n]) - expl(logit(n, v) - lse_of(n, logit, &top));
+                real g = (v == c.target[n]) - expl(logit(n, v) - lse[n]);
                 bias += g * (real)c.dtoken[n];
                 for (int d = 0; d < D; d++)
                     row[d] += g * (real)c.dtoken[n] * (real)c.hidden[n][d];
@@ -246,4 +326,4 @@ START_TEST(gradients_of_all_lanes)
 END_TEST
 
 SUITE_MAIN("unit/head_lanes", lanes_are_joined, first_of_equal_maxima, lanes_of_nothing,
-           gradients_of_all_lanes)
+           runners_change_no_bit, gradients_of_all_lanes)

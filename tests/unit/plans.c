@@ -336,7 +336,8 @@ START_TEST(rows_without_use_cost_nothing)
 }
 END_TEST
 
-/* Scratch of both plans with D = 1024, which looks at shapes alone. */
+/* Scratch with D = 1024, which looks at shapes alone: in one pass, in two, and in two beyond the sums of a dweight in
+ * BF16. */
 static size_t scratch_of(int64_t n, int64_t v, align_dtype dtype, int plan)
 {
     static double number;
@@ -352,11 +353,12 @@ static size_t scratch_of(int64_t n, int64_t v, align_dtype dtype, int plan)
     if (plan == 1)
         head.jhidden = head.hidden;
     else
-        head.dweight = align_2d(&number, ALIGN_F32, v, 1024);
+        head.dweight = align_2d(&number, plan == 2 ? ALIGN_F32 : ALIGN_BF16, v, 1024);
     size_t least = 0, best = 0;
     ck_assert_int_eq(align_head_scratch(NULL, &head, &least, &best), ALIGN_E_NONE);
     ck_assert_uint_eq(least, best);
-    return least;
+    size_t sums = plan == 3 ? (size_t)v * 1024 * (dtype == ALIGN_F64 ? 8 : 4) : 0;
+    return least - sums;
 }
 
 /* Where addresses have 32 bits, the largest shapes would not fit and are refused: smaller ones stand for them. */
@@ -366,7 +368,7 @@ START_TEST(scratch_is_flat)
     const int64_t tokens[] = {1, 512, 1024, 1025, 2048, 2049, 100000, wide ? 10000000 : 200000};
     const int64_t words[] = {1, 1000, 32000, 128000, wide ? 1000000 : 200000};
     static const align_dtype dtypes[] = {ALIGN_F32, ALIGN_BF16, ALIGN_F16, ALIGN_F64};
-    for (int plan = 1; plan <= 2; plan++)
+    for (int plan = 1; plan <= 3; plan++)
         for (int k = 0; k < 4; k++) {
             for (int i = 0; i < 8; i++)
                 for (int j = 0; j < 5; j++)
