@@ -111,7 +111,7 @@ static struct problem *new_problem(enum kind kind, int fails_at)
 /* Until the hook is called less often than that. */
 START_TEST(nobody_waits)
 {
-    for (int kind = 0; kind < KINDS; kind++) {
+    for (enum kind kind = LINEAR; kind < KINDS; kind++) {
         bool failed = true;
         int late = 0, at = 1;
         for (; failed; at++) {
