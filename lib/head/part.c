@@ -66,7 +66,9 @@ void align__head_reduce(const struct align__head *head, struct align__head_row *
 {
     const align_head *args = &head->args;
     bool wide = align__present(&args->entropy) || align__present(&args->collision);
-    bool fast = (head->exec.flags & ALIGN_FLAG_FAST) != 0;
+    /* Two bytes a logit hold none of what terms of two f32 would keep. */
+    bool half = part->dtype == ALIGN_BF16 || part->dtype == ALIGN_F16;
+    bool fast = half || (head->exec.flags & ALIGN_FLAG_FAST) != 0;
     enum align__row_how how = wide ? ALIGN__ROW_WIDE : fast ? ALIGN__ROW_FAST : ALIGN__ROW_SUM;
     double z[ALIGN__BLOCK_F64];
     int64_t most = head->exact ? ALIGN__BLOCK_F64 : ALIGN__STRIP;

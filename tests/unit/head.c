@@ -243,6 +243,44 @@ START_TEST(fast_is_as_good_as_stated)
 }
 END_TEST
 
+/* BF16 has the bounds that F32 has with ALIGN_FLAG_FAST, for equal logits too, and the flag changes no bit of it. */
+START_TEST(bf16_is_as_good_as_stated)
+{
+    enum { ROWS = 12, WIDE = 33001 };
+    static uint16_t half[ROWS * WIDE];
+    struct rows a, b;
+    align_exec fast;
+    align_exec_init(&fast, sizeof fast);
+    fast.flags = ALIGN_FLAG_FAST;
+    rows_make(&a, ROWS, WIDE);
+    rows_make(&b, ROWS, WIDE);
+    rows_randomise(&a, 4);
+    for (int64_t i = 0; i < ROWS * WIDE; i++) {
+        uint32_t bits;
+        float x = i / WIDE == 10 ? 1.7f : a.logits[i];
+        memcpy(&bits, &x, sizeof bits);
+        half[i] = (uint16_t)(bits >> 16);
+        bits &= 0xffff0000;
+        memcpy(&b.logits[i], &bits, sizeof bits);
+    }
+    memcpy(b.target, a.target, ROWS * 8);
+    a.head.logits = align_2d(half, ALIGN_BF16, ROWS, WIDE);
+    a.head.entropy.ndim = a.head.collision.ndim = b.head.entropy.ndim = b.head.collision.ndim = 0;
+    rows_run(&b, NULL);
+    rows_run(&a, NULL);
+    for (int n = 0; n < ROWS; n++) {
+        ck_assert(fabs(a.token_logp[n] / b.token_logp[n] - 1) < 3e-7);
+        ck_assert(fabs(a.lse[n] - b.lse[n]) <= 2e-7 * fmax(1, fabs(b.lse[n])));
+    }
+    ck_assert(memcmp(a.lse, b.lse, ROWS * 8) != 0);
+    memcpy(b.token_logp, a.token_logp, 2 * ROWS * 8);
+    rows_run(&a, &fast);
+    ck_assert_mem_eq(a.token_logp, b.token_logp, 2 * ROWS * 8);
+    rows_free(&a);
+    rows_free(&b);
+}
+END_TEST
+
 /* ---- corners: the rows of the table in docs/numerics.md ------------------------------------ */
 
 START_TEST(corners_are_exact)
@@ -719,9 +757,9 @@ END_TEST
 
 SUITE_MAIN("unit/head", tails_keep_their_relative_accuracy, known_tails_down_to_1e_300,
            equal_logits_give_log_v, large_vocabulary_agrees_with_reference,
-           fast_is_as_good_as_stated, corners_are_exact, softcap_bounds_infinite_logits,
-           nan_stays_in_its_sequence, kl_agrees_with_reference, kl_corners,
-           rows_that_do_not_count_are_never_touched, any_runner_gives_the_same_bits,
+           fast_is_as_good_as_stated, bf16_is_as_good_as_stated, corners_are_exact,
+           softcap_bounds_infinite_logits, nan_stays_in_its_sequence, kl_agrees_with_reference,
+           kl_corners, rows_that_do_not_count_are_never_touched, any_runner_gives_the_same_bits,
            any_instruction_set_gives_the_same_bits, in_place_equals_out_of_place,
            adding_equals_writing_and_adding, padded_equals_packed, shift_equals_slices,
            empty_batches, scratch_needs_no_gradient)
