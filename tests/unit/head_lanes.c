@@ -292,8 +292,11 @@ static void wanted_jhidden(int n, real lse, real j[D])
     }
 }
 
+/* A BLAS may add all products of a lane to one f32, as the reference one does: 1e-5 off and 3e-5 with many, where
+ * OpenBLAS is 1e-6. */
 START_TEST(gradients_of_all_lanes)
 {
+    const real bound = 2e-9L * V;
     for (int high = 0; high < 3; high++) {
         make();
         c.bias[high == 1 ? 0 : V - 1] = high == 0 ? 0 : 30;
@@ -305,8 +308,8 @@ START_TEST(gradients_of_all_lanes)
             lse[n] = lse_of(n, logit, &top);
             wanted_jhidden(n, lse[n], j);
             for (int d = 0; d < D; d++) {
-                expect((double)c.jhidden[n][d], j[d], 1e-6L, "jhidden", n);
-                expect((double)c.dhidden[n][d], j[d] * (real)c.dtoken[n], 1e-6L, "dhidden", n);
+                expect((double)c.jhidden[n][d], j[d], bound, "jhidden", n);
+                expect((double)c.dhidden[n][d], j[d] * (real)c.dtoken[n], bound, "dhidden", n);
             }
         }
         for (int v = 0; v < V; v += 509) {
