@@ -26,8 +26,8 @@
  * Numbers. The term of the maximum stays out of the sum, so a confident token keeps its relative
  * accuracy: token_logp in F64 is within a relative 1e-9 of the truth for logits of F32, 3e-7 for BF16 and F16
  * (which were rounded by 5e-4 and more to be stored) and 1e-13 for F64, down to |token_logp| = 1e-300; lse is
- * within 1e-9, 2e-7 and 1e-13 times max(1, |lse|); gradients in F32 are within a relative 3e-7, and none rounds
- * to 0 while F32 can hold it. See docs/numerics.md.
+ * within 1e-9 (2e-7 for BF16 and F16) times max(1, |lse|); gradients in F32 are within a relative 3e-7, and none
+ * rounds to 0 while F32 can hold it. See docs/numerics.md.
  * ALIGN_FLAG_FAST saves a third of the arithmetic of a forward of F32 logits without scale, softcap, entropy and
  * collision: they are then summed as BF16 is.
  *

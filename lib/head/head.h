@@ -92,8 +92,7 @@ struct align__head_row {
     struct align__row sums;
     double z, slope; /* the target's logit, and its derivative by what stood in memory */
     double logp, lse;
-    int64_t
-        odd; /* with ALIGN_FLAG_FINITE: the first logit that is not finite, from 1 on; 0: none */
+    int64_t odd; /* with ALIGN_FLAG_FINITE: 1 + the first logit that is not finite; 0: none */
     double odd_value;
 
     /* backward: coefficients as they were given, and what gradients are made of */

@@ -55,10 +55,9 @@ enum { ALIGN__LANES = 16 };
 struct align__linear {
     const struct align__head *head;
     struct align__source own, other;
-    int64_t most; /* rows of a token tile */
-    int64_t wide; /* elements of a piece */
-    int64_t
-        pitch; /* from one of its rows to the next, no power of two: caches map those to one place */
+    int64_t most;  /* rows of a token tile */
+    int64_t wide;  /* elements of a piece */
+    int64_t pitch; /* between its rows: no power of two, which caches map to one place */
     int64_t lanes;
 
     bool bands;   /* the backward walks over all tokens for one band of the vocabulary at a time */
